@@ -1,0 +1,3 @@
+"""The SDK of Regalia."""
+
+__version__ = "0.1.0"
