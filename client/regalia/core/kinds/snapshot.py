@@ -1,0 +1,114 @@
+"""Snapshots: what an agent may read about the content of one vector collection."""
+
+from dataclasses import dataclass
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DocumentError
+from regalia.core.fields import Fields
+from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
+from regalia.core.names import Kind, check_segment, check_version
+from regalia.core.strict_json import JsonObject
+
+_MAX_VECTORS = 64
+_MAX_MANIFEST = 16 * KIB * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """One named vector of a collection."""
+
+    name: str
+    dims: int
+    metric: str
+
+    def written(self) -> JsonObject:
+        """Give its JSON."""
+        return {"name": self.name, "dims": self.dims, "metric": self.metric}
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Which embedder made the vectors."""
+
+    provider: str
+    model: str
+    revision: str
+
+    def written(self) -> JsonObject:
+        """Give its JSON."""
+        return {"provider": self.provider, "model": self.model, "revision": self.revision}
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotConfig:
+    """A snapshot: rows counted, their root, and the vectors' spaces."""
+
+    name: str
+    version: str
+    count: int
+    content_root: Digest
+    schema_digest: Digest
+    vectors: tuple[VectorSpace, ...]
+    embedding: Embedding | None = None
+    fidelity: str | None = None
+    consistency: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the grammar doesn't have."""
+        check_segment(self.name, what="snapshot")
+        check_version(self.version)
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind it is."""
+        return Kind.SNAPSHOT
+
+    @classmethod
+    def parse(cls, fields: Fields) -> "SnapshotConfig":
+        """Read the config."""
+        embedding = fields.child("embedding") if fields.has("embedding") else None
+        return cls(
+            name=fields.text("name"),
+            version=fields.text("version"),
+            count=fields.integer("count"),
+            content_root=Digest.parse(fields.text("content_root")),
+            schema_digest=Digest.parse(fields.text("schema_digest")),
+            vectors=tuple(
+                VectorSpace(space.text("name"), space.integer("dims", minimum=1), space.text("metric"))
+                for space in fields.children("vectors", maximum=_MAX_VECTORS)
+            ),
+            embedding=None
+            if embedding is None
+            else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            fidelity=fields.optional("fidelity", fields.text),
+            consistency=fields.optional("consistency", fields.text),
+        )
+
+    def written(self) -> JsonObject:
+        """Give the config's JSON."""
+        return without_none(
+            name=self.name,
+            version=self.version,
+            count=self.count,
+            content_root=str(self.content_root),
+            schema_digest=str(self.schema_digest),
+            vectors=[space.written() for space in self.vectors],
+            embedding=None if self.embedding is None else self.embedding.written(),
+            fidelity=self.fidelity,
+            consistency=self.consistency,
+        )
+
+
+def compare(old: Content, new: Content) -> Change:
+    """Say how the number of rows moved."""
+    before, after = _snapshot(old), _snapshot(new)
+    return Change(f"Updated {after.name} snapshot: {before.count:,} → {after.count:,} rows")
+
+
+SPEC = KindSpec(Kind.SNAPSHOT, 16 * KIB, SnapshotConfig.parse, compare, max_manifest=_MAX_MANIFEST)
+
+
+def _snapshot(content: Content) -> SnapshotConfig:
+    if not isinstance(content.config, SnapshotConfig):
+        raise DocumentError(f"a {content.config.kind} stands where a snapshot was expected")
+    return content.config

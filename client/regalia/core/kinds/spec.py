@@ -1,0 +1,78 @@
+"""What every kind of artifact says about itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from regalia.core.fields import Fields
+from regalia.core.names import Kind
+from regalia.core.strict_json import JsonObject
+
+KIB = 1024
+MAX_MANIFEST = 4 * KIB * KIB
+
+
+class Config(Protocol):
+    """The typed metadata of an artifact version; a frozen dataclass a kind."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind it is."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The artifact's name within its namespace."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its SemVer version."""
+        ...
+
+    def written(self) -> JsonObject:
+        """Give the config's JSON; absent fields are left out, never null."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An artifact version as a diff reads it: its config, and the layers at hand by title."""
+
+    config: Config
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed, in one sentence for the record and in lines for people; `restored` says it on the way back."""
+
+    sentence: str
+    lines: tuple[str, ...] = ()
+    restored: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec:
+    """One kind: its caps in bytes, how its config is read, and how two versions are compared."""
+
+    kind: Kind
+    max_config: int
+    parse_config: Callable[[Fields], Config]
+    compare: Callable[[Content, Content], Change]
+    max_manifest: int = MAX_MANIFEST
+
+    @property
+    def artifact_type(self) -> str:
+        """The media type that says the kind."""
+        return f"application/vnd.regalia.{self.kind}.v1+json"
+
+    @property
+    def config_type(self) -> str:
+        """The media type of the config blob."""
+        return f"application/vnd.regalia.{self.kind}.config.v1+json"
+
+
+def without_none(**fields: object) -> JsonObject:
+    """Leave absent fields out."""
+    return {name: value for name, value in fields.items() if value is not None}  # type: ignore[misc] # JSON by the callers' types

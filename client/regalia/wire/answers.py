@@ -1,0 +1,236 @@
+"""The registry's answers: one class each, named in the glossary's words."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBlobs:
+    """Which of the asked-for blobs are to be sent."""
+
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An artifact version that is there now; `created` is false where it was there before ("unchanged")."""
+
+    reference: str
+    kind: str
+    name: str
+    version: str
+    digest: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactEntry:
+    """One version of an artifact."""
+
+    kind: str
+    name: str
+    version: str
+    digest: str
+    fingerprint: str
+    pushed_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactNameEntry:
+    """A named artifact."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEntry:
+    """That no pointer may newly name a bundle, and why."""
+
+    digest: str
+    version: str
+    reason: str
+    held_at: str
+    held_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """A bundle in a list."""
+
+    application: str
+    version: str
+    digest: str
+    issued_at: str
+    stored_at: str
+    git_sha: str | None = None
+    hold: HoldEntry | None = None
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDocuments:
+    """A bundle with its exact index and release statement, each as base64."""
+
+    entry: BundleEntry
+    index: str
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointerEntry:
+    """One pointer of a channel, read out of its signed payload, which comes along as base64 of the envelope."""
+
+    channel: str
+    version: str
+    bundle: str
+    epoch: int
+    sequence: int
+    move: str
+    reason: str
+    issued_at: str
+    expires: str
+    digest: str
+    envelope: str
+    fallbacks: tuple[str, ...] = ()
+    hold: HoldEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEntry:
+    """A channel with its current pointer."""
+
+    application: str
+    channel: str
+    pointer: PointerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a signer needs to build a pointer: documents to verify, nothing to believe.
+
+    `roots` are those after the version that was asked with; `entry` is the newest pointer of this channel that
+    named the bundle, if any did; `held` is its hold.
+    """
+
+    roots: tuple[str, ...]
+    release: str
+    index: str
+    pointer: str | None = None
+    entry: PointerEntry | None = None
+    held: HoldEntry | None = None
+    collections: tuple[dict[str, str], ...] = ()
+    excluded_fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEntry:
+    """The record of one promote or restore: who moved what, where, when, why, and whether it was done."""
+
+    id: str
+    timestamp: str
+    application: str
+    environment: str
+    version: str
+    bundle: str
+    move: str
+    reason: str
+    deployer: str
+    success: bool
+    changes: tuple[str, ...]
+    rollback_plan: tuple[str, ...]
+    sequence: int
+    git_sha: str | None = None
+    approver: str | None = None
+    approval_ticket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A channel that names a bundle now; `created` is false where the same pointer was there before."""
+
+    pointer: PointerEntry
+    created: bool
+    channel_created: bool
+    deployment: str | None = None
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RootEntry:
+    """One version of the trust root: the envelope as base64."""
+
+    version: int
+    digest: str
+    envelope: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootsStored:
+    """The newest root after new ones and added signatures were stored."""
+
+    version: int
+    envelopes_added: int
+    held: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKeys:
+    """The public halves of the keys that the registry signs with, as PEM."""
+
+    freshness: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights on a namespace, or on all (`*`)."""
+
+    namespace: str
+    rights: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """A token without its secret."""
+
+    id: str
+    name: str
+    grants: tuple[Grant, ...]
+    created_at: str
+    expires_at: str | None = None
+    revoked_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMade:
+    """A token with its secret, shown this once."""
+
+    entry: TokenEntry
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """Whom the registry takes the caller for."""
+
+    actor: str
+    name: str
+    grants: tuple[Grant, ...]
+    server_version: str
+    server_time: str
+    trust_domain: str | None = None
+    root_version: int | None = None
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One audit entry: its final bytes as base64, and what it says."""
+
+    id: str
+    time: str
+    event: str
+    actor: str
+    object: str
+    entry: str
