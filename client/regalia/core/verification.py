@@ -185,7 +185,7 @@ def trusted_now(now: datetime, *, newest_issued: datetime) -> datetime:
     """
     if now < newest_issued - MAX_CLOCK_LAG:
         raise ClockError(
-            f"this machine's clock says {now:%Y-%m-%d %H:%M}, a trusted document was issued {newest_issued:%Y-%m-%d %H:%M}",
+            f"the clock says {now:%Y-%m-%d %H:%M}, a trusted document was issued at {newest_issued:%Y-%m-%d %H:%M}",
             hint="set the clock; expiry can't be judged by it",
         )
     return max(now, newest_issued)

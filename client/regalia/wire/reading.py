@@ -36,7 +36,7 @@ def _object(kind: type[Answer], value: JsonValue) -> Answer:
     if not isinstance(value, dict):
         raise DocumentError(f"the registry's answer has no {kind.__name__} where one was expected")
     found = {}
-    for name, hint, is_required in _shape(kind):
+    for name, hint, is_required in _shape(kind):  # type: ignore[arg-type] # mypy does not see that classes hash
         if name in value:
             found[name] = _value(hint, value[name], f"{kind.__name__}.{name}")
         elif is_required:
