@@ -1,0 +1,1 @@
+"""An in-memory registry for the tests of those who use Regalia."""
