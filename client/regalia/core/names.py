@@ -111,8 +111,6 @@ class ApplicationName:
         """Refuse what the grammar doesn't have."""
         check_namespace(self.namespace)
         check_segment(self.name, what="application")
-        if self.name in _RESERVED:
-            raise InvalidNameError(f'"{self.name}" is a kind and can\'t name an application')
 
     @classmethod
     def parse(cls, text: str) -> Self:
