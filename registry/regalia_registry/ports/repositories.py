@@ -1,0 +1,234 @@
+"""The repositories of a transaction. Lists go by keyset: `after` is the last key of the page before."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from regalia.core.digest import Digest
+from regalia.core.names import ApplicationName, ArtifactName, Kind
+from regalia_registry.domain.entries import Entry, StoredEntry
+from regalia_registry.domain.records import (
+    ArtifactKey,
+    ArtifactVersion,
+    Hold,
+    StoredBundle,
+    StoredPointer,
+    StoredRoot,
+    Token,
+)
+
+
+class ArtifactRepository(Protocol):
+    """Artifact versions of all namespaces."""
+
+    def add(self, artifact: ArtifactVersion) -> bool:
+        """Insert a version.
+
+        Returns:
+            True where it is new, False where this version with this digest was there.
+
+        Raises:
+            VersionConflictError: The version has another digest, or the content another version.
+        """
+        ...
+
+    def get(self, artifact: ArtifactName, *, version: str) -> ArtifactVersion:
+        """Get a version, or raise `NotFoundError`."""
+        ...
+
+    def find_by_digest(self, namespace: str, *, digest: Digest) -> ArtifactVersion | None:
+        """Find a manifest that the namespace has."""
+        ...
+
+    def find_all_by_digest(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, ArtifactVersion]:
+        """Find many manifests that the namespace has, in one statement a thousand."""
+        ...
+
+    def find_by_fingerprint(self, artifact: ArtifactName, *, fingerprint: Digest) -> ArtifactVersion | None:
+        """Find the version of this artifact that has this content."""
+        ...
+
+    def names(
+        self, namespace: str, *, kind: Kind | None, after: ArtifactKey | None, limit: int
+    ) -> Sequence[ArtifactKey]:
+        """List artifacts by kind and name."""
+        ...
+
+    def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ArtifactVersion]:
+        """List versions, highest first."""
+        ...
+
+
+class BundleRepository(Protocol):
+    """Bundles of all applications."""
+
+    def add(self, bundle: StoredBundle) -> bool:
+        """Insert a bundle.
+
+        Returns:
+            True where it is new, False where this digest was there; its stored statement stays.
+
+        Raises:
+            VersionConflictError: The version has another digest.
+        """
+        ...
+
+    def get(self, application: ApplicationName, *, version: str) -> StoredBundle:
+        """Get a bundle by version, or raise `NotFoundError`."""
+        ...
+
+    def get_by_digest(self, application: ApplicationName, *, digest: Digest) -> StoredBundle:
+        """Get a bundle by digest, or raise `NotFoundError`."""
+        ...
+
+    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[StoredBundle]:
+        """List bundles, highest version first."""
+        ...
+
+    def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
+        """Replace a release statement by the same payload with more signatures."""
+        ...
+
+
+class ChannelRepository(Protocol):
+    """Channels, and every pointer that they ever had."""
+
+    def find(self, application: ApplicationName, channel: str) -> StoredPointer | None:
+        """Find a channel's current pointer."""
+        ...
+
+    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[StoredPointer]:
+        """List an application's channels by name, each with its current pointer."""
+        ...
+
+    def list_all(self, *, after: tuple[ApplicationName, str] | None, limit: int) -> Sequence[StoredPointer]:
+        """List the channels of all applications, each with its current pointer."""
+        ...
+
+    def move(self, pointer: StoredPointer, *, expected: Digest | None) -> None:
+        """Make this the current pointer if the current one is `expected`; None makes the channel.
+
+        Raises:
+            PointerMovedError: The current pointer is another; nothing was written.
+        """
+        ...
+
+    def find_pointer(self, identity: Digest) -> StoredPointer | None:
+        """Find a pointer by its identity."""
+        ...
+
+    def history(
+        self, application: ApplicationName, channel: str, *, after: int | None, limit: int
+    ) -> Sequence[StoredPointer]:
+        """List a channel's pointers, newest first; `after` is a sequence."""
+        ...
+
+    def find_newest(self, application: ApplicationName, channel: str, *, bundle: Digest) -> StoredPointer | None:
+        """Find the newest pointer of a channel that named this bundle."""
+        ...
+
+    def add_signatures(self, identity: Digest, *, envelope: bytes) -> None:
+        """Replace a pointer's envelope by the same payload with more signatures."""
+        ...
+
+
+class HoldRepository(Protocol):
+    """Bundles that nothing may newly name."""
+
+    def add(self, hold: Hold) -> bool:
+        """Hold a bundle; False where it was held before."""
+        ...
+
+    def find(self, application: ApplicationName, bundle: Digest) -> Hold | None:
+        """Find the hold of a bundle."""
+        ...
+
+    def list(self, application: ApplicationName) -> Sequence[Hold]:
+        """List an application's holds, newest first."""
+        ...
+
+    def lift(self, application: ApplicationName, bundle: Digest) -> bool:
+        """Lift a hold; False where there was none."""
+        ...
+
+
+class RootRepository(Protocol):
+    """Versions of the trust root."""
+
+    def add(self, root: StoredRoot) -> None:
+        """Append the next version.
+
+        Raises:
+            ConflictError: The version exists.
+        """
+        ...
+
+    def newest(self) -> StoredRoot | None:
+        """Find the newest version."""
+        ...
+
+    def find(self, version: int) -> StoredRoot | None:
+        """Find a version."""
+        ...
+
+    def find_by_identity(self, identity: Digest) -> StoredRoot | None:
+        """Find a version by the digest of its payload."""
+        ...
+
+    def after(self, version: int, *, limit: int) -> Sequence[StoredRoot]:
+        """List the versions after one, oldest first."""
+        ...
+
+
+class BlobRepository(Protocol):
+    """Which namespace may see which blob: it sent it, or a manifest of its own links it."""
+
+    def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
+        """Let the namespace see these blobs of these sizes in bytes."""
+        ...
+
+    def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
+        """Find which of these blobs the namespace may see, with their sizes in bytes."""
+        ...
+
+
+class AccessRepository(Protocol):
+    """Tokens, by the hash of their secrets."""
+
+    def add(self, token: Token) -> None:
+        """Store a token."""
+        ...
+
+    def find(self, secret_sha256: str) -> Token | None:
+        """Find a token by its hash."""
+        ...
+
+    def get(self, token_id: str) -> Token:
+        """Get a token by its id, or raise `NotFoundError`."""
+        ...
+
+    def list(self, *, after: str | None, limit: int) -> Sequence[Token]:
+        """List tokens by id, oldest first."""
+        ...
+
+    def revoke(self, token_id: str, *, at: datetime) -> None:
+        """End a token, or raise `NotFoundError`."""
+        ...
+
+
+class AuditRepository(Protocol):
+    """What happened: entries are only ever appended."""
+
+    def record(self, entry: Entry) -> None:
+        """Append an entry; the transaction's own."""
+        ...
+
+    def list(self, *, after: str | None, limit: int) -> Sequence[StoredEntry]:
+        """List entries by id, newest first."""
+        ...
+
+    def deployments(
+        self, application: ApplicationName, *, channel: str | None, after: str | None, limit: int
+    ) -> Sequence[StoredEntry]:
+        """List the entries that hold a deployment record, newest first."""
+        ...

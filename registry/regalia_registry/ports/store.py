@@ -1,0 +1,87 @@
+"""The store: the catalog, its journal of changes, and who may enter; one transaction a change."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from regalia_registry.domain.access import Actor
+from regalia_registry.ports.repositories import (
+    AccessRepository,
+    ArtifactRepository,
+    AuditRepository,
+    BlobRepository,
+    BundleRepository,
+    ChannelRepository,
+    HoldRepository,
+    RootRepository,
+)
+
+
+class Transaction(Protocol):
+    """What one transaction reads and writes."""
+
+    @property
+    def artifacts(self) -> ArtifactRepository:
+        """Artifact versions."""
+        ...
+
+    @property
+    def bundles(self) -> BundleRepository:
+        """Bundles and their release statements."""
+        ...
+
+    @property
+    def channels(self) -> ChannelRepository:
+        """Channels and their pointers."""
+        ...
+
+    @property
+    def holds(self) -> HoldRepository:
+        """Bundles that nothing may newly name."""
+        ...
+
+    @property
+    def roots(self) -> RootRepository:
+        """Versions of the trust root."""
+        ...
+
+    @property
+    def blobs(self) -> BlobRepository:
+        """Which namespace may see which blob."""
+        ...
+
+    @property
+    def access(self) -> AccessRepository:
+        """Tokens."""
+        ...
+
+    @property
+    def audit(self) -> AuditRepository:
+        """Audit entries and deployment records."""
+        ...
+
+
+class Store(Protocol):
+    """The catalog behind transactions.
+
+    Every method may raise `UnavailableError` (locked, read-only, gone) or `StorageFullError`; then nothing happened.
+    """
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a consistent view; nothing can be written."""
+        ...
+
+    def write(self, actor: Actor) -> AbstractContextManager[Transaction]:
+        """Open the one writer at a time; commit on leaving, roll back on an exception.
+
+        Raises:
+            RuntimeError: On leaving without an audit entry of this actor: a change and its record can't part.
+        """
+        ...
+
+    def note(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction for what is no change: which blobs a namespace sent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
