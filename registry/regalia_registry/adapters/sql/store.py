@@ -1,0 +1,68 @@
+"""The store on SQLAlchemy connections: one transaction a context, eight small repositories over it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+
+from regalia_registry.adapters.sql.access import SqlAccess
+from regalia_registry.adapters.sql.artifacts import SqlArtifacts
+from regalia_registry.adapters.sql.audit import SqlAudit
+from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
+from regalia_registry.adapters.sql.channels import SqlChannels
+from regalia_registry.adapters.sql.engine import Begin, open_engine, transaction
+from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
+from regalia_registry.domain.access import Actor
+
+
+class SqlTransaction:
+    """The repositories over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Open nothing; the connection is in its transaction."""
+        self.artifacts = SqlArtifacts(connection)
+        self.bundles = SqlBundles(connection)
+        self.channels = SqlChannels(connection)
+        self.holds = SqlHolds(connection)
+        self.roots = SqlRoots(connection)
+        self.blobs = SqlBlobs(connection)
+        self.access = SqlAccess(connection)
+        self.audit = SqlAudit(connection)
+
+
+class SqlStore:
+    """A `Store` on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Keep the engine, which belongs to this process."""
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "SqlStore":
+        """Open a store on a migrated database."""
+        return cls(open_engine(url))
+
+    @contextmanager
+    def read(self) -> Iterator[SqlTransaction]:
+        """Open a consistent view."""
+        with transaction(self._engine, Begin.READ) as connection:
+            yield SqlTransaction(connection)
+
+    @contextmanager
+    def write(self, actor: Actor) -> Iterator[SqlTransaction]:
+        """Open the one writer at a time."""
+        with transaction(self._engine, Begin.WRITE) as connection:
+            opened = SqlTransaction(connection)
+            yield opened
+            if actor.id not in opened.audit.actors:
+                raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
+
+    @contextmanager
+    def note(self) -> Iterator[SqlTransaction]:
+        """Open a transaction for what is no change."""
+        with transaction(self._engine, Begin.WRITE) as connection:
+            yield SqlTransaction(connection)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._engine.dispose()

@@ -1,0 +1,172 @@
+"""The tables; a row never is what is hashed, so a column more changes no digest."""
+
+from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+_NAME = 64
+_APPLICATION = 129
+_VERSION = 128
+_SORT_KEY = 512
+_DIGEST = 64
+_ID = 36
+_TIME = 20
+
+
+class Artifact(SQLModel, table=True):
+    """One artifact version with its manifest's exact bytes."""
+
+    __table_args__ = (
+        UniqueConstraint("namespace", "kind", "name", "version", name="artifact_version_once"),
+        UniqueConstraint("namespace", "kind", "name", "fingerprint", name="artifact_content_once"),
+        Index("artifact_versions", "namespace", "kind", "name", "sort_key", unique=True),
+        Index("artifact_digest", "digest", "namespace"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    namespace: str = Field(max_length=_NAME)
+    kind: str = Field(max_length=16)
+    name: str = Field(max_length=_NAME)
+    version: str = Field(max_length=_VERSION)
+    sort_key: str = Field(max_length=_SORT_KEY)
+    digest: str = Field(max_length=_DIGEST)
+    fingerprint: str = Field(max_length=_DIGEST)
+    manifest: bytes = Field(sa_type=LargeBinary)
+    pushed_at: str = Field(max_length=_TIME)
+
+
+class ArtifactName(SQLModel, table=True):
+    """A named artifact, so that names are listed without reading versions."""
+
+    __tablename__ = "artifact_name"
+
+    namespace: str = Field(max_length=_NAME, primary_key=True)
+    kind: str = Field(max_length=16, primary_key=True)
+    name: str = Field(max_length=_NAME, primary_key=True)
+
+
+class Bundle(SQLModel, table=True):
+    """One bundle: index and release statement as exact bytes."""
+
+    __table_args__ = (
+        UniqueConstraint("application", "version", name="bundle_version_once"),
+        UniqueConstraint("application", "digest", name="bundle_digest_once"),
+        Index("bundle_versions", "application", "sort_key", unique=True),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    application: str = Field(max_length=_APPLICATION)
+    version: str = Field(max_length=_VERSION)
+    sort_key: str = Field(max_length=_SORT_KEY)
+    digest: str = Field(max_length=_DIGEST)
+    index_body: bytes = Field(sa_type=LargeBinary)
+    release: bytes = Field(sa_type=LargeBinary)
+    issued_at: str = Field(max_length=_TIME)
+    stored_at: str = Field(max_length=_TIME)
+    git_commit: str | None = Field(default=None, max_length=64)
+
+
+class Channel(SQLModel, table=True):
+    """The one row of a channel: which pointer is current."""
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    channel: str = Field(max_length=32, primary_key=True)
+    pointer: str = Field(max_length=_DIGEST)
+
+
+class Pointer(SQLModel, table=True):
+    """Every pointer that a channel has or had."""
+
+    __table_args__ = (
+        Index("pointer_history", "application", "channel", "sequence", unique=True),
+        Index("pointer_bundle", "application", "channel", "bundle", "sequence"),
+    )
+
+    identity: str = Field(max_length=_DIGEST, primary_key=True)
+    application: str = Field(max_length=_APPLICATION)
+    channel: str = Field(max_length=32)
+    sequence: int = Field(sa_column_kwargs={"nullable": False})
+    bundle: str = Field(max_length=_DIGEST)
+    version: str = Field(max_length=_VERSION)
+    envelope: bytes = Field(sa_type=LargeBinary)
+    stored_at: str = Field(max_length=_TIME)
+
+
+class BundleHold(SQLModel, table=True):
+    """A bundle that nothing may newly name."""
+
+    __tablename__ = "bundle_hold"
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    bundle: str = Field(max_length=_DIGEST, primary_key=True)
+    version: str = Field(max_length=_VERSION)
+    reason: str
+    held_at: str = Field(max_length=_TIME)
+    held_by: str = Field(max_length=_ID)
+
+
+class TrustRoot(SQLModel, table=True):
+    """A version of the trust root."""
+
+    __tablename__ = "trust_root"
+    __table_args__ = (UniqueConstraint("identity", name="trust_root_identity_once"),)
+
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    identity: str = Field(max_length=_DIGEST)
+    envelope: bytes = Field(sa_type=LargeBinary)
+
+
+class NamespaceBlob(SQLModel, table=True):
+    """That a namespace may see a blob."""
+
+    __tablename__ = "namespace_blob"
+
+    namespace: str = Field(max_length=_NAME, primary_key=True)
+    digest: str = Field(max_length=_DIGEST, primary_key=True)
+    size_bytes: int
+
+
+class AccessToken(SQLModel, table=True):
+    """A token by the hash of its secret; `grants` is JSON."""
+
+    __tablename__ = "access_token"
+    __table_args__ = (UniqueConstraint("secret_sha256", name="access_token_secret_once"),)
+
+    id: str = Field(max_length=_ID, primary_key=True)
+    name: str
+    secret_sha256: str = Field(max_length=_DIGEST)
+    grants: str
+    created_at: str = Field(max_length=_TIME)
+    expires_at: str | None = Field(default=None, max_length=_TIME)
+    revoked_at: str | None = Field(default=None, max_length=_TIME)
+
+
+class AuditEntry(SQLModel, table=True):
+    """An entry's final bytes; `seq` is numbered after the commit."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (UniqueConstraint("seq", name="audit_entry_seq_once"),)
+
+    id: str = Field(max_length=_ID, primary_key=True)
+    body: bytes = Field(sa_type=LargeBinary)
+    seq: int | None = None
+
+
+class AuditText(SQLModel, table=True):
+    """Names and free text that an entry only hashes, with the salt as hex."""
+
+    __tablename__ = "audit_text"
+
+    entry: str = Field(max_length=_ID, primary_key=True, foreign_key="audit_entry.id")
+    name: str = Field(max_length=_NAME, primary_key=True)
+    text: str
+    salt: str = Field(max_length=64)
+
+
+class Deployment(SQLModel, table=True):
+    """Which entries hold a deployment record."""
+
+    __table_args__ = (Index("deployment_channel", "application", "channel", "entry"),)
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    entry: str = Field(max_length=_ID, primary_key=True, foreign_key="audit_entry.id")
+    channel: str = Field(max_length=32)

@@ -1,0 +1,72 @@
+"""Trust roots, and which namespace may see which blob, in SQL."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import Connection, Select, insert, select
+
+from regalia.core.digest import Digest
+from regalia.core.errors import ConflictError
+from regalia_registry.adapters.sql.statements import BLOB, ROOT, batches, inserted
+from regalia_registry.domain.records import StoredRoot
+
+
+class SqlRoots:
+    """A `RootRepository` over one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep the transaction."""
+        self._connection = connection
+
+    def add(self, root: StoredRoot) -> None:
+        """Append the next version."""
+        row = {"version": root.version, "identity": root.identity.hex, "envelope": root.envelope}
+        if not inserted(self._connection, insert(ROOT).values(row)):
+            raise ConflictError(f"root version {root.version} exists", hint="read it: reg trust show")
+
+    def newest(self) -> StoredRoot | None:
+        """Find the newest version."""
+        return self._first(select(ROOT).order_by(ROOT.c.version.desc()).limit(1))
+
+    def find(self, version: int) -> StoredRoot | None:
+        """Find a version."""
+        return self._first(select(ROOT).where(ROOT.c.version == version))
+
+    def find_by_identity(self, identity: Digest) -> StoredRoot | None:
+        """Find a version by the digest of its payload."""
+        return self._first(select(ROOT).where(ROOT.c.identity == identity.hex))
+
+    def after(self, version: int, *, limit: int) -> Sequence[StoredRoot]:
+        """List the versions after one, oldest first."""
+        query = select(ROOT).where(ROOT.c.version > version).order_by(ROOT.c.version).limit(limit)
+        rows = self._connection.execute(query)
+        return [StoredRoot(row.version, Digest(row.identity), row.envelope) for row in rows]
+
+    def _first(self, query: Select[tuple[object, ...]]) -> StoredRoot | None:
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else StoredRoot(row["version"], Digest(row["identity"]), row["envelope"])
+
+
+class SqlBlobs:
+    """A `BlobRepository` over one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep the transaction."""
+        self._connection = connection
+
+    def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
+        """Let the namespace see these blobs."""
+        known = self.find_sizes(namespace, digests=sizes.keys())
+        for digest, size_bytes in sizes.items():
+            if digest not in known:
+                row = {"namespace": namespace, "digest": digest.hex, "size_bytes": size_bytes}
+                inserted(self._connection, insert(BLOB).values(row))
+
+    def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
+        """Find which of these blobs the namespace may see."""
+        found = {}
+        for batch in batches([digest.hex for digest in digests]):
+            query = select(BLOB.c.digest, BLOB.c.size_bytes).where(
+                BLOB.c.namespace == namespace, BLOB.c.digest.in_(batch)
+            )
+            found.update({Digest(row.digest): row.size_bytes for row in self._connection.execute(query)})
+        return found
