@@ -1,0 +1,148 @@
+"""Blobs on a local disk: written beside, synced, then linked under their digest."""
+
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DigestError, NotFoundError, StorageFullError, UnavailableError
+
+_CHUNK = 1024 * 1024
+_ABANDONED_S = 24 * 3600
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class DiskBlobs:
+    """A `BlobStore` in a folder: `sha256/ab/ab…`, and `incoming/` for what is not whole yet."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folders, and clear what a killed process left a day ago."""
+        self._folder = folder / "sha256"
+        self._incoming = folder / "incoming"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        oldest = time.time() - _ABANDONED_S
+        for left in self._incoming.iterdir():
+            with suppress(FileNotFoundError):  # another process clears too
+                if left.stat().st_mtime < oldest:
+                    left.unlink()
+
+    def put(self, *, digest: Digest, source: BinaryIO, size_bytes: int) -> bool:
+        """Keep the stream under `digest`, hashing while it is written."""
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        except OSError as error:
+            raise _translated(error) from error
+        incoming = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                _copy(source, target, digest, size_bytes)
+            return self._keep(incoming, digest)
+        except OSError as error:
+            raise _translated(error) from error
+        finally:
+            incoming.unlink(missing_ok=True)
+
+    def open(self, *, digest: Digest, start: int = 0, stop: int | None = None) -> BinaryIO:
+        """Open the bytes from `start` up to `stop`."""
+        try:
+            source = self._path(digest).open("rb")
+            if start == 0 and stop is None:
+                return source
+            with source:  # a range is at most what a client asked for; larger ones are read by whole files
+                source.seek(start)
+                return BytesIO(source.read(-1 if stop is None else max(0, stop - start)))
+        except FileNotFoundError as error:
+            raise NotFoundError(f"there is no blob {digest.short}", hint="push it again: reg push") from error
+        except OSError as error:
+            raise _translated(error) from error
+
+    def stat(self, *, digest: Digest) -> int | None:
+        """Give the size in bytes, or None."""
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _translated(error) from error
+
+    def url_for(self, *, digest: Digest) -> str | None:  # noqa: ARG002 # the port's name; a disk has no address
+        """Give None: only this process reads the disk."""
+        return None
+
+    def delete(self, *, digest: Digest) -> bool:
+        """Remove a blob."""
+        try:
+            self._path(digest).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _translated(error) from error
+        return True
+
+    def list(self, *, after: Digest | None = None) -> Iterator[Digest]:
+        """Walk all blobs in the order of their digests."""
+        for shelf in sorted(self._folder.iterdir()):
+            if after is not None and shelf.name < after.hex[:2]:
+                continue
+            for path in sorted(shelf.iterdir()):
+                if after is None or path.name > after.hex:
+                    yield Digest(path.name)
+
+    def _path(self, digest: Digest) -> Path:
+        return self._folder / digest.hex[:2] / digest.hex
+
+    def _keep(self, incoming: Path, digest: Digest) -> bool:
+        path = self._path(digest)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            _sync_folder(self._folder)
+        try:
+            os.link(incoming, path)  # unlike a rename, never over a blob that is there
+        except FileExistsError:
+            return False
+        _sync_folder(path.parent)
+        return True
+
+
+def _copy(source: BinaryIO, target: BinaryIO, digest: Digest, size_bytes: int) -> None:
+    state, copied = sha256(), 0
+    while chunk := source.read(_CHUNK):
+        copied += len(chunk)
+        if copied > size_bytes:
+            raise DigestError(f"the blob {digest.short} is longer than the {size_bytes} bytes declared")
+        state.update(chunk)
+        target.write(chunk)
+    if copied != size_bytes:
+        raise DigestError(
+            f"the blob {digest.short} has {copied} bytes, declared were {size_bytes}",
+            hint="the upload was cut short; push again",
+        )
+    if state.hexdigest() != digest.hex:
+        raise DigestError(
+            f"the body hashes to {Digest(state.hexdigest()).short}, the URL says {digest.short}",
+            hint="the upload was altered on its way; push again",
+        )
+    target.flush()
+    os.fsync(target.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _translated(error: OSError) -> UnavailableError:
+    if error.errno in _FULL:
+        return StorageFullError("the registry's disk is full", hint="make room; nothing of this blob was stored")
+    return UnavailableError(f"the registry's disk did not answer: {error.strerror}", hint="see the registry's log")
