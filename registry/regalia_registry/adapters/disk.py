@@ -2,17 +2,21 @@
 
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
-from io import BytesIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, NotFoundError, StorageFullError, UnavailableError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CHUNK = 1024 * 1024
 _ABANDONED_S = 24 * 3600
@@ -53,12 +57,9 @@ class DiskBlobs:
     def open(self, *, digest: Digest, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open the bytes from `start` up to `stop`."""
         try:
-            source = self._path(digest).open("rb")
-            if start == 0 and stop is None:
-                return source
-            with source:  # a range is at most what a client asked for; larger ones are read by whole files
-                source.seek(start)
-                return BytesIO(source.read(-1 if stop is None else max(0, stop - start)))
+            source = self._path(digest).open("rb", buffering=0)
+            source.seek(start)
+            return BufferedReader(_Window(source, remaining=sys.maxsize if stop is None else max(0, stop - start)))
         except FileNotFoundError as error:
             raise NotFoundError(f"there is no blob {digest.short}", hint="push it again: reg push") from error
         except OSError as error:
@@ -110,6 +111,27 @@ class DiskBlobs:
             return False
         _sync_folder(path.parent)
         return True
+
+
+class _Window(RawIOBase):
+    """A file that ends early."""
+
+    def __init__(self, source: FileIO, *, remaining: int) -> None:
+        self._source = source
+        self._remaining = remaining
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)[: self._remaining]
+        count = self._source.readinto(view) or 0
+        self._remaining -= count
+        return count
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
 
 
 def _copy(source: BinaryIO, target: BinaryIO, digest: Digest, size_bytes: int) -> None:

@@ -34,21 +34,28 @@ class DeploymentRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One audit entry; `texts` are stored beside it and only hashed into it, with `salt`."""
+class Event:
+    """What happened to what: `object` is a reference; `texts` are names and free text kept outside of the entry."""
 
-    id: str
-    time: datetime
-    event: str
-    actor: str
+    name: str
     object: str
-    salt: bytes
-    request: str = ""
     before: Digest | None = None
     after: Digest | None = None
     signers: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     record: DeploymentRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One audit entry: an event, who, when and in which request; texts are hashed into it with `salt`."""
+
+    id: str
+    time: datetime
+    actor: str
+    request: str
+    salt: bytes
+    event: Event
 
     def body(self) -> bytes:
         """Write the entry's final bytes."""
@@ -56,25 +63,25 @@ class Entry:
             "v": _EDITION,
             "id": self.id,
             "time": times.write(self.time),
-            "event": self.event,
+            "event": self.event.name,
             "actor": self.actor,
-            "object": self.object,
-            "signers": list(self.signers),
+            "object": self.event.object,
+            "signers": list(self.event.signers),
             "request": self.request,
             "private": {name: self._hash(text) for name, text in self.all_texts().items()},
         }
-        if self.before is not None:
-            document["before"] = str(self.before)
-        if self.after is not None:
-            document["after"] = str(self.after)
-        if self.record is not None:
-            document["record"] = self._record(self.record)
+        if self.event.before is not None:
+            document["before"] = str(self.event.before)
+        if self.event.after is not None:
+            document["after"] = str(self.event.after)
+        if self.event.record is not None:
+            document["record"] = self._record(self.event.record)
         return write(document)
 
     def all_texts(self) -> dict[str, str]:
         """Give what stands beside the entry: free text, and the approver's name."""
-        approver = None if self.record is None else self.record.approver
-        return {**self.texts, **({} if approver is None else {"approver": approver})}
+        approver = None if self.event.record is None else self.event.record.approver
+        return {**self.event.texts, **({} if approver is None else {"approver": approver})}
 
     def _record(self, record: DeploymentRecord) -> JsonObject:
         document: JsonObject = {

@@ -82,6 +82,10 @@ class Store(Protocol):
         """Open a transaction for what is no change: which blobs a namespace sent."""
         ...
 
+    def version(self) -> int:
+        """Give a number that differs once anything was committed, by any process; it costs microseconds."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

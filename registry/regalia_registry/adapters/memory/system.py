@@ -8,7 +8,7 @@ from itertools import count
 class MemoryClock:
     """A `Clock` that stands still until it is turned."""
 
-    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:  # noqa: B008 # immutable
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:  # immutable
         """Set it."""
         self._start = self._now = now
 

@@ -26,10 +26,11 @@ class SqlAudit:
         ]
         if texts:
             self._connection.execute(insert(TEXT), texts)
-        if entry.record is not None:
+        deployment = entry.event.record
+        if deployment is not None:
             row = {
-                "application": str(entry.record.application),
-                "channel": entry.record.environment,
+                "application": str(deployment.application),
+                "channel": deployment.environment,
                 "entry": entry.id,
             }
             self._connection.execute(insert(DEPLOYMENT).values(row))

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from threading import Lock
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -51,6 +52,33 @@ def transaction(engine: Engine, begin: Begin) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise _translated(error) from error
+
+
+class Changes:
+    """Whether anything was committed: SQLite's own counter, read on a connection that never writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Open nothing yet."""
+        self._path = str(engine.url.database)
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def version(self) -> int:
+        """Give a number that differs once anything was committed, by any process."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            try:
+                return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise UnavailableError(
+                    "the registry's database did not answer", hint="see the registry's log"
+                ) from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:

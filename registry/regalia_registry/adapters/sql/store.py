@@ -10,7 +10,7 @@ from regalia_registry.adapters.sql.artifacts import SqlArtifacts
 from regalia_registry.adapters.sql.audit import SqlAudit
 from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
-from regalia_registry.adapters.sql.engine import Begin, open_engine, transaction
+from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
 from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
 from regalia_registry.domain.access import Actor
 
@@ -36,6 +36,7 @@ class SqlStore:
     def __init__(self, engine: Engine) -> None:
         """Keep the engine, which belongs to this process."""
         self._engine = engine
+        self._changes = Changes(engine)
 
     @classmethod
     def open(cls, url: str) -> "SqlStore":
@@ -63,6 +64,11 @@ class SqlStore:
         with transaction(self._engine, Begin.WRITE) as connection:
             yield SqlTransaction(connection)
 
+    def version(self) -> int:
+        """Give a number that differs once anything was committed."""
+        return self._changes.version()
+
     def close(self) -> None:
         """Let go of connections."""
+        self._changes.close()
         self._engine.dispose()

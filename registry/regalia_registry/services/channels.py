@@ -1,0 +1,105 @@
+"""Reading channels: what they name, what they named, and what a signer needs for their next pointer."""
+
+from regalia.core.errors import NotFoundError
+from regalia.core.names import ApplicationName
+from regalia.core.references import BundleReference
+from regalia.core.statements import Move
+from regalia.wire.answers import ChannelEntry, PointerEntry, Proposal
+from regalia.wire.resolution import encode
+from regalia_registry.domain.access import Right
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.answers import hold_entry, pointer_entry
+from regalia_registry.services.steps.lookups import find_bundle
+
+_MAX_ROOT_STEPS = 256
+
+
+def list_channels(
+    ports: Ports, caller: Caller, *, application: ApplicationName, after: str | None, limit: int
+) -> list[ChannelEntry]:
+    """List an application's channels by name."""
+    caller.actor.require(Right.READ, on=application.namespace)
+    with ports.store.read() as tx:
+        holds = {hold.bundle: hold for hold in tx.holds.list(application)}
+        found = tx.channels.list(application, after=after, limit=limit)
+    return [
+        ChannelEntry(str(application), stored.pointer.channel, pointer_entry(stored, holds.get(stored.pointer.bundle)))
+        for stored in found
+    ]
+
+
+def get_channel(ports: Ports, caller: Caller, *, application: ApplicationName, channel: str) -> ChannelEntry:
+    """Get a channel with its current pointer."""
+    caller.actor.require(Right.READ, on=application.namespace)
+    with ports.store.read() as tx:
+        stored = tx.channels.find(application, channel)
+        if stored is None:
+            raise no_channel(application, channel)
+        hold = tx.holds.find(application, stored.pointer.bundle)
+    return ChannelEntry(str(application), channel, pointer_entry(stored, hold))
+
+
+def channel_history(
+    ports: Ports, caller: Caller, *, application: ApplicationName, channel: str, after: int | None, limit: int
+) -> list[PointerEntry]:
+    """List a channel's pointers, newest first."""
+    caller.actor.require(Right.READ, on=application.namespace)
+    with ports.store.read() as tx:
+        if tx.channels.find(application, channel) is None:
+            raise no_channel(application, channel)
+        holds = {hold.bundle: hold for hold in tx.holds.list(application)}
+        found = tx.channels.history(application, channel, after=after, limit=limit)
+    return [pointer_entry(stored, holds.get(stored.pointer.bundle)) for stored in found]
+
+
+def propose(
+    ports: Ports,
+    caller: Caller,
+    *,
+    application: ApplicationName,
+    channel: str,
+    to: BundleReference | None,
+    move: Move,
+    root: int,
+) -> Proposal:
+    """Gather what a signer needs to build a pointer; the signer verifies all of it.
+
+    Args:
+        ports: The world.
+        caller: Who asks.
+        application: The channel's application.
+        channel: The channel, which need not be there.
+        to: The bundle to name; None renews the current one.
+        move: What the pointer will be.
+        root: The root version that the signer has.
+
+    Raises:
+        NotFoundError: There is no such bundle, or no channel to renew or restore.
+    """
+    caller.actor.require(Right.PROMOTE, on=application.namespace)
+    with ports.store.read() as tx:
+        current = tx.channels.find(application, channel)
+        if current is None and (to is None or move is not Move.PROMOTE):
+            raise no_channel(application, channel)
+        reference = to or BundleReference(application, digest=None if current is None else current.pointer.bundle)
+        bundle = find_bundle(tx, reference)
+        entry = tx.channels.find_newest(application, channel, bundle=bundle.digest)
+        holds = {hold.bundle: hold for hold in tx.holds.list(application)}
+        roots = tuple(encode(stored.envelope) for stored in tx.roots.after(root, limit=_MAX_ROOT_STEPS))
+    held = holds.get(bundle.digest)
+    return Proposal(
+        roots=roots,
+        release=encode(bundle.release),
+        index=encode(bundle.index),
+        pointer=None if current is None else encode(current.envelope),
+        entry=None if entry is None else pointer_entry(entry, held),
+        held=None if held is None else hold_entry(held),
+        excluded_fallbacks=tuple(sorted(str(digest) for digest in holds)),
+    )
+
+
+def no_channel(application: ApplicationName, channel: str) -> NotFoundError:
+    """Say that a channel is not there yet."""
+    return NotFoundError(
+        f'there is no channel "{application}:{channel}"', hint=f"reg promote VERSION --to {channel} makes it"
+    )

@@ -1,0 +1,158 @@
+"""Pushing: blobs first, then the manifest that links them, in one transaction with its record."""
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DigestError, DocumentError, NotFoundError, TooLargeError
+from regalia.core.kinds import KINDS, Config
+from regalia.core.kinds.config import MAX_TREE, TREE_TITLE, ConfigConfig, parse_tree
+from regalia.core.manifest import MAX_BLOB, Manifest, fingerprint, parse_config
+from regalia.core.names import ArtifactName
+from regalia.core.references import ArtifactReference
+from regalia.core.strict_json import JsonObject, parse_object
+from regalia.wire.answers import MissingBlobs, Pushed
+from regalia_registry.domain.access import Right
+from regalia_registry.domain.entries import Event
+from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.ports.blobs import read_blob
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.records import record
+
+
+def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequence[Digest]) -> MissingBlobs:
+    """Say which of these blobs the namespace doesn't have; another namespace's don't count."""
+    caller.actor.require(Right.PUBLISH, on=namespace)
+    with ports.store.read() as tx:
+        known = tx.blobs.find_sizes(namespace, digests=digests)
+    return MissingBlobs(tuple(str(digest) for digest in digests if digest not in known))
+
+
+def put_blob(
+    ports: Ports, caller: Caller, *, namespace: str, digest: Digest, source: BinaryIO, size_bytes: int
+) -> bool:
+    """Keep a blob for the namespace; False where the namespace had it."""
+    caller.actor.require(Right.PUBLISH, on=namespace)
+    ports.blobs.put(digest=digest, source=source, size_bytes=size_bytes)
+    with ports.store.read() as tx:
+        if digest in tx.blobs.find_sizes(namespace, digests=[digest]):
+            return False
+    with ports.store.note() as tx:
+        tx.blobs.link(namespace, sizes={digest: size_bytes})
+    return True
+
+
+def blob_size(ports: Ports, caller: Caller, *, namespace: str, digest: Digest) -> int:
+    """Give the size in bytes of a blob that the namespace has.
+
+    Raises:
+        NotFoundError: The namespace has no such blob, whatever others have.
+    """
+    caller.actor.require(Right.READ, on=namespace)
+    with ports.store.read() as tx:
+        size_bytes = tx.blobs.find_sizes(namespace, digests=[digest]).get(digest)
+    if size_bytes is None:
+        raise NotFoundError(f'the namespace "{namespace}" has no blob {digest.short}', hint="push it: reg push")
+    return size_bytes
+
+
+def push_manifest(ports: Ports, caller: Caller, *, namespace: str, digest: Digest, body: bytes) -> Pushed:
+    """Keep an artifact version; its name and version are in its config.
+
+    Raises:
+        DigestError: The body is another digest's.
+        DocumentError: Manifest or config break a rule.
+        NotFoundError: A blob that it links was not sent.
+        VersionConflictError: The version has other content, or the content another version.
+    """
+    caller.actor.require(Right.PUBLISH, on=namespace)
+    digest.check(body, what="the manifest")
+    manifest = Manifest.parse(body)
+    with ports.store.read() as tx:
+        known = tx.artifacts.find_by_digest(namespace, digest=digest)
+        if known is not None:
+            return _pushed(known, created=False)
+        _require_blobs(tx, namespace, manifest)
+    written, config = _read_config(ports, manifest)
+    _check_content(ports, manifest, config)
+    artifact = ArtifactVersion(
+        artifact=ArtifactName(namespace, manifest.kind, config.name),
+        version=config.version,
+        digest=digest,
+        fingerprint=fingerprint(manifest, written),
+        manifest=body,
+        pushed_at=ports.clock.now(),
+    )
+    return _add(ports, caller, artifact)
+
+
+def get_manifest(ports: Ports, caller: Caller, *, namespace: str, digest: Digest) -> bytes:
+    """Get a manifest that the namespace has."""
+    caller.actor.require(Right.READ, on=namespace)
+    with ports.store.read() as tx:
+        found = tx.artifacts.find_by_digest(namespace, digest=digest)
+    if found is None:
+        raise NotFoundError(f'the namespace "{namespace}" has no manifest {digest.short}', hint="push it: reg push")
+    return found.manifest
+
+
+def _add(ports: Ports, caller: Caller, artifact: ArtifactVersion) -> Pushed:
+    with ports.store.read() as tx:  # the common "unchanged" of a race needs no writer
+        known = tx.artifacts.find_by_digest(artifact.artifact.namespace, digest=artifact.digest)
+    if known is not None:
+        return _pushed(known, created=False)
+    with ports.store.write(caller.actor) as tx:
+        created = tx.artifacts.add(artifact)
+        reference = f"{artifact.artifact}@{artifact.version}"
+        event = "artifact.pushed" if created else "artifact.unchanged"
+        record(ports, caller, tx, Event(event, reference, after=artifact.digest))
+    return _pushed(artifact, created=created)
+
+
+def _pushed(artifact: ArtifactVersion, *, created: bool) -> Pushed:
+    name = artifact.artifact
+    return Pushed(
+        reference=str(ArtifactReference(name, artifact.version)),
+        kind=str(name.kind),
+        name=name.name,
+        version=artifact.version,
+        digest=str(artifact.digest),
+        created=created,
+    )
+
+
+def _require_blobs(tx: Transaction, namespace: str, manifest: Manifest) -> None:
+    """Check that all blobs were sent by this namespace, with the sizes that the manifest says."""
+    sizes = tx.blobs.find_sizes(namespace, digests=[descriptor.digest for descriptor in manifest.descriptors])
+    absent = [descriptor.digest.short for descriptor in manifest.descriptors if descriptor.digest not in sizes]
+    if absent:
+        raise NotFoundError(
+            f"{len(absent)} blobs of the manifest were not sent: {', '.join(absent[:5])}",
+            hint="send them first: reg push",
+        )
+    for descriptor in manifest.descriptors:
+        if sizes[descriptor.digest] != descriptor.size_bytes or descriptor.size_bytes > MAX_BLOB:
+            raise DigestError(
+                f"the manifest says {descriptor.size_bytes} bytes for {descriptor.digest.short}, "
+                f"it has {sizes[descriptor.digest]}"
+            )
+
+
+def _read_config(ports: Ports, manifest: Manifest) -> tuple[JsonObject, Config]:
+    cap = KINDS[manifest.kind].max_config
+    if manifest.config.size_bytes > cap:
+        raise TooLargeError(f"the config has {manifest.config.size_bytes} bytes, the cap is {cap}")
+    body = read_blob(ports.blobs, manifest.config.digest)
+    return parse_object(body, what="the config", max_bytes=cap), parse_config(manifest, body)
+
+
+def _check_content(ports: Ports, manifest: Manifest, config: Config) -> None:
+    """Check what agents read without a library: a config's tree. Its schema is the author's check, before the push."""
+    if isinstance(config, ConfigConfig):
+        layer = manifest.layer(TREE_TITLE)
+        if layer is None:
+            raise DocumentError(f'the config "{config.name}" has no layer "{TREE_TITLE}"')
+        if layer.size_bytes > MAX_TREE:
+            raise TooLargeError(f'"{TREE_TITLE}" has {layer.size_bytes} bytes, the cap is {MAX_TREE}')
+        parse_tree(read_blob(ports.blobs, layer.digest))

@@ -1,0 +1,222 @@
+"""Resolving: the bytes that an agent starts from, rendered once a move and kept."""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+
+from regalia.core.bundle import BundleIndex
+from regalia.core.digest import Digest
+from regalia.core.dsse import Envelope, Signature, pae
+from regalia.core.manifest import Manifest
+from regalia.core.references import BundleReference
+from regalia.core.statements import FRESHNESS_PAYLOAD, Freshness
+from regalia.core.trust import Root
+from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
+from regalia_registry.domain.access import Actor, Right, hash_token
+from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
+from regalia_registry.ports.blobs import read_blob
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.access import refused
+from regalia_registry.services.channels import no_channel
+from regalia_registry.services.context import Ports
+from regalia_registry.services.steps.lookups import find_bundle
+from regalia_registry.services.steps.trust import current_root
+
+_FRESH_FOR = timedelta(hours=24)
+_MAX_CACHED_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an agent asks: which bundle, which root it has, which bundle it has."""
+
+    reference: BundleReference
+    root: int | None = None
+    have: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A rendered answer and the strong ETag of its bytes."""
+
+    content: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "Body":
+        """Hash the bytes once."""
+        return cls(content, f'"{hashlib.sha256(content).hexdigest()}"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What an answer was rendered from; while it stands, so do the bytes."""
+
+    pointer: Digest | None
+    bundle: Digest
+    root: Digest
+    signatures: Digest
+    hour: datetime
+
+
+@dataclass(slots=True)
+class _Kept:
+    basis: _Basis
+    body: Body
+    version: int
+
+
+class Resolver:
+    """Answers from memory while nothing was committed anywhere, which one look at the store tells."""
+
+    def __init__(self, ports: Ports) -> None:
+        """Start empty."""
+        self._ports = ports
+        self._lock = Lock()
+        self._bodies: OrderedDict[Question, _Kept] = OrderedDict()
+        self._cached_bytes = 0
+        self._tokens: dict[str, Token] = {}
+        self._tokens_version = -1
+
+    def actor(self, token: str | None) -> Actor:
+        """Find who holds a token.
+
+        Raises:
+            UnauthenticatedError: There is none, or it is unknown, expired or revoked.
+        """
+        hashed = None if token is None else hash_token(token)
+        if hashed is None:
+            raise refused(token)
+        version = self._ports.store.version()
+        if version != self._tokens_version:
+            self._tokens, self._tokens_version = {}, version
+        found = self._tokens.get(hashed)
+        if found is None:
+            with self._ports.store.read() as tx:
+                found = tx.access.find(hashed)
+            if found is None:
+                raise refused(token)
+            self._tokens[hashed] = found
+        if not found.is_valid(self._ports.clock.now()):
+            raise refused(token)
+        return found.actor()
+
+    def resolve(self, actor: Actor, question: Question) -> Body:
+        """Answer a question; the bytes are those of the last time while nothing changed.
+
+        Raises:
+            NotFoundError: There is no such channel or bundle, or no right to see it.
+            UnavailableError: The registry has no root yet.
+        """
+        actor.require(Right.READ, on=question.reference.application.namespace)
+        version, hour = self._ports.store.version(), self._hour()
+        kept = self._bodies.get(question)
+        if kept is not None and kept.version == version and kept.basis.hour == hour:
+            return kept.body
+        with self._ports.store.read() as tx:
+            sources = _read(tx, question, hour)
+            if kept is not None and kept.basis == sources.basis:
+                kept.version = version
+                return kept.body
+            answer = _documents(tx, self._ports, question, sources)
+        body = Body.of(self._finish(answer, sources).written())
+        self._keep(question, _Kept(sources.basis, body, version))
+        return body
+
+    def _hour(self) -> datetime:
+        return self._ports.clock.now().replace(minute=0, second=0, microsecond=0)
+
+    def _finish(self, answer: Resolution, sources: "_Sources") -> Resolution:
+        """Sign the freshness, which is no work for a transaction."""
+        if sources.pointer is None:
+            return answer
+        freshness = _freshness(sources.pointer, sources.root, sources.basis.hour)
+        message = freshness.payload()
+        signer = self._ports.freshness
+        signature = Signature(signer.keyid, signer.sign(pae(FRESHNESS_PAYLOAD, message)))
+        envelope = Envelope(FRESHNESS_PAYLOAD, message, (signature,))
+        return Resolution(answer.release, answer.roots, answer.pointer, bytes(envelope), answer.index, answer.blobs)
+
+    def _keep(self, question: Question, kept: _Kept) -> None:
+        with self._lock:
+            replaced = self._bodies.pop(question, None)
+            self._cached_bytes += len(kept.body.content) - (0 if replaced is None else len(replaced.body.content))
+            self._bodies[question] = kept
+            while self._cached_bytes > _MAX_CACHED_BYTES:
+                _, dropped = self._bodies.popitem(last=False)
+                self._cached_bytes -= len(dropped.body.content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    pointer: StoredPointer | None
+    bundle: StoredBundle
+    root: Root
+    basis: _Basis
+
+
+def _read(tx: Transaction, question: Question, hour: datetime) -> _Sources:
+    reference, root = question.reference, current_root(tx)
+    pointer = None
+    if reference.channel is not None:
+        pointer = tx.channels.find(reference.application, reference.channel)
+        if pointer is None:
+            raise no_channel(reference.application, reference.channel)
+        reference = BundleReference(reference.application, digest=pointer.pointer.bundle)
+    bundle = find_bundle(tx, reference)
+    signed = bundle.release + (b"" if pointer is None else pointer.envelope)
+    basis = _Basis(None if pointer is None else pointer.identity, bundle.digest, root.identity, Digest.of(signed), hour)
+    return _Sources(pointer, bundle, root.root, basis)
+
+
+def _documents(tx: Transaction, ports: Ports, question: Question, sources: _Sources) -> Resolution:
+    has_bundle = question.have == sources.bundle.digest
+    known = sources.root.version if question.root is None else question.root
+    return Resolution(
+        release=sources.bundle.release,
+        roots=tuple(root.envelope for root in tx.roots.after(known, limit=MAX_ROOTS)),
+        pointer=None if sources.pointer is None else sources.pointer.envelope,
+        index=None if has_bundle else sources.bundle.index,
+        blobs={} if has_bundle else _inline(tx, ports, sources.bundle),
+    )
+
+
+def _inline(tx: Transaction, ports: Ports, bundle: StoredBundle) -> dict[Digest, bytes]:
+    """Take manifests, configs and small layers in index order, until a megabyte is full."""
+    index = BundleIndex.parse(bundle.index)
+    namespace = index.application.namespace
+    stored = tx.artifacts.find_all_by_digest(namespace, digests=[member.digest for member in index.members])
+    found: dict[Digest, bytes] = {}
+    total = 0
+    for member in index.members:
+        manifest = Manifest.parse(stored[member.digest].manifest)
+        wanted = [manifest.config, *(layer for layer in manifest.layers if layer.size_bytes <= MAX_INLINE_LAYER)]
+        sizes = {member.digest: len(manifest.body)} | {one.digest: one.size_bytes for one in wanted}
+        for digest, size_bytes in sizes.items():
+            if digest in found:
+                continue
+            total += size_bytes
+            if total > MAX_INLINE:
+                return found
+            found[digest] = manifest.body if digest == member.digest else read_blob(ports.blobs, digest)
+    return found
+
+
+def _freshness(stored: StoredPointer, root: Root, hour: datetime) -> Freshness:
+    """Say that a pointer is the newest; whoever says it in this hour says it in the same bytes."""
+    pointer = stored.pointer
+    issued_at = max(hour, pointer.issued_at)
+    return Freshness(
+        trust_domain=root.trust_domain,
+        application=pointer.application,
+        channel=pointer.channel,
+        epoch=pointer.epoch,
+        sequence=pointer.sequence,
+        pointer=stored.identity,
+        root_version=root.version,
+        revocations_version=0,
+        issued_at=issued_at,
+        expires=issued_at + _FRESH_FOR,
+    )

@@ -1,0 +1,176 @@
+"""The trust root in the registry: taken in once, then one version at a time, never leaving a channel unverifiable."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from regalia.core.digest import Digest
+from regalia.core.dsse import Envelope
+from regalia.core.errors import ConflictError, DocumentError, NotFoundError, TrustRootError, VerificationError
+from regalia.core.statements import STATEMENT_PAYLOAD, ReleaseStatement
+from regalia.core.trust import Root, TrustedRoot
+from regalia.core.verification import verify_pointer, verify_release
+from regalia.wire.answers import RootEntry, RootsStored, ServerKeys
+from regalia.wire.resolution import encode
+from regalia_registry.domain.access import SYSTEM
+from regalia_registry.domain.entries import Event
+from regalia_registry.domain.records import Hold, StoredPointer, StoredRoot
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.records import record
+from regalia_registry.services.steps.trust import current_root
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RootChange:
+    """New roots in order, and stored envelopes that gained signatures.
+
+    `compromised` takes the roots even where they leave channels unverifiable: their bundles are held.
+    """
+
+    roots: tuple[bytes, ...]
+    envelopes: tuple[bytes, ...] = ()
+    compromised: bool = False
+
+
+def get_root(ports: Ports, *, name: str) -> RootEntry:
+    """Get a root by version or by the digest of its payload; any token may."""
+    with ports.store.read() as tx:
+        if name.startswith("sha256:"):
+            found = tx.roots.find_by_identity(Digest.parse(name))
+        else:
+            found = tx.roots.find(int(name)) if name.isdecimal() and len(name) < 10 else None
+    if found is None:
+        raise NotFoundError(f'there is no root "{name[:80]}"', hint="reg trust show")
+    return RootEntry(found.version, str(found.identity), encode(found.envelope))
+
+
+def server_keys(ports: Ports) -> ServerKeys:
+    """Give the public halves of the registry's own keys, for the root that will name them."""
+    return ServerKeys(freshness=ports.freshness.public.pem, log=ports.log.public.pem)
+
+
+def take_in_first_root(ports: Ports, body: bytes) -> None:
+    """Take the root that lies in the data folder, if the registry has none."""
+    with ports.store.read() as tx:
+        if tx.roots.newest() is not None:
+            return
+    change_roots(ports, Caller(SYSTEM, ""), RootChange((body,)))
+
+
+def change_roots(ports: Ports, caller: Caller, change: RootChange) -> RootsStored:
+    """Store new roots and added signatures in one transaction.
+
+    Raises:
+        VerificationError: A root does not follow from the one in force.
+        ConflictError: A current pointer, its bundle or a fallback would no longer verify, and `compromised` is not said.
+    """
+    caller.actor.require_admin()
+    with ports.store.write(caller.actor) as tx:
+        root = _store_roots(tx, change.roots)
+        added = sum(_add_signatures(tx, body) for body in change.envelopes)
+        broken = list(_broken(tx, root))
+        if broken and not change.compromised:
+            raise ConflictError(
+                f"the new root would leave {len(broken)} channels unverifiable: {broken[0].reference}: {broken[0].reason}",
+                hint="sign their documents with the new key first: reg trust rotate does; --compromised overrides",
+            )
+        held = sorted({str(bundle) for fault in broken for bundle in fault.bundles})
+        for fault in broken:
+            _hold(ports, caller, tx, fault)
+        record(ports, caller, tx, Event("root.changed", f"root/{root.version}"))
+    return RootsStored(root.version, added, tuple(held), tuple(fault.reference for fault in broken if fault.stops))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A channel that a root leaves with documents below their threshold."""
+
+    current: StoredPointer
+    bundles: tuple[Digest, ...]
+    reason: str
+    stops: bool
+
+    @property
+    def reference(self) -> str:
+        return f"{self.current.pointer.application}:{self.current.pointer.channel}"
+
+
+def _store_roots(tx: Transaction, bodies: Sequence[bytes]) -> Root:
+    if tx.roots.newest() is None:
+        if not bodies:
+            raise DocumentError("no root was sent", hint="reg init NAMESPACE/NAME")
+        current = TrustedRoot.bootstrap(bodies[0])
+        if current.root.version != 1:
+            raise TrustRootError(f"the first root has version {current.root.version}, expected 1", step="root")
+        tx.roots.add(StoredRoot(1, current.identity, bodies[0]))
+    else:
+        current = current_root(tx)
+    for body in bodies:
+        following = current.step(body)
+        if following.root.version > current.root.version:
+            tx.roots.add(StoredRoot(following.root.version, following.identity, body))
+        current = following
+    return current.root
+
+
+def _add_signatures(tx: Transaction, body: bytes) -> int:
+    """Merge an envelope's signatures into the stored one of the same payload."""
+    sent = Envelope.parse(body, what="an envelope")
+    pointer = tx.channels.find_pointer(sent.identity)
+    if pointer is not None:
+        merged = Envelope.parse(pointer.envelope, what="the pointer").with_signatures(sent.signatures)
+        tx.channels.add_signatures(sent.identity, envelope=bytes(merged))
+        return 1
+    if sent.payload_type != STATEMENT_PAYLOAD:
+        raise NotFoundError(f"no stored document has the payload {sent.identity.short}")
+    statement = ReleaseStatement.of(sent)
+    bundle = tx.bundles.get_by_digest(statement.application, digest=statement.bundle)
+    stored = Envelope.parse(bundle.release, what="the release statement")
+    if stored.identity != sent.identity:
+        raise VerificationError(f'the release statement of "{bundle.version}" is another one', step="release")
+    merged = stored.with_signatures(sent.signatures)
+    tx.bundles.add_signatures(bundle.application, digest=bundle.digest, release=bytes(merged))
+    return 1
+
+
+def _broken(tx: Transaction, root: Root) -> Iterator[_Fault]:
+    """Walk all channels, and find those whose documents no longer verify under a root."""
+    after = None
+    while page := tx.channels.list_all(after=after, limit=_PAGE):
+        for current in page:
+            fault = _fault_of(tx, root, current)
+            if fault is not None:
+                yield fault
+        after = page[-1].pointer.application, page[-1].pointer.channel
+
+
+def _fault_of(tx: Transaction, root: Root, current: StoredPointer) -> _Fault | None:
+    pointer = current.pointer
+    bundles, reasons, stops = [], [], False
+    try:
+        verify_pointer(current.envelope, root=root, application=pointer.application, channel=pointer.channel)
+    except VerificationError as error:
+        reasons.append(error.message)
+        stops = True
+    for digest in (pointer.bundle, *pointer.fallbacks):
+        bundle = tx.bundles.get_by_digest(pointer.application, digest=digest)
+        try:
+            verify_release(bundle.release, root=root, application=pointer.application, bundle=digest)
+        except VerificationError as error:
+            bundles.append(digest)
+            reasons.append(f"{bundle.version}: {error.message}")
+            stops = stops or digest == pointer.bundle
+    return _Fault(current, tuple(bundles), reasons[0], stops) if reasons else None
+
+
+def _hold(ports: Ports, caller: Caller, tx: Transaction, fault: _Fault) -> None:
+    application = fault.current.pointer.application
+    for digest in fault.bundles:
+        bundle = tx.bundles.get_by_digest(application, digest=digest)
+        reason = "a key that signed it was compromised"
+        hold = Hold(application, digest, bundle.version, reason, ports.clock.now(), caller.actor.id)
+        if tx.holds.add(hold):
+            event = Event("bundle.held", f"{application}@{bundle.version}", after=digest, texts={"reason": reason})
+            record(ports, caller, tx, event)
