@@ -11,6 +11,7 @@ from hashlib import sha256
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, NotFoundError, StorageFullError, UnavailableError
@@ -168,3 +169,8 @@ def _translated(error: OSError) -> UnavailableError:
     if error.errno in _FULL:
         return StorageFullError("the registry's disk is full", hint="make room; nothing of this blob was stored")
     return UnavailableError(f"the registry's disk did not answer: {error.strerror}", hint="see the registry's log")
+
+
+def open_disk(url: str) -> DiskBlobs:
+    """Open the blobs of a `file://` address."""
+    return DiskBlobs(Path(unquote(urlsplit(url).path)))

@@ -1,5 +1,6 @@
 """Time, names and signatures: what a pure rule must be given."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -49,4 +50,28 @@ class Signer(Protocol):
         Raises:
             UnavailableError: The key's keeper did not answer.
         """
+        ...
+
+
+class OwnKeys(Protocol):
+    """The keys that this registry holds: those that sign freshness, and later the log."""
+
+    def freshness_signers(self, keyids: Collection[str]) -> Sequence[Signer]:
+        """Find the freshness keys that a root names."""
+        ...
+
+    def public_keys(self) -> tuple[PublicKey, PublicKey]:
+        """Give the public halves of the freshness and the log key that a next root should name.
+
+        Raises:
+            ConfigurationError: A key is missing.
+        """
+        ...
+
+
+class RootFile(Protocol):
+    """Where the newest root lies for those on this machine who join."""
+
+    def keep(self, envelope: bytes) -> None:
+        """Keep a newer root; a failure is the log's, as the root is stored already."""
         ...

@@ -1,0 +1,1 @@
+"""Running the registry: processes, not requests."""

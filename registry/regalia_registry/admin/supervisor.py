@@ -1,0 +1,101 @@
+"""Keeping processes alive: start them, restart them with back-off, stop them all."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+_DRAIN_S = 10.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+_HEALTHY_S = 30.0
+_TICK_S = 0.1
+
+
+@dataclass(slots=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    started: float
+    pause_s: float = _FIRST_PAUSE_S
+    restart_at: float | None = None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs `count` processes of one command until it is told to stop.
+
+    Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies.
+    """
+
+    command: Callable[[int], Sequence[str]]
+    count: int
+    descriptors: tuple[int, ...]
+    tell: Callable[[str], None]
+    _children: list[_Child] = field(default_factory=list)
+    _stopping: bool = False
+
+    def run(self, *, ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
+        """Start, watch and stop; returns the exit status: 0 after a signal, 1 where nothing ever got ready."""
+        read_end, write_end = os.pipe()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            self._children = [self._start(read_end) for _ in range(self.count)]
+            is_ready = False
+            while not self._stopping:
+                if not is_ready and ready():
+                    is_ready = True
+                    on_ready()
+                if not self._tend(read_end) and not is_ready:
+                    self.tell("the web processes do not start; see the lines above")
+                    return 1
+                time.sleep(_TICK_S)
+            return 0
+        finally:
+            self._stop_all()
+            os.close(read_end)
+            os.close(write_end)
+
+    def _start(self, alive_fd: int) -> _Child:
+        process = subprocess.Popen(  # noqa: S603 # our own command
+            self.command(alive_fd),
+            pass_fds=(*self.descriptors, alive_fd),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return _Child(process, time.monotonic())
+
+    def _tend(self, alive_fd: int) -> bool:
+        """Restart what ended; False once a process ended before it could have been healthy."""
+        now, all_alive = time.monotonic(), True
+        for place, child in enumerate(self._children):
+            if child.process.poll() is None:
+                continue
+            if child.restart_at is None:
+                all_alive = False
+                pause_s = _FIRST_PAUSE_S if now - child.started > _HEALTHY_S else child.pause_s
+                child.restart_at = now + pause_s
+                child.pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                self.tell(f"a web process ended ({child.process.returncode}); another starts in {pause_s:.1f} s")
+            elif now >= child.restart_at:
+                started = self._start(alive_fd)
+                started.pause_s = child.pause_s
+                self._children[place] = started
+        return all_alive
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _stop_all(self) -> None:
+        for child in self._children:
+            child.process.terminate()
+        deadline = time.monotonic() + _DRAIN_S
+        for child in self._children:
+            try:
+                child.process.wait(timeout=max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()

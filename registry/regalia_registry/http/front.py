@@ -1,0 +1,143 @@
+"""The front door, as plain ASGI: request ids, hosts, caps, the hot path, and one log line a request."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import cast
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
+from regalia_registry.http.errors import Answer, problem, problem_of
+from regalia_registry.http.resolve import answer, is_resolve, path_of
+from regalia_registry.services.resolve import Resolver
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_MAX_JSON = 8 * 1024 * 1024
+_MAX_MANIFEST = 16 * 1024 * 1024
+
+log = structlog.get_logger("regalia.http")
+
+
+class Front:
+    """Wraps the routes; everything that comes in passes here first."""
+
+    def __init__(
+        self,
+        routes: ASGIApp,
+        *,
+        resolver: Resolver,
+        new_id: Callable[[], str],
+        allowed_hosts: tuple[str, ...],
+        max_blob_bytes: int,
+    ) -> None:
+        """Keep what it asks."""
+        self._routes = routes
+        self._resolver = resolver
+        self._new_id = new_id
+        self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
+        self._max_blob_bytes = max_blob_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._routes(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = self._request_id(headers.get(b"x-request-id"))
+        if not self._is_ours(headers.get(b"host")):
+            refused = MisdirectedError(
+                "the request names another host", hint="add it to allowed_hosts in the registry's server.toml"
+            )
+            await _send(send, problem_of(refused, request_id=request_id), request_id)
+            return
+        if is_resolve(scope):
+            answered = answer(scope, self._resolver, request_id=request_id)
+            await _send(send, answered, request_id)
+            if answered[0] >= 400:
+                log.info("request", method=scope["method"], path=path_of(scope), status=answered[0], request=request_id)
+            return
+        await self._route(scope, receive, send, request_id)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
+            await send(message)
+
+        capped = _Capped(receive, self._cap(scope))
+        try:
+            capped.check(dict(scope["headers"]).get(b"content-length"))
+            await self._routes(scope, capped, send_marked)
+        except RegaliaError as error:
+            if status == 0:
+                await _send(send, problem_of(error, request_id=request_id), request_id)
+            status = status or 413
+        except Exception:
+            log.exception("request failed", method=scope["method"], path=path_of(scope), request=request_id)
+            if status != 0:
+                raise
+            status = 500
+            detail = "the registry failed; nothing was changed"
+            failed = problem(500, code="internal", detail=detail, hint="see its log", request_id=request_id)
+            await _send(send, failed, request_id)
+        finally:
+            spent_ms = round((time.perf_counter() - started) * 1000, 1)
+            log.info(
+                "request", method=scope["method"], path=path_of(scope), status=status, ms=spent_ms, request=request_id
+            )
+
+    def _request_id(self, given: bytes | None) -> str:
+        return given.decode("ascii") if given is not None and _REQUEST_ID.match(given) else self._new_id()
+
+    def _is_ours(self, host: bytes | None) -> bool:
+        if host is None:
+            return False
+        text = host.decode("latin-1").lower()
+        name = text if text.endswith("]") else text.rsplit(":", 1)[0] if ":" in text else text
+        return name in self._hosts
+
+    def _cap(self, scope: Scope) -> int:
+        path = path_of(scope)
+        if "/blobs/sha256:" in path:
+            return self._max_blob_bytes
+        return _MAX_MANIFEST if "/manifests/" in path else _MAX_JSON
+
+
+class _Capped:
+    """A receive that stops a body at its cap, however it is sent."""
+
+    def __init__(self, receive: Receive, cap: int) -> None:
+        self._receive = receive
+        self._cap = cap
+        self._received = 0
+
+    def check(self, content_length: bytes | None) -> None:
+        if content_length is not None and content_length.isdigit():
+            self._count(int(content_length))
+            self._received = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._count(len(cast("bytes", message.get("body", b""))))
+        return message
+
+    def _count(self, size_bytes: int) -> None:
+        self._received += size_bytes
+        if self._received > self._cap:
+            raise TooLargeError(f"the body has more than {self._cap} bytes", hint="send less at once")
+
+
+async def _send(send: Send, answered: Answer, request_id: str) -> None:
+    status, headers, body = answered
+    marked = [*headers, (b"x-request-id", request_id.encode("ascii"))]
+    await send({"type": "http.response.start", "status": status, "headers": marked})
+    await send({"type": "http.response.body", "body": body})
