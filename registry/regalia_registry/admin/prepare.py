@@ -1,4 +1,4 @@
-"""What runs once before the web processes: migrations, and what lies in the data folder; prints the settings in force."""
+"""What runs once before the web processes: migrations, and what lies in the data folder; tells the settings in force."""
 
 import json
 import sys
