@@ -10,18 +10,18 @@ from contextlib import suppress
 from hashlib import sha256
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
+
+from typing_extensions import Buffer
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, NotFoundError, StorageFullError, UnavailableError
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 _CHUNK = 1024 * 1024
 _ABANDONED_S = 24 * 3600
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SHELVES = [f"{number:02x}" for number in range(256)]
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DiskBlobs:
@@ -31,11 +31,12 @@ class DiskBlobs:
         """Make the folders, and clear what a killed process left a day ago."""
         self._folder = folder / "sha256"
         self._incoming = folder / "incoming"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._incoming.mkdir(mode=0o700, exist_ok=True)
+        self._make_shelves()
         oldest = time.time() - _ABANDONED_S
         for left in self._incoming.iterdir():
-            with suppress(FileNotFoundError):  # another process clears too
+            with suppress(OSError):  # another process clears too, or the disk can only be read
                 if left.stat().st_mtime < oldest:
                     left.unlink()
 
@@ -91,27 +92,36 @@ class DiskBlobs:
 
     def list(self, *, after: Digest | None = None) -> Iterator[Digest]:
         """Walk all blobs in the order of their digests."""
-        for shelf in sorted(self._folder.iterdir()):
-            if after is not None and shelf.name < after.hex[:2]:
+        for shelf in _SHELVES:
+            if after is not None and shelf < after.hex[:2]:
                 continue
-            for path in sorted(shelf.iterdir()):
-                if after is None or path.name > after.hex:
-                    yield Digest(path.name)
+            try:
+                names = sorted(os.listdir(self._folder / shelf))
+            except OSError as error:
+                raise _translated(error) from error
+            yield from (Digest(name) for name in names if after is None or name > after.hex)
 
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest.hex[:2] / digest.hex
 
     def _keep(self, incoming: Path, digest: Digest) -> bool:
-        path = self._path(digest)
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(self._folder)
+        path, is_new = self._path(digest), True
         try:
             os.link(incoming, path)  # unlike a rename, never over a blob that is there
         except FileExistsError:
-            return False
-        _sync_folder(path.parent)
-        return True
+            is_new = False
+        _sync_folder(path.parent)  # also where it was there: whoever linked it may not have come this far yet
+        return is_new
+
+    def _make_shelves(self) -> None:
+        """Make all shelves at once, so that no put has to make one last."""
+        if (self._folder / _SHELVES[-1]).is_dir():
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        for shelf in _SHELVES:
+            (self._folder / shelf).mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(self._folder)
+        _sync_folder(self._folder.parent)
 
 
 class _Window(RawIOBase):
@@ -124,9 +134,12 @@ class _Window(RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
+    def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)[: self._remaining]
-        count = self._source.readinto(view) or 0
+        try:
+            count = self._source.readinto(view) or 0
+        except OSError as error:
+            raise _translated(error) from error
         self._remaining -= count
         return count
 
@@ -167,7 +180,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _translated(error: OSError) -> UnavailableError:
     if error.errno in _FULL:
-        return StorageFullError("the registry's disk is full", hint="make room; nothing of this blob was stored")
+        return StorageFullError("the registry's disk takes no more", hint="make room; nothing of this blob was stored")
     return UnavailableError(f"the registry's disk did not answer: {error.strerror}", hint="see the registry's log")
 
 

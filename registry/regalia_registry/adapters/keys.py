@@ -8,7 +8,6 @@ import structlog
 
 from regalia.core.errors import ConfigurationError
 from regalia.core.keys import PublicKey, SigningKey
-from regalia.places import ROOT_FILE, server_keys_folder
 
 _FRESHNESS = "freshness"
 _LOG = "log"
@@ -17,11 +16,11 @@ log = structlog.get_logger("regalia.keys")
 
 
 class FolderKeys:
-    """An `OwnKeys` in `keys/`: `freshness.pem`, `log.pem`, and a `freshness.next.pem` while one is rotated."""
+    """An `OwnKeys` in a folder: `freshness.pem`, `log.pem`, and a `freshness.next.pem` while one is rotated."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Read nothing yet."""
-        self._folder = server_keys_folder(data)
+        self._folder = folder
         self._loaded: dict[str, SigningKey] = {}
 
     def freshness_signers(self, keyids: Collection[str]) -> Sequence[SigningKey]:
@@ -37,11 +36,11 @@ class FolderKeys:
 
 
 class FolderRoot:
-    """A `RootFile` in the data folder."""
+    """A `RootFile` on disk."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, path: Path) -> None:
         """Write nothing yet."""
-        self._path = data / ROOT_FILE
+        self._path = path
 
     def keep(self, envelope: bytes) -> None:
         """Replace the file whole."""

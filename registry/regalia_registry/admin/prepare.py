@@ -1,20 +1,41 @@
-"""What runs once before the web processes: migrations, and what lies in the data folder; tells the settings in force."""
+"""What runs once before the web processes, in a process of its own so that neither they nor the supervisor carry it."""
 
 import json
 import sys
 from pathlib import Path
 
 from regalia.core.errors import RegaliaError
-from regalia_registry.bootstrap import prepare
-from regalia_registry.settings import load_settings
+from regalia.places import ADMIN_TOKEN_HASH_FILE, ROOT_FILE
+from regalia_registry.adapters.sql.migrate import upgrade
+from regalia_registry.admin.logs import configure_logs
+from regalia_registry.bootstrap import make_ports
+from regalia_registry.services.access import take_in_admin_token
+from regalia_registry.services.trust import take_in_first_root
+from regalia_registry.settings import Settings, load_settings
+
+
+def prepare(settings: Settings) -> None:
+    """Migrate, and take in what lies in the data folder: the first root and the admin token's hash."""
+    upgrade(settings.database_url)
+    ports = make_ports(settings)
+    try:
+        token_hash = settings.data / ADMIN_TOKEN_HASH_FILE
+        if token_hash.is_file():
+            take_in_admin_token(ports, token_hash.read_text(encoding="ascii").strip())
+        root = settings.data / ROOT_FILE
+        if root.is_file():
+            take_in_first_root(ports, root.read_bytes())
+    finally:
+        ports.store.close()
 
 
 def main(data: Path, host: str, port: str, workers: str) -> int:
-    """Prepare the data folder; empty arguments leave a setting to file and environment."""
+    """Prepare the data folder and print the settings in force, or the error, as JSON; empty arguments are not given."""
     try:
         settings = load_settings(
             data=data, host=host or None, port=int(port) if port else None, workers=int(workers) if workers else None
         )
+        configure_logs(settings)
         prepare(settings)
     except RegaliaError as error:
         sys.stdout.write(json.dumps({"error": error.message, "hint": error.hint}))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from threading import Lock
 from typing import BinaryIO
 
 from regalia.core.digest import Digest
@@ -14,6 +15,7 @@ class MemoryBlobs:
     def __init__(self) -> None:
         """Start empty."""
         self._blobs: dict[Digest, bytes] = {}
+        self._lock = Lock()
 
     def put(self, *, digest: Digest, source: BinaryIO, size_bytes: int) -> bool:
         """Keep the stream under `digest`."""
@@ -21,7 +23,10 @@ class MemoryBlobs:
         if len(content) != size_bytes:
             raise DigestError(f"the blob {digest.short} is not {size_bytes} bytes long")
         digest.check(content, what="the body")
-        return self._blobs.setdefault(digest, content) is content
+        with self._lock:
+            is_new = digest not in self._blobs
+            self._blobs.setdefault(digest, content)
+        return is_new
 
     def open(self, *, digest: Digest, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open the bytes from `start` up to `stop`."""

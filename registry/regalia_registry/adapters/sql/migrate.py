@@ -8,11 +8,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
-import regalia_registry
 from regalia.core.errors import ConfigurationError
 from regalia_registry.adapters.sql.engine import open_engine
 
-_PACKAGE = Path(regalia_registry.__file__).parent
+_PACKAGE = Path(__file__).parents[2]
 
 
 def migrations_folder() -> Path:

@@ -1,0 +1,63 @@
+"""The one place where adapters are built and handed to the services."""
+
+from importlib.metadata import entry_points
+from urllib.parse import urlsplit
+
+from regalia.core.errors import ConfigurationError
+from regalia.places import ROOT_FILE, server_keys_folder
+from regalia_registry.adapters.keys import FolderKeys, FolderRoot
+from regalia_registry.adapters.sql.store import SqlStore
+from regalia_registry.adapters.system import SystemClock, SystemIds
+from regalia_registry.http.app import make_app
+from regalia_registry.http.front import Front
+from regalia_registry.http.health import Dependency, Readiness, State
+from regalia_registry.ports.blobs import BlobStore
+from regalia_registry.services.context import Ports
+from regalia_registry.services.health import dependencies
+from regalia_registry.settings import Settings
+
+_BLOBS = "regalia.blobs"
+
+
+def web_app(settings: Settings) -> Front:
+    """Build the service on migrated storage."""
+    ports = make_ports(settings)
+
+    def readiness() -> Readiness:
+        found = dependencies(ports)
+        return Readiness.of([Dependency(name, State(state), told) for name, state, told in found])
+
+    return make_app(
+        ports,
+        allowed_hosts=settings.allowed_hosts,
+        max_blob_bytes=settings.max_blob_bytes,
+        readiness=readiness,
+    )
+
+
+def make_ports(settings: Settings) -> Ports:
+    """Build the adapters that the settings name."""
+    return Ports(
+        store=SqlStore.open(settings.database_url),
+        blobs=_open_blobs(settings.blobs_url),
+        clock=SystemClock(),
+        ids=SystemIds(),
+        keys=FolderKeys(server_keys_folder(settings.data)),
+        root_file=FolderRoot(settings.data / ROOT_FILE),
+    )
+
+
+def _open_blobs(url: str) -> BlobStore:
+    """Find who opens this kind of address; anybody may add one under the entry point group `regalia.blobs`."""
+    scheme = urlsplit(url).scheme
+    found = {point.name: point for point in entry_points(group=_BLOBS)}
+    if scheme not in found:
+        raise ConfigurationError(
+            f'no blob store opens "{scheme}:" addresses',
+            hint=f"known: {', '.join(sorted(found))}; see REGALIA_SERVER_BLOBS",
+        )
+    try:
+        opened: BlobStore = found[scheme].load()(url)
+    except OSError as error:
+        raise ConfigurationError(f"the blob store can't be opened: {error.strerror}") from error
+    return opened

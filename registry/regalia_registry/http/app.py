@@ -1,0 +1,101 @@
+"""The service as an ASGI app: the table of its routes, and how errors leave it."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+import regalia
+from regalia.core.errors import RegaliaError, RequestShapeError
+from regalia_registry.http import health
+from regalia_registry.http.errors import Answer, problem, problem_of
+from regalia_registry.http.front import Front
+from regalia_registry.http.routes import administration, artifacts, bundles, channels
+from regalia_registry.services.context import Ports
+from regalia_registry.services.resolve import Resolver
+
+_PROBLEM_SCHEMA = {
+    "description": "A problem (RFC 9457); `code` is stable, `hint` says what to do next",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "code", "detail", "request_id"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "hint": {"type": "string"},
+                    "step": {"type": "string"},
+                    "request_id": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+
+
+def make_app(
+    ports: Ports, *, allowed_hosts: tuple[str, ...], max_blob_bytes: int, readiness: Callable[[], health.Readiness]
+) -> Front:
+    """Put the routes together behind the front door."""
+    routes = FastAPI(
+        title="Regalia",
+        version=regalia.__version__,
+        description="The registry for GenAI releases. Signed documents travel as base64 of their exact bytes.",
+        responses={"4XX": _PROBLEM_SCHEMA, "5XX": _PROBLEM_SCHEMA},
+        redirect_slashes=False,
+    )
+    routes.state.ports = ports
+    routes.state.resolver = resolver = Resolver(ports)
+    for family in (artifacts, bundles, channels, administration):
+        routes.include_router(family.router)
+    routes.include_router(health.make_router(readiness))
+    routes.add_exception_handler(RegaliaError, _ours)
+    routes.add_exception_handler(RequestValidationError, _shape)
+    routes.add_exception_handler(HTTPException, _routing)
+    return Front(
+        routes,
+        resolver=resolver,
+        new_id=ports.ids.new,
+        allowed_hosts=allowed_hosts,
+        max_blob_bytes=max_blob_bytes,
+    )
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RegaliaError):
+        raise error
+    return _response(problem_of(error, request_id=request.state.request_id))
+
+
+def _shape(request: Request, error: Exception) -> Response:
+    """Reshape FastAPI's own answer: which field, what is wrong, never the value."""
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:5])
+    return _ours(request, RequestShapeError(told or "the request has another shape", hint="see /docs"))
+
+
+def _routing(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "no_route", 405: "method_not_allowed"}.get(error.status_code, "http")
+    answered = problem(
+        error.status_code,
+        code=code,
+        detail=str(error.detail).lower(),
+        hint="see /docs",
+        request_id=request.state.request_id,
+    )
+    response = _response(answered)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def _response(answered: Answer) -> Response:
+    status, headers, body = answered
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})

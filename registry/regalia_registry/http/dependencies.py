@@ -1,0 +1,62 @@
+"""What routes are given: the ports, the caller, and parsed parameters."""
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.security import HTTPBearer
+
+from regalia.core.digest import Digest
+from regalia.core.names import ApplicationName, Kind, check_channel, check_namespace
+from regalia_registry.http.resolve import bearer_of
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.resolve import Resolver
+
+_bearer = HTTPBearer(auto_error=False, description="A token: `rgl_` and 43 characters")
+
+
+def _ports(request: Request) -> Ports:
+    return cast("Ports", request.app.state.ports)
+
+
+def _resolver(request: Request) -> Resolver:
+    return cast("Resolver", request.app.state.resolver)
+
+
+def _caller(request: Request) -> Caller:
+    header = request.headers.get("authorization")
+    actor = _resolver(request).actor(bearer_of(None if header is None else header.encode("latin-1")))
+    return Caller(actor, request.state.request_id)
+
+
+def _application(
+    namespace: Annotated[str, Path(max_length=200)], name: Annotated[str, Path(max_length=200)]
+) -> ApplicationName:
+    return ApplicationName(namespace, name)
+
+
+def _namespace(namespace: Annotated[str, Path(max_length=200)]) -> str:
+    return check_namespace(namespace)
+
+
+def _channel(channel: Annotated[str, Path(max_length=200)]) -> str:
+    return check_channel(channel)
+
+
+def _digest(digest: Annotated[str, Path(max_length=200, description="sha256:<64 hex digits>")]) -> Digest:
+    return Digest.parse(digest)
+
+
+def _kind(kind: Annotated[Kind, Path()]) -> Kind:
+    return kind
+
+
+CurrentPorts = Annotated[Ports, Depends(_ports)]
+CurrentResolver = Annotated[Resolver, Depends(_resolver)]
+CurrentCaller = Annotated[Caller, Depends(_caller), Depends(_bearer)]
+ApplicationPath = Annotated[ApplicationName, Depends(_application)]
+NamespacePath = Annotated[str, Depends(_namespace)]
+ChannelPath = Annotated[str, Depends(_channel)]
+DigestPath = Annotated[Digest, Depends(_digest)]
+KindPath = Annotated[Kind, Depends(_kind)]
+Limit = Annotated[int, Query(ge=1, le=200, description="entries a page")]
+After = Annotated[str | None, Query(max_length=200, description="the last key of the page before")]

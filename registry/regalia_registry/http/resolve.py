@@ -1,0 +1,85 @@
+"""The hot path: resolve as plain ASGI, in front of the router, answered from bytes rendered once.
+
+The documented route calls the same function, so both answer the same bytes.
+"""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, unquote
+
+from starlette.types import Scope
+
+from regalia.core.digest import Digest
+from regalia.core.errors import InvalidError, RegaliaError
+from regalia.core.names import ApplicationName, check_channel
+from regalia.core.references import BundleReference
+from regalia_registry.http.errors import Answer, problem_of
+from regalia_registry.services.resolve import Question, Resolver
+
+_PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
+_MAX_ROOT = 2**53
+
+
+def is_resolve(scope: Scope) -> bool:
+    """Say whether a request is for this path."""
+    return scope["method"] in {"GET", "HEAD"} and path_of(scope).endswith("/resolve")
+
+
+def path_of(scope: Scope) -> str:
+    """Give the path below where the app is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(root) else path
+
+
+def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
+    """Answer a resolve request; whatever is wrong is a problem, never an exception."""
+    try:
+        headers = dict(scope["headers"])
+        actor = view.actor(bearer_of(headers.get(b"authorization")))
+        body = view.resolve(actor, _question(path_of(scope), scope["query_string"]))
+    except RegaliaError as error:
+        return problem_of(error, request_id=request_id)
+    etag = body.etag.encode("ascii")
+    common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
+    if etag in _tags(headers.get(b"if-none-match", b"")):
+        return 304, common, b""
+    length = str(len(body.content)).encode("ascii")
+    content = b"" if scope["method"] == "HEAD" else body.content
+    return 200, [(b"content-type", b"application/json"), (b"content-length", length), *common], content
+
+
+def bearer_of(header: bytes | None) -> str | None:
+    """Read a token out of an Authorization header."""
+    if header is None or header[:7].lower() != b"bearer ":
+        return None
+    return header[7:].strip().decode("latin-1")
+
+
+def _tags(header: bytes) -> Iterable[bytes]:
+    return () if not header else {tag.strip().removeprefix(b"W/") for tag in header.split(b",")}
+
+
+def _question(path: str, query: bytes) -> Question:
+    matched = _PATH.match(path)
+    if matched is None:
+        raise InvalidError(f"{path[:120]!r} is no address to resolve")
+    namespace, name, what, selector = map(unquote, matched.groups())
+    application = ApplicationName(namespace, name)
+    if what == "channels":
+        reference = BundleReference(application, channel=check_channel(selector))
+    else:
+        reference = BundleReference.parse(f"{application}@{selector}")
+    try:
+        asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20))
+    except ValueError as error:
+        raise InvalidError("the query has too many fields") from error
+    have = asked.get("have")
+    return Question(reference, _root(asked.get("root")), None if have is None else Digest.parse(have))
+
+
+def _root(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 16 and int(text) < _MAX_ROOT):
+        raise InvalidError(f'"root" is {text[:40]!r}, expected the number of a root version')
+    return int(text)

@@ -1,0 +1,114 @@
+"""Channels: what they name, and their next pointer."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from regalia.core.errors import InvalidError
+from regalia.core.statements import Move
+from regalia.wire.answers import ChannelEntry, Moved, PointerEntry, Proposal
+from regalia.wire.resolution import decode
+from regalia_registry.http.dependencies import (
+    After,
+    ApplicationPath,
+    ChannelPath,
+    CurrentCaller,
+    CurrentPorts,
+    CurrentResolver,
+    Limit,
+)
+from regalia_registry.http.pages import Page, page_of
+from regalia_registry.http.resolve import answer
+from regalia_registry.services import channels, moves
+from regalia_registry.services.steps.lookups import bundle_reference
+
+router = APIRouter(prefix="/v1/apps/{namespace}/{name}/channels", tags=["channels"])
+
+
+class PointerIn(BaseModel):
+    """A signed pointer as base64, and what the deployer states beside it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pointer: str
+    ticket: str | None = Field(default=None, max_length=200)
+    approver: str | None = Field(default=None, max_length=200)
+    hold: bool = False
+
+
+@router.get("")
+def list_channels(
+    application: ApplicationPath, caller: CurrentCaller, ports: CurrentPorts, after: After = None, limit: Limit = 50
+) -> Page[ChannelEntry]:
+    """List channels by name, each with its pointer."""
+    found = channels.list_channels(ports, caller, application=application, after=after, limit=limit)
+    return page_of(found, limit=limit, key=lambda entry: entry.channel)
+
+
+@router.get("/{channel}")
+def get_channel(
+    application: ApplicationPath, channel: ChannelPath, caller: CurrentCaller, ports: CurrentPorts
+) -> ChannelEntry:
+    """Get a channel with its pointer."""
+    return channels.get_channel(ports, caller, application=application, channel=channel)
+
+
+@router.get("/{channel}/history")
+def channel_history(
+    application: ApplicationPath,
+    channel: ChannelPath,
+    caller: CurrentCaller,
+    ports: CurrentPorts,
+    after: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    limit: Limit = 50,
+) -> Page[PointerEntry]:
+    """List a channel's pointers, newest first."""
+    found = channels.channel_history(ports, caller, application=application, channel=channel, after=after, limit=limit)
+    return page_of(found, limit=limit, key=lambda entry: str(entry.sequence))
+
+
+@router.get("/{channel}/resolve", response_class=Response)
+def resolve_channel(
+    request: Request,
+    resolver: CurrentResolver,
+    root: Annotated[int | None, Query(description="the root version that the client has")] = None,  # noqa: ARG001 # documented here, read from the path by the shared function
+    have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
+) -> Response:
+    """Resolve a channel: everything that an agent verifies and starts from, in one answer."""
+    status, headers, body = answer(request.scope, resolver, request_id=request.state.request_id)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+@router.get("/{channel}/proposal")
+def propose(
+    application: ApplicationPath,
+    channel: ChannelPath,
+    caller: CurrentCaller,
+    ports: CurrentPorts,
+    to: Annotated[str | None, Query(max_length=200, description="the bundle, by version or digest")] = None,
+    move: Annotated[Move, Query()] = Move.PROMOTE,
+    root: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> Proposal:
+    """Get what a signer needs to build the next pointer."""
+    reference = None if to is None else bundle_reference(application, to)
+    if reference is None and move is not Move.RENEW:
+        raise InvalidError(f'a {move} needs "to": the bundle to name')
+    return channels.propose(ports, caller, channels.Wish(application, channel, reference, move, root))
+
+
+@router.post("/{channel}/pointers", status_code=201)
+def move_channel(
+    application: ApplicationPath,
+    channel: ChannelPath,
+    sent: PointerIn,
+    response: Response,
+    caller: CurrentCaller,
+    ports: CurrentPorts,
+) -> Moved:
+    """Move the channel; 200 where this very pointer is current already."""
+    pointer = decode(sent.pointer, what="the pointer")
+    submission = moves.Submission(pointer, sent.ticket, sent.approver, hold=sent.hold)
+    moved = moves.move_channel(ports, caller, application=application, channel=channel, submission=submission)
+    response.status_code = 201 if moved.created else 200
+    return moved
