@@ -32,15 +32,14 @@ def upgrade() -> None:
         sa.Column("sort_key", sa.String(length=512), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("manifest", sa.LargeBinary(), nullable=False),
         sa.Column("pushed_at", sa.String(length=20), nullable=False),
+        sa.Column("manifest", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("namespace", "kind", "name", "fingerprint", name="artifact_content_once"),
         sa.UniqueConstraint("namespace", "kind", "name", "version", name="artifact_version_once"),
     )
-    with op.batch_alter_table("artifact", schema=None) as batch_op:
-        batch_op.create_index("artifact_digest", ["digest", "namespace"], unique=False)
-        batch_op.create_index("artifact_versions", ["namespace", "kind", "name", "sort_key"], unique=True)
+    op.create_index("artifact_digest", "artifact", ["digest", "namespace"], unique=False)
+    op.create_index("artifact_versions", "artifact", ["namespace", "kind", "name", "sort_key"], unique=True)
 
     op.create_table(
         "artifact_name",
@@ -53,7 +52,7 @@ def upgrade() -> None:
         "audit_entry",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("seq", name="audit_entry_seq_once"),
     )
@@ -64,17 +63,16 @@ def upgrade() -> None:
         sa.Column("version", sa.String(length=128), nullable=False),
         sa.Column("sort_key", sa.String(length=512), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("index_body", sa.LargeBinary(), nullable=False),
-        sa.Column("release", sa.LargeBinary(), nullable=False),
         sa.Column("issued_at", sa.String(length=20), nullable=False),
         sa.Column("stored_at", sa.String(length=20), nullable=False),
         sa.Column("git_commit", sa.String(length=64), nullable=True),
+        sa.Column("release", sa.LargeBinary(), nullable=False),
+        sa.Column("index_body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("application", "digest", name="bundle_digest_once"),
         sa.UniqueConstraint("application", "version", name="bundle_version_once"),
     )
-    with op.batch_alter_table("bundle", schema=None) as batch_op:
-        batch_op.create_index("bundle_versions", ["application", "sort_key"], unique=True)
+    op.create_index("bundle_versions", "bundle", ["application", "sort_key"], unique=True)
 
     op.create_table(
         "bundle_hold",
@@ -97,7 +95,7 @@ def upgrade() -> None:
         "namespace_blob",
         sa.Column("namespace", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("namespace", "digest"),
     )
     op.create_table(
@@ -105,16 +103,15 @@ def upgrade() -> None:
         sa.Column("identity", sa.String(length=64), nullable=False),
         sa.Column("application", sa.String(length=129), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("bundle", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=128), nullable=False),
-        sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("stored_at", sa.String(length=20), nullable=False),
+        sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("identity"),
     )
-    with op.batch_alter_table("pointer", schema=None) as batch_op:
-        batch_op.create_index("pointer_bundle", ["application", "channel", "bundle", "sequence"], unique=False)
-        batch_op.create_index("pointer_history", ["application", "channel", "sequence"], unique=True)
+    op.create_index("pointer_bundle", "pointer", ["application", "channel", "bundle", "sequence"], unique=False)
+    op.create_index("pointer_history", "pointer", ["application", "channel", "sequence"], unique=True)
 
     op.create_table(
         "trust_root",
@@ -147,5 +144,4 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("application", "entry"),
     )
-    with op.batch_alter_table("deployment", schema=None) as batch_op:
-        batch_op.create_index("deployment_channel", ["application", "channel", "entry"], unique=False)
+    op.create_index("deployment_channel", "deployment", ["application", "channel", "entry"], unique=False)

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DocumentError, PointerMovedError, UnsupportedError, VerificationError
+from regalia.core.errors import DocumentError, UnsupportedError, VerificationError
 from regalia.core.statements import ChannelPointer, Move
+from regalia_registry.domain.refusals import pointer_moved
 
 _TOLERANCE = timedelta(minutes=5)
 _STEP = "pointer"
@@ -34,10 +35,7 @@ def check_move(
     """
     _check_edition(candidate)
     if candidate.previous != identity:
-        raise PointerMovedError(
-            f'channel "{candidate.application}:{candidate.channel}" was moved by somebody else',
-            hint=f"look at it and try again: reg history {candidate.application}:{candidate.channel}",
-        )
+        raise pointer_moved(candidate.application, candidate.channel)
     _check_times(candidate, current, now)
     _check_subject(candidate, current, named_before=named_before)
 
@@ -48,7 +46,7 @@ def _check_edition(candidate: ChannelPointer) -> None:
 
 
 def _check_times(candidate: ChannelPointer, current: ChannelPointer | None, now: datetime) -> None:
-    lowest = 1 if current is None or candidate.epoch > current.epoch else current.sequence + 1
+    lowest = 1 if current is None else current.sequence + 1  # a new epoch goes on counting: history goes by sequence
     highest = max(lowest, int((now + _TOLERANCE).timestamp()))
     if not lowest <= candidate.sequence <= highest:
         raise VerificationError(

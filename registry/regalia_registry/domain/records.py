@@ -1,4 +1,4 @@
-"""What the store keeps, as values: no table and no answer of the API."""
+"""What the store keeps, as values: no table and no answer of the API. Its times are whole seconds."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,17 @@ class ArtifactVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedArtifact:
+    """An artifact version in a list, which reads no manifests."""
+
+    artifact: ArtifactName
+    version: str
+    digest: Digest
+    fingerprint: Digest
+    pushed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBundle:
     """A bundle with its release statement, both as exact bytes."""
 
@@ -30,6 +41,18 @@ class StoredBundle:
     digest: Digest
     index: bytes
     release: bytes
+    issued_at: datetime
+    stored_at: datetime
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedBundle:
+    """A bundle in a list, which reads no documents."""
+
+    application: ApplicationName
+    version: str
+    digest: Digest
     issued_at: datetime
     stored_at: datetime
     git_commit: str | None = None

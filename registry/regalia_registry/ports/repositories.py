@@ -1,4 +1,7 @@
-"""The repositories of a transaction. Lists go by keyset: `after` is the last key of the page before."""
+"""The repositories of a transaction. Lists go by keyset: `after` is the last key of the page before.
+
+An error leaves the transaction, which rolls it back: what a method did before it raised is never committed.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +14,8 @@ from regalia_registry.domain.records import (
     ArtifactKey,
     ArtifactVersion,
     Hold,
+    ListedArtifact,
+    ListedBundle,
     StoredBundle,
     StoredPointer,
     StoredRoot,
@@ -33,7 +38,11 @@ class ArtifactRepository(Protocol):
         ...
 
     def get(self, artifact: ArtifactName, *, version: str) -> ArtifactVersion:
-        """Get a version, or raise `NotFoundError`."""
+        """Get a version.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
     def find_by_digest(self, namespace: str, *, digest: Digest) -> ArtifactVersion | None:
@@ -45,7 +54,7 @@ class ArtifactRepository(Protocol):
         ...
 
     def find_by_fingerprint(self, artifact: ArtifactName, *, fingerprint: Digest) -> ArtifactVersion | None:
-        """Find the version of this artifact that has this content."""
+        """Find the version of this artifact that has this content; there is at most one."""
         ...
 
     def names(
@@ -54,8 +63,8 @@ class ArtifactRepository(Protocol):
         """List artifacts by kind and name."""
         ...
 
-    def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ArtifactVersion]:
-        """List versions, highest first."""
+    def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ListedArtifact]:
+        """List versions, highest first; `after` is a version."""
         ...
 
 
@@ -74,19 +83,31 @@ class BundleRepository(Protocol):
         ...
 
     def get(self, application: ApplicationName, *, version: str) -> StoredBundle:
-        """Get a bundle by version, or raise `NotFoundError`."""
+        """Get a bundle by version.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
     def get_by_digest(self, application: ApplicationName, *, digest: Digest) -> StoredBundle:
-        """Get a bundle by digest, or raise `NotFoundError`."""
+        """Get a bundle by digest.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
-    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[StoredBundle]:
-        """List bundles, highest version first."""
+    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[ListedBundle]:
+        """List bundles, highest version first; `after` is a version."""
         ...
 
     def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
-        """Replace a release statement by the same payload with more signatures."""
+        """Replace a release statement by the same payload with more signatures.
+
+        Raises:
+            NotFoundError: There is no such bundle.
+        """
         ...
 
 
@@ -109,7 +130,7 @@ class ChannelRepository(Protocol):
         """Make this the current pointer if the current one is `expected`; None makes the channel.
 
         Raises:
-            PointerMovedError: The current pointer is another; nothing was written.
+            PointerMovedError: The current pointer is another, or the channel had this pointer or sequence before.
         """
         ...
 
@@ -128,7 +149,11 @@ class ChannelRepository(Protocol):
         ...
 
     def add_signatures(self, identity: Digest, *, envelope: bytes) -> None:
-        """Replace a pointer's envelope by the same payload with more signatures."""
+        """Replace a pointer's envelope by the same payload with more signatures.
+
+        Raises:
+            NotFoundError: There is no such pointer.
+        """
         ...
 
 
@@ -159,7 +184,7 @@ class RootRepository(Protocol):
         """Append the next version.
 
         Raises:
-            ConflictError: The version exists.
+            ConflictError: The version, or its payload, is there.
         """
         ...
 
@@ -184,7 +209,7 @@ class BlobRepository(Protocol):
     """Which namespace may see which blob: it sent it, or a manifest of its own links it."""
 
     def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
-        """Let the namespace see these blobs of these sizes in bytes."""
+        """Let the namespace see these blobs of these sizes in bytes; what it sees keeps its size."""
         ...
 
     def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
@@ -196,7 +221,11 @@ class AccessRepository(Protocol):
     """Tokens, by the hash of their secrets."""
 
     def add(self, token: Token) -> None:
-        """Store a token."""
+        """Store a token.
+
+        Raises:
+            ConflictError: Its id or secret is there.
+        """
         ...
 
     def find(self, secret_sha256: str) -> Token | None:
@@ -204,7 +233,11 @@ class AccessRepository(Protocol):
         ...
 
     def get(self, token_id: str) -> Token:
-        """Get a token by its id, or raise `NotFoundError`."""
+        """Get a token by its id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
     def list(self, *, after: str | None, limit: int) -> Sequence[Token]:
@@ -212,7 +245,11 @@ class AccessRepository(Protocol):
         ...
 
     def revoke(self, token_id: str, *, at: datetime) -> None:
-        """End a token, or raise `NotFoundError`."""
+        """End a token; one that has ended keeps its time.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
 

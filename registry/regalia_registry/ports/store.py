@@ -67,7 +67,11 @@ class Store(Protocol):
     """
 
     def read(self) -> AbstractContextManager[Transaction]:
-        """Open a consistent view; nothing can be written."""
+        """Open a consistent view.
+
+        Raises:
+            RuntimeError: On writing.
+        """
         ...
 
     def write(self, actor: Actor) -> AbstractContextManager[Transaction]:

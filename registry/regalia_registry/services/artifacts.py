@@ -5,7 +5,7 @@ from regalia.core.digest import Digest
 from regalia.core.names import ArtifactName, Kind
 from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry
 from regalia_registry.domain.access import Right
-from regalia_registry.domain.records import ArtifactKey, ArtifactVersion
+from regalia_registry.domain.records import ArtifactKey, ArtifactVersion, ListedArtifact
 from regalia_registry.services.context import Caller, Ports
 
 
@@ -43,7 +43,7 @@ def get_version(ports: Ports, caller: Caller, artifact: ArtifactName, *, version
         return _entry(tx.artifacts.get(artifact, version=version))
 
 
-def _entry(stored: ArtifactVersion) -> ArtifactEntry:
+def _entry(stored: ArtifactVersion | ListedArtifact) -> ArtifactEntry:
     return ArtifactEntry(
         kind=str(stored.artifact.kind),
         name=stored.artifact.name,

@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from regalia.core import times
-from regalia.core.errors import ConflictError, NotFoundError
-from regalia_registry.adapters.sql.statements import TOKEN, inserted
+from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.statements import TOKEN
 from regalia_registry.domain.access import Grant
 from regalia_registry.domain.records import Token
+from regalia_registry.domain.refusals import no_token, token_exists
 
 
 class SqlAccess:
@@ -31,25 +32,27 @@ class SqlAccess:
             "expires_at": None if token.expires_at is None else times.write(token.expires_at),
             "revoked_at": None if token.revoked_at is None else times.write(token.revoked_at),
         }
-        if not inserted(self._connection, insert(TOKEN).values(row)):
-            raise ConflictError(f'the token "{token.name}" exists')
+        if not insert_new(self._connection, TOKEN, row):
+            raise token_exists(token.name)
 
     def find(self, secret_sha256: str) -> Token | None:
         """Find a token by its hash."""
         row = self._connection.execute(select(TOKEN).where(TOKEN.c.secret_sha256 == secret_sha256)).mappings().first()
-        return None if row is None else read_token(row)
+        return None if row is None else _read_token(row)
 
     def get(self, token_id: str) -> Token:
         """Get a token by its id."""
         row = self._connection.execute(select(TOKEN).where(TOKEN.c.id == token_id)).mappings().first()
         if row is None:
-            raise NotFoundError(f'there is no token "{token_id[:40]}"', hint="reg token list")
-        return read_token(row)
+            raise no_token(token_id)
+        return _read_token(row)
 
     def list(self, *, after: str | None, limit: int) -> Sequence[Token]:
         """List tokens by id, oldest first."""
         query = select(TOKEN) if after is None else select(TOKEN).where(TOKEN.c.id > after)
-        return [read_token(row) for row in self._connection.execute(query.order_by(TOKEN.c.id).limit(limit)).mappings()]
+        return [
+            _read_token(row) for row in self._connection.execute(query.order_by(TOKEN.c.id).limit(limit)).mappings()
+        ]
 
     def revoke(self, token_id: str, *, at: datetime) -> None:
         """End a token."""
@@ -58,7 +61,7 @@ class SqlAccess:
         self._connection.execute(update(TOKEN).where(is_open).values(revoked_at=times.write(at)))
 
 
-def read_token(row: RowMapping) -> Token:
+def _read_token(row: RowMapping) -> Token:
     """Read a row."""
     return Token(
         id=row["id"],

@@ -2,15 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, tuple_
 
 from regalia.core import times
 from regalia.core.digest import Digest
-from regalia.core.errors import NotFoundError, VersionConflictError
 from regalia.core.names import ArtifactName, Kind
-from regalia_registry.adapters.sql.statements import ARTIFACT, ARTIFACT_NAME, batches, inserted
+from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.statements import ARTIFACT, ARTIFACT_NAME, batches
 from regalia_registry.domain.order import sort_key
-from regalia_registry.domain.records import ArtifactKey, ArtifactVersion
+from regalia_registry.domain.records import ArtifactKey, ArtifactVersion, ListedArtifact
+from regalia_registry.domain.refusals import no_artifact, require_unchanged
+
+_LISTED = [column for column in ARTIFACT.c if column.name != "manifest"]
 
 
 class SqlArtifacts:
@@ -23,10 +26,9 @@ class SqlArtifacts:
     def add(self, artifact: ArtifactVersion) -> bool:
         """Insert a version, or say that it was there."""
         name = artifact.artifact
+        key = {"namespace": name.namespace, "kind": str(name.kind), "name": name.name}
         row = {
-            "namespace": name.namespace,
-            "kind": str(name.kind),
-            "name": name.name,
+            **key,
             "version": artifact.version,
             "sort_key": sort_key(artifact.version),
             "digest": artifact.digest.hex,
@@ -34,17 +36,21 @@ class SqlArtifacts:
             "manifest": artifact.manifest,
             "pushed_at": times.write(artifact.pushed_at),
         }
-        if not inserted(self._connection, insert(ARTIFACT).values(row)):
-            return self._explain(artifact)
-        key = {"namespace": name.namespace, "kind": str(name.kind), "name": name.name}
-        inserted(self._connection, insert(ARTIFACT_NAME).values(key))
-        return True
+        if insert_new(self._connection, ARTIFACT, row):
+            insert_new(self._connection, ARTIFACT_NAME, key)
+            return True
+        require_unchanged(
+            artifact,
+            same_version=self._find(and_(_is(name), ARTIFACT.c.version == artifact.version)),
+            same_content=self.find_by_fingerprint(name, fingerprint=artifact.fingerprint),
+        )
+        return False
 
     def get(self, artifact: ArtifactName, *, version: str) -> ArtifactVersion:
         """Get a version."""
         found = self._find(and_(_is(artifact), ARTIFACT.c.version == version))
         if found is None:
-            raise NotFoundError(f'there is no "{artifact}@{version}"', hint="push it: reg push")
+            raise no_artifact(artifact, version)
         return found
 
     def find_by_digest(self, namespace: str, *, digest: Digest) -> ArtifactVersion | None:
@@ -78,32 +84,17 @@ class SqlArtifacts:
         rows = self._connection.execute(query.order_by(columns.kind, columns.name).limit(limit))
         return [ArtifactKey(Kind(row.kind), row.name) for row in rows]
 
-    def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ArtifactVersion]:
+    def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ListedArtifact]:
         """List versions, highest first."""
-        query = select(ARTIFACT).where(_is(artifact))
+        query = select(*_LISTED).where(_is(artifact))
         if after is not None:
             query = query.where(ARTIFACT.c.sort_key < sort_key(after))
         rows = self._connection.execute(query.order_by(ARTIFACT.c.sort_key.desc()).limit(limit)).mappings()
-        return [_read(row) for row in rows]
+        return [_read_listed(row) for row in rows]
 
     def _find(self, condition: ColumnElement[bool]) -> ArtifactVersion | None:
         row = self._connection.execute(select(ARTIFACT).where(condition).limit(1)).mappings().first()
         return None if row is None else _read(row)
-
-    def _explain(self, artifact: ArtifactVersion) -> bool:
-        """Say why a unique constraint refused."""
-        name, version = artifact.artifact, artifact.version
-        same_version = self._find(and_(_is(name), ARTIFACT.c.version == version))
-        if same_version is not None and same_version.digest == artifact.digest:
-            return False
-        if same_version is not None:
-            raise VersionConflictError(
-                f'"{name}@{version}" is {same_version.digest.short}, pushed was {artifact.digest.short}',
-                hint="a version never changes: set the next one in the file, or reg push --bump patch",
-            )
-        same_content = self._find(and_(_is(name), ARTIFACT.c.fingerprint == artifact.fingerprint.hex))
-        there = "another version" if same_content is None else f'version "{same_content.version}"'
-        raise VersionConflictError(f'"{name}" has this content as {there} already', hint="use that version")
 
 
 def _is(artifact: ArtifactName) -> ColumnElement[bool]:
@@ -114,11 +105,22 @@ def _is(artifact: ArtifactName) -> ColumnElement[bool]:
 
 
 def _read(row: RowMapping) -> ArtifactVersion:
+    listed = _read_listed(row)
     return ArtifactVersion(
+        artifact=listed.artifact,
+        version=listed.version,
+        digest=listed.digest,
+        fingerprint=listed.fingerprint,
+        manifest=row["manifest"],
+        pushed_at=listed.pushed_at,
+    )
+
+
+def _read_listed(row: RowMapping) -> ListedArtifact:
+    return ListedArtifact(
         artifact=ArtifactName(row["namespace"], Kind(row["kind"]), row["name"]),
         version=row["version"],
         digest=Digest(row["digest"]),
         fingerprint=Digest(row["fingerprint"]),
-        manifest=row["manifest"],
         pushed_at=times.parse(row["pushed_at"], what="pushed_at"),
     )

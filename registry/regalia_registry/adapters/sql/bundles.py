@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, select, update
 
 from regalia.core import times
 from regalia.core.digest import Digest
-from regalia.core.errors import NotFoundError, VersionConflictError
 from regalia.core.names import ApplicationName
-from regalia_registry.adapters.sql.statements import BUNDLE, HOLD, inserted
+from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.statements import BUNDLE, HOLD
 from regalia_registry.domain.order import sort_key
-from regalia_registry.domain.records import Hold, StoredBundle
+from regalia_registry.domain.records import Hold, ListedBundle, StoredBundle
+from regalia_registry.domain.refusals import no_bundle, require_unchanged_bundle
+
+_LISTED = [column for column in BUNDLE.c if column.name not in {"index_body", "release"}]
 
 
 class SqlBundles:
@@ -33,43 +36,44 @@ class SqlBundles:
             "stored_at": times.write(bundle.stored_at),
             "git_commit": bundle.git_commit,
         }
-        if inserted(self._connection, insert(BUNDLE).values(row)):
+        if insert_new(self._connection, BUNDLE, row):
             return True
-        there = self._get(bundle.application, BUNDLE.c.version == bundle.version, bundle.version)
-        if there.digest == bundle.digest:
-            return False
-        raise VersionConflictError(
-            f'"{bundle.application}@{bundle.version}" is {there.digest.short}, sent was {bundle.digest.short}',
-            hint="a version never changes: reg bundle create with the next one",
-        )
+        same_version = self._find(bundle.application, BUNDLE.c.version == bundle.version)
+        require_unchanged_bundle(bundle, same_version=same_version)
+        return False
 
     def get(self, application: ApplicationName, *, version: str) -> StoredBundle:
         """Get a bundle by version."""
-        return self._get(application, BUNDLE.c.version == version, version)
+        found = self._find(application, BUNDLE.c.version == version)
+        if found is None:
+            raise no_bundle(application, version)
+        return found
 
     def get_by_digest(self, application: ApplicationName, *, digest: Digest) -> StoredBundle:
         """Get a bundle by digest."""
-        return self._get(application, BUNDLE.c.digest == digest.hex, digest.short)
+        found = self._find(application, BUNDLE.c.digest == digest.hex)
+        if found is None:
+            raise no_bundle(application, digest.short)
+        return found
 
-    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[StoredBundle]:
+    def list(self, application: ApplicationName, *, after: str | None, limit: int) -> Sequence[ListedBundle]:
         """List bundles, highest version first."""
-        query = select(BUNDLE).where(BUNDLE.c.application == str(application))
+        query = select(*_LISTED).where(BUNDLE.c.application == str(application))
         if after is not None:
             query = query.where(BUNDLE.c.sort_key < sort_key(after))
         rows = self._connection.execute(query.order_by(BUNDLE.c.sort_key.desc()).limit(limit)).mappings()
-        return [_read(row) for row in rows]
+        return [_read_listed(row) for row in rows]
 
     def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
         """Replace a release statement by the same payload with more signatures."""
         condition = and_(BUNDLE.c.application == str(application), BUNDLE.c.digest == digest.hex)
-        self._connection.execute(update(BUNDLE).where(condition).values(release=release))
+        if self._connection.execute(update(BUNDLE).where(condition).values(release=release)).rowcount != 1:
+            raise no_bundle(application, digest.short)
 
-    def _get(self, application: ApplicationName, condition: ColumnElement[bool], told: str) -> StoredBundle:
+    def _find(self, application: ApplicationName, condition: ColumnElement[bool]) -> StoredBundle | None:
         query = select(BUNDLE).where(BUNDLE.c.application == str(application), condition)
         row = self._connection.execute(query).mappings().first()
-        if row is None:
-            raise NotFoundError(f'there is no bundle "{application}@{told}"', hint=f"reg bundle list {application}")
-        return _read(row)
+        return None if row is None else _read(row)
 
 
 class SqlHolds:
@@ -89,7 +93,7 @@ class SqlHolds:
             "held_at": times.write(hold.held_at),
             "held_by": hold.held_by,
         }
-        return inserted(self._connection, insert(HOLD).values(row))
+        return insert_new(self._connection, HOLD, row)
 
     def find(self, application: ApplicationName, bundle: Digest) -> Hold | None:
         """Find the hold of a bundle."""
@@ -112,12 +116,24 @@ def _is(application: ApplicationName, bundle: Digest) -> ColumnElement[bool]:
 
 
 def _read(row: RowMapping) -> StoredBundle:
+    listed = _read_listed(row)
     return StoredBundle(
+        application=listed.application,
+        version=listed.version,
+        digest=listed.digest,
+        index=row["index_body"],
+        release=row["release"],
+        issued_at=listed.issued_at,
+        stored_at=listed.stored_at,
+        git_commit=listed.git_commit,
+    )
+
+
+def _read_listed(row: RowMapping) -> ListedBundle:
+    return ListedBundle(
         application=ApplicationName.parse(row["application"]),
         version=row["version"],
         digest=Digest(row["digest"]),
-        index=row["index_body"],
-        release=row["release"],
         issued_at=times.parse(row["issued_at"], what="issued_at"),
         stored_at=times.parse(row["stored_at"], what="stored_at"),
         git_commit=row["git_commit"],

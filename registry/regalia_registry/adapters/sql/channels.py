@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, Select, and_, insert, select, tuple_, update
+from sqlalchemy import Connection, RowMapping, Select, and_, select, tuple_, update
 
 from regalia.core import times
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
-from regalia.core.errors import PointerMovedError
 from regalia.core.names import ApplicationName
 from regalia.core.statements import ChannelPointer
-from regalia_registry.adapters.sql.statements import CHANNEL, POINTER, inserted
+from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.statements import CHANNEL, POINTER
 from regalia_registry.domain.records import StoredPointer
+from regalia_registry.domain.refusals import no_pointer, pointer_moved
 
 
 class SqlChannels:
@@ -46,7 +47,7 @@ class SqlChannels:
         application, channel = str(named.application), named.channel
         if expected is None:
             row = {"application": application, "channel": channel, "pointer": pointer.identity.hex}
-            moved = inserted(self._connection, insert(CHANNEL).values(row))
+            moved = insert_new(self._connection, CHANNEL, row)
         else:
             is_expected = and_(
                 CHANNEL.c.application == application,
@@ -55,12 +56,8 @@ class SqlChannels:
             )
             statement = update(CHANNEL).where(is_expected).values(pointer=pointer.identity.hex)
             moved = self._connection.execute(statement).rowcount == 1
-        if not moved:
-            raise PointerMovedError(
-                f'channel "{named.application}:{channel}" was moved by somebody else',
-                hint=f"look at it and try again: reg history {named.application}:{channel}",
-            )
-        self._connection.execute(insert(POINTER).values(_row(pointer)))
+        if not moved or not insert_new(self._connection, POINTER, _row(pointer)):
+            raise pointer_moved(named.application, channel)
 
     def find_pointer(self, identity: Digest) -> StoredPointer | None:
         """Find a pointer by its identity."""
@@ -84,7 +81,9 @@ class SqlChannels:
 
     def add_signatures(self, identity: Digest, *, envelope: bytes) -> None:
         """Replace a pointer's envelope by the same payload with more signatures."""
-        self._connection.execute(update(POINTER).where(POINTER.c.identity == identity.hex).values(envelope=envelope))
+        statement = update(POINTER).where(POINTER.c.identity == identity.hex).values(envelope=envelope)
+        if self._connection.execute(statement).rowcount != 1:
+            raise no_pointer(identity)
 
     def _first(self, query: Select[tuple[object, ...]]) -> StoredPointer | None:
         row = self._connection.execute(query).mappings().first()

@@ -1,26 +1,28 @@
 """Opening a database so that transactions mean what they say; the one file that knows which database it is."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
+from enum import Enum
 from threading import Lock
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
 
-from regalia.core.errors import ConfigurationError, StorageFullError, UnavailableError
+from regalia.core.errors import ConfigurationError, ConflictError, RegaliaError, StorageFullError, UnavailableError
 
 _BUSY_TIMEOUT_MS = 10_000
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_MS}", "foreign_keys=ON")
+_PRAGMAS = (f"busy_timeout={_BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_INSERTS = {"sqlite": insert}
 
 
-class Begin(StrEnum):
+class Begin(Enum):
     """How a transaction opens: SQLite's writers queue at the start, so that none reads what another then changes."""
 
-    READ = "BEGIN"
-    WRITE = "BEGIN IMMEDIATE"
+    READ = ("PRAGMA query_only=ON", "BEGIN")
+    WRITE = ("PRAGMA query_only=OFF", "BEGIN IMMEDIATE")
 
 
 def open_engine(url: str) -> Engine:
@@ -50,8 +52,18 @@ def transaction(engine: Engine, begin: Begin) -> Iterator[Connection]:
     try:
         with engine.connect().execution_options(regalia_begin=begin) as connection, connection.begin():
             yield connection
+    except ProgrammingError:
+        raise  # a statement of ours is wrong: nobody's data, and no retry, makes it right
     except DBAPIError as error:
+        if begin is Begin.READ and _code(error) == sqlite3.SQLITE_READONLY:
+            raise RuntimeError("a read transaction wrote") from error
         raise _translated(error) from error
+
+
+def insert_new(connection: Connection, table: Table, row: Mapping[str, object]) -> bool:
+    """Insert a row, or say that a unique rule refused it; the transaction goes on either way."""
+    statement = _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
+    return connection.execute(statement, row).rowcount == 1
 
 
 class Changes:
@@ -65,20 +77,22 @@ class Changes:
 
     def version(self) -> int:
         """Give a number that differs once anything was committed, by any process."""
-        with self._lock:
-            if self._connection is None:
-                self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            try:
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = sqlite3.connect(
+                        self._path, isolation_level=None, check_same_thread=False, uri=True
+                    )
                 return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as error:
-                raise UnavailableError(
-                    "the registry's database did not answer", hint="see the registry's log"
-                ) from error
+        except sqlite3.Error as error:
+            raise UnavailableError("the registry's database did not answer", hint="see the registry's log") from error
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._connection is not None:
-            self._connection.close()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -92,17 +106,23 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("regalia_begin", Begin.READ))
+    begin: Begin = connection.get_execution_options().get("regalia_begin", Begin.READ)
+    for statement in begin.value:
+        connection.exec_driver_sql(statement)
 
 
-def _translated(error: DBAPIError) -> UnavailableError:
-    told = str(error.orig)
-    if "full" in told:
+def _translated(error: DBAPIError) -> RegaliaError:
+    told, kind = str(error.orig), _code(error) & 0xFF  # SQLite's extended codes keep the plain one in the low byte
+    if kind == sqlite3.SQLITE_FULL:
         return StorageFullError("the registry's disk is full", hint="make room; nothing of this request was stored")
-    if "readonly" in told or "read-only" in told:
+    if kind == sqlite3.SQLITE_READONLY:
         return UnavailableError(
             "the registry's database is read-only", hint="reading goes on; writing needs a writable data folder"
         )
-    if isinstance(error, OperationalError):
-        return UnavailableError(f"the registry's database did not answer: {told}", hint="try again in a moment")
-    return UnavailableError(f"the registry's database refused: {told}", hint="see the registry's log")
+    if isinstance(error, IntegrityError):
+        return ConflictError(f"the registry's database refused: {told}", hint="look at what is there and try again")
+    return UnavailableError(f"the registry's database did not answer: {told}", hint="try again in a moment")
+
+
+def _code(error: DBAPIError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0))

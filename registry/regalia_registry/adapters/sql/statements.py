@@ -1,16 +1,14 @@
-"""What the repositories share: the tables as Core sees them, and an insert that tells a conflict."""
+"""What the repositories share: the tables as Core sees them, and lists cut to fit a statement."""
 
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import Connection, Insert
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import SQLModel
 
 from regalia_registry.adapters.sql import tables
 
-_PARAMETERS = 500  # below every database's limit of parameters in one statement
+_PARAMETERS = 1000  # below every database's limit of parameters in one statement
 
 _TABLES = SQLModel.metadata.tables
 ARTIFACT = _TABLES[str(tables.Artifact.__tablename__)]
@@ -27,16 +25,6 @@ TEXT = _TABLES[str(tables.AuditText.__tablename__)]
 DEPLOYMENT = _TABLES[str(tables.Deployment.__tablename__)]
 
 Value = TypeVar("Value")
-
-
-def inserted(connection: Connection, statement: Insert) -> bool:
-    """Insert, or say that a unique constraint refused; the transaction goes on either way."""
-    try:
-        with connection.begin_nested():
-            connection.execute(statement)
-    except IntegrityError:
-        return False
-    return True
 
 
 def batches(values: Collection[Value]) -> Iterator[list[Value]]:

@@ -1,6 +1,9 @@
-"""The tables; a row never is what is hashed, so a column more changes no digest."""
+"""The tables; a row never is what is hashed, so a column more changes no digest.
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint
+Long bytes stand last in a row: SQLite then reads the columns before them without walking their pages.
+"""
+
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 _NAME = 64
@@ -30,8 +33,8 @@ class Artifact(SQLModel, table=True):
     sort_key: str = Field(max_length=_SORT_KEY)
     digest: str = Field(max_length=_DIGEST)
     fingerprint: str = Field(max_length=_DIGEST)
-    manifest: bytes = Field(sa_type=LargeBinary)
     pushed_at: str = Field(max_length=_TIME)
+    manifest: bytes = Field(sa_type=LargeBinary)
 
 
 class ArtifactName(SQLModel, table=True):
@@ -58,11 +61,11 @@ class Bundle(SQLModel, table=True):
     version: str = Field(max_length=_VERSION)
     sort_key: str = Field(max_length=_SORT_KEY)
     digest: str = Field(max_length=_DIGEST)
-    index_body: bytes = Field(sa_type=LargeBinary)
-    release: bytes = Field(sa_type=LargeBinary)
     issued_at: str = Field(max_length=_TIME)
     stored_at: str = Field(max_length=_TIME)
     git_commit: str | None = Field(default=None, max_length=64)
+    release: bytes = Field(sa_type=LargeBinary)
+    index_body: bytes = Field(sa_type=LargeBinary)
 
 
 class Channel(SQLModel, table=True):
@@ -84,11 +87,11 @@ class Pointer(SQLModel, table=True):
     identity: str = Field(max_length=_DIGEST, primary_key=True)
     application: str = Field(max_length=_APPLICATION)
     channel: str = Field(max_length=32)
-    sequence: int = Field(sa_column_kwargs={"nullable": False})
+    sequence: int = Field(sa_type=BigInteger)
     bundle: str = Field(max_length=_DIGEST)
     version: str = Field(max_length=_VERSION)
-    envelope: bytes = Field(sa_type=LargeBinary)
     stored_at: str = Field(max_length=_TIME)
+    envelope: bytes = Field(sa_type=LargeBinary)
 
 
 class BundleHold(SQLModel, table=True):
@@ -122,7 +125,7 @@ class NamespaceBlob(SQLModel, table=True):
 
     namespace: str = Field(max_length=_NAME, primary_key=True)
     digest: str = Field(max_length=_DIGEST, primary_key=True)
-    size_bytes: int
+    size_bytes: int = Field(sa_type=BigInteger)
 
 
 class AccessToken(SQLModel, table=True):
@@ -148,7 +151,7 @@ class AuditEntry(SQLModel, table=True):
 
     id: str = Field(max_length=_ID, primary_key=True)
     body: bytes = Field(sa_type=LargeBinary)
-    seq: int | None = None
+    seq: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class AuditText(SQLModel, table=True):

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, select
 
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError
-from regalia_registry.adapters.sql.statements import BLOB, ROOT, batches, inserted
+from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.statements import BLOB, ROOT, batches
 from regalia_registry.domain.records import StoredRoot
+from regalia_registry.domain.refusals import root_exists
 
 
 class SqlRoots:
@@ -20,8 +21,8 @@ class SqlRoots:
     def add(self, root: StoredRoot) -> None:
         """Append the next version."""
         row = {"version": root.version, "identity": root.identity.hex, "envelope": root.envelope}
-        if not inserted(self._connection, insert(ROOT).values(row)):
-            raise ConflictError(f"root version {root.version} exists", hint="read it: reg trust show")
+        if not insert_new(self._connection, ROOT, row):
+            raise root_exists(root.version)
 
     def newest(self) -> StoredRoot | None:
         """Find the newest version."""
@@ -55,11 +56,8 @@ class SqlBlobs:
 
     def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
         """Let the namespace see these blobs."""
-        known = self.find_sizes(namespace, digests=sizes.keys())
         for digest, size_bytes in sizes.items():
-            if digest not in known:
-                row = {"namespace": namespace, "digest": digest.hex, "size_bytes": size_bytes}
-                inserted(self._connection, insert(BLOB).values(row))
+            insert_new(self._connection, BLOB, {"namespace": namespace, "digest": digest.hex, "size_bytes": size_bytes})
 
     def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
         """Find which of these blobs the namespace may see."""

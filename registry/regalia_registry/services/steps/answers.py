@@ -4,7 +4,7 @@ from regalia.core import times
 from regalia.core.dsse import Envelope
 from regalia.wire.answers import BundleEntry, HoldEntry, PointerEntry
 from regalia.wire.resolution import encode
-from regalia_registry.domain.records import Hold, StoredBundle, StoredPointer
+from regalia_registry.domain.records import Hold, ListedBundle, StoredBundle, StoredPointer
 
 
 def hold_entry(hold: Hold) -> HoldEntry:
@@ -12,7 +12,7 @@ def hold_entry(hold: Hold) -> HoldEntry:
     return HoldEntry(str(hold.bundle), hold.version, hold.reason, times.write(hold.held_at), hold.held_by)
 
 
-def bundle_entry(bundle: StoredBundle, hold: Hold | None, *, created: bool = False) -> BundleEntry:
+def bundle_entry(bundle: StoredBundle | ListedBundle, hold: Hold | None, *, created: bool = False) -> BundleEntry:
     """Tell a bundle."""
     return BundleEntry(
         application=str(bundle.application),

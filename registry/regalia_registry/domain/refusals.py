@@ -1,0 +1,80 @@
+"""Why the catalog refuses, in one place, so that every adapter of the store says it alike."""
+
+from regalia.core.digest import Digest
+from regalia.core.errors import ConflictError, NotFoundError, PointerMovedError, VersionConflictError
+from regalia.core.names import ApplicationName, ArtifactName
+from regalia_registry.domain.records import ArtifactVersion, StoredBundle
+
+
+def require_unchanged(
+    artifact: ArtifactVersion, *, same_version: ArtifactVersion | None, same_content: ArtifactVersion | None
+) -> None:
+    """Accept a version that could not be inserted only where it is there, byte for byte.
+
+    Raises:
+        VersionConflictError: The version has other content, or the content another version.
+    """
+    name = artifact.artifact
+    if same_version is not None and same_version.digest != artifact.digest:
+        raise VersionConflictError(
+            f'"{name}@{artifact.version}" is {same_version.digest.short}, pushed was {artifact.digest.short}',
+            hint="a version never changes: set the next one in the file, or reg push --bump patch",
+        )
+    if same_version is None:
+        there = "another version" if same_content is None else f'"{name}@{same_content.version}"'
+        raise VersionConflictError(
+            f'"{name}@{artifact.version}" has the content of {there}',
+            hint="content has one version: use that one, or change the file",
+        )
+
+
+def require_unchanged_bundle(bundle: StoredBundle, *, same_version: StoredBundle | None) -> None:
+    """Accept a bundle that could not be inserted only where it is there, byte for byte.
+
+    Raises:
+        VersionConflictError: The version has another digest.
+    """
+    if same_version is None or same_version.digest != bundle.digest:
+        there = "another version" if same_version is None else same_version.digest.short
+        raise VersionConflictError(
+            f'"{bundle.application}@{bundle.version}" is {there}, sent was {bundle.digest.short}',
+            hint="a version never changes: reg bundle create with the next one",
+        )
+
+
+def pointer_moved(application: ApplicationName, channel: str) -> PointerMovedError:
+    """Say that a pointer was built on one that is no longer current."""
+    return PointerMovedError(
+        f'channel "{application}:{channel}" was moved by somebody else',
+        hint=f"look at it and try again: reg history {application}:{channel}",
+    )
+
+
+def no_artifact(artifact: ArtifactName, version: str) -> NotFoundError:
+    """Say that an artifact version is not there."""
+    return NotFoundError(f'there is no "{artifact}@{version}"', hint="push it: reg push")
+
+
+def no_bundle(application: ApplicationName, named: str) -> NotFoundError:
+    """Say that a bundle is not there."""
+    return NotFoundError(f'there is no bundle "{application}@{named}"', hint=f"reg bundle list {application}")
+
+
+def no_token(token_id: str) -> NotFoundError:
+    """Say that a token is not there."""
+    return NotFoundError(f'there is no token "{token_id[:40]}"', hint="reg token list")
+
+
+def no_pointer(identity: Digest) -> NotFoundError:
+    """Say that a pointer is not there."""
+    return NotFoundError(f"there is no pointer {identity.short}", hint="reg history lists a channel's pointers")
+
+
+def root_exists(version: int) -> ConflictError:
+    """Say that a version of the trust root is taken."""
+    return ConflictError(f"root version {version} exists", hint="read it: reg trust show")
+
+
+def token_exists(name: str) -> ConflictError:
+    """Say that a token's id or secret is taken."""
+    return ConflictError(f'the token "{name}" exists', hint="reg token list")
