@@ -1,0 +1,68 @@
+"""The store in memory: a writer works on a copy, and leaving makes it the truth."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
+from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.tables import Tables
+from regalia_registry.domain.access import Actor
+
+
+class MemoryTransaction:
+    """The repositories over one copy of the tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Share the copy among the repositories."""
+        self.artifacts = MemoryArtifacts(tables)
+        self.bundles = MemoryBundles(tables)
+        self.channels = MemoryChannels(tables)
+        self.holds = MemoryHolds(tables)
+        self.roots = MemoryRoots(tables)
+        self.blobs = MemoryLinks(tables)
+        self.access = MemoryAccess(tables)
+        self.audit = MemoryAudit(tables)
+
+
+class MemoryStore:
+    """A `Store` in memory."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._tables = Tables()
+        self._writer = Lock()
+        self._version = 0
+
+    @contextmanager
+    def read(self) -> Iterator[MemoryTransaction]:
+        """Open a consistent view."""
+        committed = self._tables
+        view = committed.copy()
+        yield MemoryTransaction(view)
+        if view != committed:
+            raise RuntimeError("a read transaction wrote")
+
+    @contextmanager
+    def write(self, actor: Actor) -> Iterator[MemoryTransaction]:
+        """Open the one writer at a time."""
+        with self.note() as opened:
+            yield opened
+            if actor.id not in opened.audit.actors:
+                raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
+
+    @contextmanager
+    def note(self) -> Iterator[MemoryTransaction]:
+        """Open a transaction for what is no change."""
+        with self._writer:
+            changed = self._tables.copy()
+            yield MemoryTransaction(changed)
+            self._tables = changed
+            self._version += 1
+
+    def version(self) -> int:
+        """Give a number that differs once anything was committed."""
+        return self._version
+
+    def close(self) -> None:
+        """Hold nothing that could be let go of."""
