@@ -179,6 +179,16 @@ def test_pages_of_names_follow_each_other(store: Store) -> None:
     ]
 
 
+def test_pages_of_names_of_one_kind_follow_each_other(store: Store) -> None:
+    add(store, artifact("1.0.0"), artifact("1.0.0", name=MODEL), artifact("1.0.0", name=OTHER))
+    first = ArtifactKey(Kind.PROMPT, "customer_support")
+
+    with store.read() as tx:
+        assert tx.artifacts.names("acme", kind=Kind.PROMPT, after=first, limit=2) == [
+            ArtifactKey(Kind.PROMPT, "greeting")
+        ]
+
+
 def test_a_listed_version_is_the_stored_one_without_its_manifest(store: Store) -> None:
     added = artifact("1.0.0")
     add(store, added)

@@ -60,7 +60,7 @@ class ArtifactRepository(Protocol):
     def names(
         self, namespace: str, *, kind: Kind | None, after: ArtifactKey | None, limit: int
     ) -> Sequence[ArtifactKey]:
-        """List artifacts by kind and name."""
+        """List artifacts by kind and name; `after` is of the kind that is asked for, if one is."""
         ...
 
     def versions(self, artifact: ArtifactName, *, after: str | None, limit: int) -> Sequence[ListedArtifact]:

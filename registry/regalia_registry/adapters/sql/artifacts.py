@@ -79,7 +79,9 @@ class SqlArtifacts:
         query = select(columns.kind, columns.name).where(columns.namespace == namespace)
         if kind is not None:
             query = query.where(columns.kind == str(kind))
-        if after is not None:
+        if after is not None and kind is not None:  # SQLite would sort, if it compared pairs here too
+            query = query.where(columns.name > after.name)
+        elif after is not None:
             query = query.where(tuple_(columns.kind, columns.name) > tuple_(str(after.kind), after.name))
         rows = self._connection.execute(query.order_by(columns.kind, columns.name).limit(limit))
         return [ArtifactKey(Kind(row.kind), row.name) for row in rows]
