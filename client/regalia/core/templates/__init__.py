@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from regalia.core.errors import SourceError, UnsupportedError
+from regalia.core.errors import ConfigurationError, SourceError, UnsupportedError
 
 
 class Engine(Protocol):
@@ -66,6 +66,7 @@ def render(template_format: str, template: str, values: Mapping[str, object]) ->
     """Put the values in, each once and never interpreted again.
 
     Raises:
+        ConfigurationError: The engine is an extra that is not installed.
         RenderError: A variable is missing or of a type that has no text, or the result is out of bounds.
     """
     return _engine(template_format).render(template, values)
@@ -81,4 +82,10 @@ def _engine(template_format: str) -> Engine:
         raise SourceError(
             f"{template_format[:80]!r} is no template format", hint=f"template_format is one of {', '.join(FORMATS)}"
         )
-    return cast("Engine", importlib.import_module(_MODULES[template_format]))
+    try:
+        return cast("Engine", importlib.import_module(_MODULES[template_format]))
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'the template format "{template_format}" needs {error.name}, which is not installed',
+            hint="pip install 'regalia[jinja2]'",
+        ) from error

@@ -41,6 +41,23 @@ def find(name: str, values: Mapping[str, object]) -> object:
     return found
 
 
+def check_plain(name: str, value: object) -> None:
+    """Refuse a value that is more than texts, numbers, lists and mappings: its methods would be the template's to call.
+
+    Raises:
+        RenderError: It is, or holds, anything else.
+    """
+    seen, waiting = set[int](), [value]
+    while waiting:
+        current = waiting.pop()
+        if current is None or isinstance(current, str | int | float | Decimal) or id(current) in seen:
+            continue
+        if not isinstance(current, Mapping | list | tuple):
+            raise RenderError(f'the variable "{name}" holds a {type(current).__name__}', hint=_HINT)
+        seen.add(id(current))
+        waiting.extend([*current.keys(), *current.values()] if isinstance(current, Mapping) else current)
+
+
 def is_known(name: str, values: Mapping[str, object]) -> bool:
     """Say whether the values are about this name."""
     return name in values or name.partition(".")[0] in values
