@@ -7,6 +7,7 @@ variable, `{{` and `}}` are one brace each where they pair up around balanced te
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from regalia.core.templates.values import NAME, each_once, find, joined, text_of
 
@@ -88,7 +89,7 @@ def _escapes(tokens: list[re.Match[str]]) -> set[int]:
     """Find where a `{{` and its `}}` start, in one pass: an open brace is closed by the next that is left over."""
     found, opened = set[int](), list[tuple[int, int]]()  # where it opened, and how many braces wide
     skip = -1
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip_longest(tokens, tokens[1:]):
         start, text = token.start(), token.group()
         if text in {"{{", "{"}:
             opened.append((start, len(text)))

@@ -13,7 +13,7 @@ from regalia.core.errors import RenderError
 from regalia.core.templates.values import MAX_OUTPUT
 
 MAX_RANGE = 10_000
-_MAX_WORK = 64 * 1024 * 1024
+_MAX_WORK = 32 * 1024 * 1024
 _MAX_BITS = 4096
 _STEP = 32  # a step of the interpreter takes about as long as touching so many characters
 _ELEMENT = 8
