@@ -13,7 +13,7 @@ from regalia.core.errors import InvalidVersionError
 from regalia.core.names import check_version
 
 _MAX_RANGE = 256
-_HYPHEN = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*\Z")
+_HYPHEN = re.compile(r"\s*v?(\S+)\s+-\s+v?(\S+)\s*\Z")
 _COMPARATOR = re.compile(r"(\^|~>?|>=|<=|>|<|=)?\s*v?([0-9xX*][0-9A-Za-z.*-]*)\Z")
 _WILD = frozenset({"x", "X", "*"})
 
@@ -142,6 +142,8 @@ def _parse_set(text: str) -> tuple[_Bound, ...]:
                 f"{word[:80]!r} is no part of a range", hint="a range is ^2.3, ~2.3.1, 2.x or >=2.0.0 <3.0.0"
             )
         bounds.extend(_comparator(matched.group(1) or "", matched.group(2)))
+    if not bounds:  # npm reads nothing as any version; a forgotten half should not mean that
+        raise InvalidVersionError("one side of || is empty", hint='write "*" for any version')
     return tuple(bounds)
 
 
@@ -155,8 +157,7 @@ def _comparator(operator: str, text: str) -> tuple[_Bound, ...]:
     for part in parts:
         if part in _WILD:
             break
-        check_version(f"{part}.0.0")
-        numbers.append(int(part))
+        numbers.append(_number(part, text))
     if any(part not in _WILD for part in parts[len(numbers) :]):
         raise InvalidVersionError(f"{text[:80]!r} has a number after an x")
     padded = [*numbers, 0, 0, 0][:3]
@@ -168,6 +169,13 @@ def _comparator(operator: str, text: str) -> tuple[_Bound, ...]:
     if len(numbers) == 3:
         return (_Bound(operator or "=", low),)
     return _partial(operator, low, numbers)
+
+
+def _number(part: str, text: str) -> int:
+    try:
+        return Version(f"{part}.0.0").numbers[0]
+    except InvalidVersionError as error:
+        raise InvalidVersionError(f"{text[:80]!r} is no part of a range") from error
 
 
 def _caret(low: Version, numbers: list[int]) -> tuple[_Bound, ...]:
