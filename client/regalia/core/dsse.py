@@ -72,8 +72,8 @@ class Envelope:
     def with_signatures(self, more: Iterable[Signature]) -> Self:
         """Give the envelope with further signatures, each key hint once."""
         known = {signature.keyid for signature in self.signatures}
-        added = tuple(signature for signature in more if signature.keyid not in known)
-        return type(self)(self.payload_type, self.payload, (*self.signatures, *added))
+        added = {signature.keyid: signature for signature in more if signature.keyid not in known}
+        return type(self)(self.payload_type, self.payload, (*self.signatures, *added.values()))
 
     @property
     def identity(self) -> Digest:
