@@ -53,10 +53,14 @@ class Manifest:
 
     @classmethod
     def build(cls, config: Config, layers: tuple[Descriptor, ...]) -> Self:
-        """Write the manifest of an artifact."""
+        """Write the manifest of an artifact.
+
+        Raises:
+            DocumentError: Two layers have titles that are one file on some systems.
+        """
         spec = KINDS[config.kind]
         described = Descriptor.of(write_config(config), spec.config_type)
-        return cls(config.kind, described, layers, _write(spec, described, layers))
+        return cls.parse(_write(spec, described, layers))
 
     @property
     def digest(self) -> Digest:
