@@ -1,5 +1,7 @@
 """Reading channels: what they name, what they named, and what a signer needs for their next pointer."""
 
+from dataclasses import dataclass
+
 from regalia.core.errors import NotFoundError
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
@@ -12,6 +14,17 @@ from regalia_registry.services.steps.answers import hold_entry, pointer_entry
 from regalia_registry.services.steps.lookups import find_bundle
 
 _MAX_ROOT_STEPS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A pointer that somebody would sign: `to` is the bundle (None renews), `root` the version that the signer has."""
+
+    application: ApplicationName
+    channel: str
+    to: BundleReference | None
+    move: Move
+    root: int
 
 
 def list_channels(
@@ -52,40 +65,23 @@ def channel_history(
     return [pointer_entry(stored, holds.get(stored.pointer.bundle)) for stored in found]
 
 
-def propose(
-    ports: Ports,
-    caller: Caller,
-    *,
-    application: ApplicationName,
-    channel: str,
-    to: BundleReference | None,
-    move: Move,
-    root: int,
-) -> Proposal:
+def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
     """Gather what a signer needs to build a pointer; the signer verifies all of it.
-
-    Args:
-        ports: The world.
-        caller: Who asks.
-        application: The channel's application.
-        channel: The channel, which need not be there.
-        to: The bundle to name; None renews the current one.
-        move: What the pointer will be.
-        root: The root version that the signer has.
 
     Raises:
         NotFoundError: There is no such bundle, or no channel to renew or restore.
     """
+    application, channel, to = wish.application, wish.channel, wish.to
     caller.actor.require(Right.PROMOTE, on=application.namespace)
     with ports.store.read() as tx:
         current = tx.channels.find(application, channel)
-        if current is None and (to is None or move is not Move.PROMOTE):
+        if current is None and (to is None or wish.move is not Move.PROMOTE):
             raise no_channel(application, channel)
         reference = to or BundleReference(application, digest=None if current is None else current.pointer.bundle)
         bundle = find_bundle(tx, reference)
         entry = tx.channels.find_newest(application, channel, bundle=bundle.digest)
         holds = {hold.bundle: hold for hold in tx.holds.list(application)}
-        roots = tuple(encode(stored.envelope) for stored in tx.roots.after(root, limit=_MAX_ROOT_STEPS))
+        roots = tuple(encode(stored.envelope) for stored in tx.roots.after(wish.root, limit=_MAX_ROOT_STEPS))
     held = holds.get(bundle.digest)
     return Proposal(
         roots=roots,

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from regalia_registry.domain.access import Actor
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.ports.store import Store
-from regalia_registry.ports.system import Clock, Ids, Signer
+from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world, as the services see it; `freshness` and `log` are the registry's own keys."""
+    """The world, as the services see it."""
 
     store: Store
     blobs: BlobStore
     clock: Clock
     ids: Ids
-    freshness: Signer
-    log: Signer
+    keys: OwnKeys
+    root_file: RootFile
 
 
 @dataclass(frozen=True, slots=True)

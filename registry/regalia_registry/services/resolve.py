@@ -2,17 +2,18 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
 from regalia.core.bundle import BundleIndex
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope, Signature, pae
+from regalia.core.errors import UnavailableError
 from regalia.core.manifest import Manifest
 from regalia.core.references import BundleReference
 from regalia.core.statements import FRESHNESS_PAYLOAD, Freshness
-from regalia.core.trust import Root
+from regalia.core.trust import Role, Root
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
@@ -52,30 +53,39 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """What an answer was rendered from; while it stands, so do the bytes."""
+    """What an answer is rendered from; while it stands, so do the bytes."""
 
     pointer: Digest | None
     bundle: Digest
     root: Digest
+    root_version: int
     signatures: Digest
     hour: datetime
 
 
-@dataclass(slots=True)
-class _Kept:
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A reference's basis, and the store's version at which it was read."""
+
     basis: _Basis
-    body: Body
     version: int
 
 
+_Key = tuple[BundleReference, bool]
+
+
 class Resolver:
-    """Answers from memory while nothing was committed anywhere, which one look at the store tells."""
+    """Answers from memory while nothing was committed anywhere, which one look at the store tells.
+
+    A reference has two bodies for the current root, with the bundle and without; an older root is answered on demand.
+    """
 
     def __init__(self, ports: Ports) -> None:
         """Start empty."""
         self._ports = ports
         self._lock = Lock()
-        self._bodies: OrderedDict[Question, _Kept] = OrderedDict()
+        self._heads: dict[BundleReference, _Head] = {}
+        self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()
         self._cached_bytes = 0
         self._tokens: dict[str, Token] = {}
         self._tokens_version = -1
@@ -112,18 +122,28 @@ class Resolver:
         """
         actor.require(Right.READ, on=question.reference.application.namespace)
         version, hour = self._ports.store.version(), self._hour()
-        kept = self._bodies.get(question)
-        if kept is not None and kept.version == version and kept.basis.hour == hour:
-            return kept.body
+        head = self._heads.get(question.reference)
+        if head is not None and head.version == version and head.basis.hour == hour:
+            kept = self._find(question, head.basis)
+            if kept is not None:
+                return kept
         with self._ports.store.read() as tx:
-            sources = _read(tx, question, hour)
-            if kept is not None and kept.basis == sources.basis:
-                kept.version = version
-                return kept.body
+            sources = _read(tx, question.reference, hour)
+            self._heads[question.reference] = _Head(sources.basis, version)
+            kept = self._find(question, sources.basis)
+            if kept is not None:
+                return kept
             answer = _documents(tx, self._ports, question, sources)
         body = Body.of(self._finish(answer, sources).written())
-        self._keep(question, _Kept(sources.basis, body, version))
+        if _has_root(question, sources.basis):
+            self._keep(_key(question, sources.basis), sources.basis, body)
         return body
+
+    def _find(self, question: Question, basis: _Basis) -> Body | None:
+        if not _has_root(question, basis):
+            return None
+        kept = self._bodies.get(_key(question, basis))
+        return kept[1] if kept is not None and kept[0] == basis else None
 
     def _hour(self) -> datetime:
         return self._ports.clock.now().replace(minute=0, second=0, microsecond=0)
@@ -133,20 +153,35 @@ class Resolver:
         if sources.pointer is None:
             return answer
         freshness = _freshness(sources.pointer, sources.root, sources.basis.hour)
-        message = freshness.payload()
-        signer = self._ports.freshness
-        signature = Signature(signer.keyid, signer.sign(pae(FRESHNESS_PAYLOAD, message)))
-        envelope = Envelope(FRESHNESS_PAYLOAD, message, (signature,))
-        return Resolution(answer.release, answer.roots, answer.pointer, bytes(envelope), answer.index, answer.blobs)
+        delegation = sources.root.delegation(Role.FRESHNESS, freshness.application, freshness.channel)
+        signers = self._ports.keys.freshness_signers(delegation.keyids)
+        if len(signers) < delegation.threshold:
+            raise UnavailableError(
+                "this registry does not hold the freshness key that the trust root names",
+                hint="restore the data folder's keys, or see the page on a lost freshness key",
+            )
+        payload = freshness.payload()
+        message = pae(FRESHNESS_PAYLOAD, payload)
+        signatures = tuple(Signature(signer.keyid, signer.sign(message)) for signer in signers)
+        return replace(answer, freshness=bytes(Envelope(FRESHNESS_PAYLOAD, payload, signatures)))
 
-    def _keep(self, question: Question, kept: _Kept) -> None:
+    def _keep(self, key: _Key, basis: _Basis, body: Body) -> None:
         with self._lock:
-            replaced = self._bodies.pop(question, None)
-            self._cached_bytes += len(kept.body.content) - (0 if replaced is None else len(replaced.body.content))
-            self._bodies[question] = kept
+            replaced = self._bodies.pop(key, None)
+            self._cached_bytes += len(body.content) - (0 if replaced is None else len(replaced[1].content))
+            self._bodies[key] = basis, body
             while self._cached_bytes > _MAX_CACHED_BYTES:
-                _, dropped = self._bodies.popitem(last=False)
-                self._cached_bytes -= len(dropped.body.content)
+                (reference, _), (_, dropped) = self._bodies.popitem(last=False)
+                self._heads.pop(reference, None)
+                self._cached_bytes -= len(dropped.content)
+
+
+def _has_root(question: Question, basis: _Basis) -> bool:
+    return question.root is None or question.root >= basis.root_version
+
+
+def _key(question: Question, basis: _Basis) -> _Key:
+    return question.reference, question.have == basis.bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +192,8 @@ class _Sources:
     basis: _Basis
 
 
-def _read(tx: Transaction, question: Question, hour: datetime) -> _Sources:
-    reference, root = question.reference, current_root(tx)
+def _read(tx: Transaction, reference: BundleReference, hour: datetime) -> _Sources:
+    root = current_root(tx)
     pointer = None
     if reference.channel is not None:
         pointer = tx.channels.find(reference.application, reference.channel)
@@ -167,7 +202,14 @@ def _read(tx: Transaction, question: Question, hour: datetime) -> _Sources:
         reference = BundleReference(reference.application, digest=pointer.pointer.bundle)
     bundle = find_bundle(tx, reference)
     signed = bundle.release + (b"" if pointer is None else pointer.envelope)
-    basis = _Basis(None if pointer is None else pointer.identity, bundle.digest, root.identity, Digest.of(signed), hour)
+    basis = _Basis(
+        pointer=None if pointer is None else pointer.identity,
+        bundle=bundle.digest,
+        root=root.identity,
+        root_version=root.root.version,
+        signatures=Digest.of(signed),
+        hour=hour,
+    )
     return _Sources(pointer, bundle, root.root, basis)
 
 

@@ -48,7 +48,8 @@ def get_root(ports: Ports, *, name: str) -> RootEntry:
 
 def server_keys(ports: Ports) -> ServerKeys:
     """Give the public halves of the registry's own keys, for the root that will name them."""
-    return ServerKeys(freshness=ports.freshness.public.pem, log=ports.log.public.pem)
+    freshness, log = ports.keys.public_keys()
+    return ServerKeys(freshness=freshness.pem, log=log.pem)
 
 
 def take_in_first_root(ports: Ports, body: bytes) -> None:
@@ -64,7 +65,7 @@ def change_roots(ports: Ports, caller: Caller, change: RootChange) -> RootsStore
 
     Raises:
         VerificationError: A root does not follow from the one in force.
-        ConflictError: A current pointer, its bundle or a fallback would no longer verify, and `compromised` is not said.
+        ConflictError: A pointer, its bundle or a fallback would no longer verify, and `compromised` is not said.
     """
     caller.actor.require_admin()
     with ports.store.write(caller.actor) as tx:
@@ -73,13 +74,16 @@ def change_roots(ports: Ports, caller: Caller, change: RootChange) -> RootsStore
         broken = list(_broken(tx, root))
         if broken and not change.compromised:
             raise ConflictError(
-                f"the new root would leave {len(broken)} channels unverifiable: {broken[0].reference}: {broken[0].reason}",
+                f"the new root would break {len(broken)} channels, first {broken[0].reference}: {broken[0].reason}",
                 hint="sign their documents with the new key first: reg trust rotate does; --compromised overrides",
             )
         held = sorted({str(bundle) for fault in broken for bundle in fault.bundles})
         for fault in broken:
             _hold(ports, caller, tx, fault)
         record(ports, caller, tx, Event("root.changed", f"root/{root.version}"))
+        newest = tx.roots.newest()
+    if newest is not None:
+        ports.root_file.keep(newest.envelope)
     return RootsStored(root.version, added, tuple(held), tuple(fault.reference for fault in broken if fault.stops))
 
 
