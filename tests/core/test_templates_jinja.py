@@ -39,6 +39,15 @@ def render(template: str, **values: object) -> str:
         ("{% with a = 1 %}{{ a }}{% endwith %}{% block b %}b{% endblock %}{# note #}", "1b"),
         ("{% raw %}{{ x }}{% endraw %}{{ missing|default('d') }}{{ missing is defined }}", "{{ x }}dFalse"),
         ('{"a": {"b": [{}]}}', '{"a": {"b": [{}]}}'),
+        ("{% for i in xs %}{{ loop is defined }}{% endfor %}", "TrueTrueTrue"),
+        (
+            "{{ '**{}** in 2026'.format(1) }} {{ '%d%% of **2026** {\"a\": 20260101}' % 5 }}",
+            '**1** in 2026 5% of **2026** {"a": 20260101}',
+        ),
+        (
+            "{{ xs|reverse|list }}{{ xs|map('string')|first }}{{ [3, 1]|sort }}{{ xs is in([xs]) }}",
+            "[3, 2, 1]1[1, 3]True",
+        ),
         ("{{ range(3)|list }}{{ 2 ** 10 }}{{ -7 // 2 }}{{ 7 % 4 }}{{ '-' * 3 }}", "[0, 1, 2]1024-43---"),
         (
             "{{ 'long words here'|wordwrap(5) }}|{{ 'a\nb'|indent(2) }}|{{ 'ab'|center(4) }}",
@@ -177,6 +186,13 @@ NESTED = "{% for i in range(10000) %}"
         "{{ (1).to_bytes(10 ** 9, 'big') }}",
         "{{ '%1000000000d' % 1 }}",
         "{{ '%*d' % (10 ** 9, 1) }}",
+        "{{ '%.1000000000f' % 1 }}",
+        "{{ '%-01000000000d' % 1 }}",
+        "{{ '%(a)1000000000d' % {'a': 1} }}",
+        "{{ '%(a(b)c)1000000000d' % {'a(b)c': 1} }}",
+        "{{ '{:>1000000000}'.format(1) }}",
+        "{{ '{a:1000000000}'.format_map({'a': 1}) }}",
+        "{{ ([9 ** 900] * 500000)|string|length }}",
         "{{ '%1000000000d'|format(1) }}",
         "{{ '{:1000000000}'.format(1) }}",
         "{{ '{:{w}}'.format(1, w=10 ** 9) }}",
@@ -200,6 +216,10 @@ NESTED = "{% for i in range(10000) %}"
         NESTED + "{{ 'a' * 100000 }}{% endfor %}",
         NESTED + "{% set a %}" + "x" * 100_000 + "{% endset %}{% endfor %}",
         "{% set l = range(10000)|list %}" + NESTED + "{% if l == l and 'x' in l %}{% endif %}{% endfor %}",
+        "{% set l = range(10000)|list %}" + NESTED + "{% if l.count('x') %}{% endif %}{% endfor %}",
+        "{% set d = dict(xs=range(10000)|list) %}" + NESTED + "{% if 'x' in d.values() %}{% endif %}{% endfor %}",
+        "{{ ('<!---->' * 500000)|striptags }}",
+        "{{ (('<!---->' * 500000)|safe).striptags() }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{% macro a() %}x{% endmacro %}" + DOUBLING + "{{ z() }}",
         "{{ " + "(" * 3000 + ")" * 3000 + " }}",
@@ -215,6 +235,19 @@ NESTED = "{% for i in range(10000) %}"
 def test_work_without_end_is_refused(template: str) -> None:
     with pytest.raises(RenderError):
         render(template)
+
+
+def test_a_long_history_of_messages_renders() -> None:
+    history = [{"role": "user" if place % 2 else "assistant", "content": "x" * 5000} for place in range(400)]
+    template = (
+        "{% for m in messages if m.content is string and m.content != '' %}"
+        "{% if loop.index0 == messages|length - 1 %}last: {% endif %}"
+        "{{ m.role|upper }}: {{ m.content|trim }}\n{% endfor %}"
+    )
+
+    rendered = render(template, messages=history)
+
+    assert len(rendered) > 2_000_000
 
 
 def test_a_deep_template_is_refused_when_its_names_are_asked_for() -> None:

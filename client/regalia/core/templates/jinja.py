@@ -22,10 +22,12 @@ Block = TypeVar("Block", nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
 _SINGLE = re.compile(r"(?<!\{)\{(" + NAME + r")\}(?!\})")
 _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 # No prompt needs them: one differs each time, one makes filler, the others make HTML or dumps.
-_LEFT_OUT_FILTERS = ("pprint", "random", "urlize", "xmlattr")
-_LEFT_OUT_METHODS = frozenset({"encode", "expandtabs", "maketrans", "to_bytes", "translate"})
+_LEFT_OUT_FILTERS = ("pprint", "random", "striptags", "urlize", "xmlattr")
+# They look at the value's outside only, whatever it holds.
+_SHALLOW_FILTERS = frozenset({"count", "d", "default", "first", "last", "length"})
+_LEFT_OUT_METHODS = frozenset({"encode", "expandtabs", "maketrans", "striptags", "to_bytes", "translate"})
 # Filters of ours; no template can name one, since Jinja2's names have no space.
-_COUNTED, _WEIGHED, _JOINED, _SPENT = "the elements", "the value", "the texts", "the characters"
+_COUNTED, _WEIGHED, _COMPARED, _JOINED, _SPENT = "the elements", "the value", "the sides", "the texts", "the cost"
 # What a template can make Python raise: it runs any expression on any value.
 _FAULTS = (
     TemplateError,
@@ -98,7 +100,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             for name, function in self.filters.items()
             if name not in _LEFT_OUT_FILTERS
         }
-        self.filters |= {_COUNTED: work.counted, _WEIGHED: work.weighed, _JOINED: work.joined, _SPENT: work.spend}
+        self.filters |= {
+            _COUNTED: work.counted,
+            _WEIGHED: work.weighed,
+            _COMPARED: work.compared,
+            _JOINED: work.joined,
+            _SPENT: work.spend,
+        }
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         self.work.step(left, right)
@@ -107,8 +115,11 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, callee: object, /, *arguments: object, **named: object) -> object:
         self.work.step(arguments, named)
-        if isinstance(callee, BuiltinMethodType | MethodType) and isinstance(callee.__self__, str):
-            _check_method(callee.__name__, callee.__self__, arguments, named)
+        owner = callee.__self__ if isinstance(callee, BuiltinMethodType | MethodType) else None
+        if isinstance(owner, str | list | tuple):
+            self.work.compared(owner)  # they are searched from one end to the other
+        if isinstance(owner, str):
+            _check_method(callee.__name__, owner, arguments, named)  # type: ignore[attr-defined] # a method has a name
         return self.work.weighed(super().call(context, callee, *arguments, **named))
 
     def is_safe_attribute(self, owner: object, attribute: str, value: object) -> bool:
@@ -121,7 +132,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         text = method.__self__
 
         def bounded(*arguments: object, **named: object) -> str:
-            check_growth("format", text, *arguments, **named)
+            check_growth("str.format", text, *arguments, **named)
             return safe(*arguments, **named)
 
         return bounded
@@ -161,15 +172,16 @@ class _Metering(NodeTransformer):
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:  # noqa: N802 # Jinja2's visitor finds it by this name
         self.generic_visit(node)
-        node.expr = _filtered(node.expr, _WEIGHED)
+        node.expr = _filtered(node.expr, _COMPARED)
         for operand in node.ops:
-            operand.expr = _filtered(operand.expr, _WEIGHED)
+            operand.expr = _filtered(operand.expr, _COMPARED)
         return node
 
     def visit_Test(self, node: nodes.Test) -> nodes.Test:  # noqa: N802 # Jinja2's visitor finds it by this name
         self.generic_visit(node)
-        node.node = _filtered(node.node, _WEIGHED)
-        node.args = [_filtered(argument, _WEIGHED) for argument in node.args]
+        if node.args:  # those without compare nothing
+            node.node = _filtered(node.node, _COMPARED)
+            node.args = [_filtered(argument, _COMPARED) for argument in node.args]
         return node
 
 
@@ -189,13 +201,18 @@ def _bounded(name: str, function: Callable[..., object], work: Work) -> Callable
     hidden = 1 if hasattr(function, "jinja_pass_arg") else 0  # the context or environment, which Jinja2 puts in front
 
     @wraps(function)
+    def shallow(*arguments: object, **named: object) -> object:
+        work.step()
+        return function(*arguments[:hidden], *map(work.whole, arguments[hidden:]), **named)
+
+    @wraps(function)
     def filtered(*arguments: object, **named: object) -> object:
         plain = [*map(work.weighed, arguments[hidden:])]
         work.step(named)
         check_growth(name, *plain, **named)
         return work.weighed(function(*arguments[:hidden], *plain, **named))
 
-    return filtered
+    return shallow if name in _SHALLOW_FILTERS else filtered
 
 
 def _check_method(name: str, text: str, arguments: tuple[object, ...], named: Mapping[str, object]) -> None:

@@ -5,9 +5,10 @@ spaces would stop the agent. Every step and every value costs, and each renderin
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, MappingView, Sized
 from decimal import Decimal
 from itertools import islice
+from types import GeneratorType
 
 from regalia.core.errors import RenderError
 from regalia.core.templates.values import MAX_OUTPUT
@@ -17,9 +18,12 @@ _MAX_WORK = 32 * 1024 * 1024
 _MAX_BITS = 4096
 _STEP = 32  # a step of the interpreter takes about as long as touching so many characters
 _ELEMENT = 8
+_AT_A_TIME = 16
 _WIDTH = 1000  # a %999d or {:999} at most
-_SCALARS = (int, float, Decimal, type(None))
-_TOO_WIDE = re.compile(r"\*|[0-9]{4}|\{[^{}]+\{")
+_SCALARS = (float, Decimal, type(None))
+_WIDE = r"[-#0 +]*+(?:\*|[0-9]{4}|[0-9]*+\.(?:\*|[0-9]{4}))"
+_WIDE_PERCENT, _WIDE_NAMED_PERCENT = re.compile("%" + _WIDE), re.compile(r"\)" + _WIDE)
+_WIDE_BRACES = re.compile(r"\{[^{}:]*+:[^{}]*?[0-9]{4}|\{[^{}]++\{")
 
 
 class Work:
@@ -51,9 +55,19 @@ class Work:
 
     def weighed(self, value: object) -> object:
         """Give the value back, read in whole if it is made on demand, and spend its weight."""
-        if isinstance(value, Iterator):
-            value = list(islice(self.counted(value), MAX_OUTPUT))
+        value = self.whole(value)
         self.step(value)
+        return value
+
+    def whole(self, value: object) -> object:
+        """Read a value that is made on demand, as most filters give one."""
+        if isinstance(value, GeneratorType | reversed):
+            return list(islice(self.counted(value), MAX_OUTPUT))
+        return value
+
+    def compared(self, value: object) -> object:
+        """Give the value back, and spend what comparing it takes: texts are compared many characters at a time."""
+        self.spend(_STEP + (len(value) // _AT_A_TIME if isinstance(value, str) else weight_of(value)))
         return value
 
     def joined(self, values: object) -> str:
@@ -77,10 +91,12 @@ def weight_of(value: object) -> int:
             weight += _ELEMENT * len(current)
             if weight <= MAX_OUTPUT:
                 waiting.extend(current)
-        elif not isinstance(current, _SCALARS) and isinstance(current, Mapping | range):
+        elif isinstance(current, int):
+            weight += current.bit_length() // 4
+        elif not isinstance(current, _SCALARS) and isinstance(current, Mapping | MappingView | range):
             weight += 2 * _ELEMENT * len(current)
-            if weight <= MAX_OUTPUT and isinstance(current, Mapping):
-                waiting.extend([*current.keys(), *current.values()])
+            if weight <= MAX_OUTPUT and not isinstance(current, range):
+                waiting.extend(current.items() if isinstance(current, Mapping) else current)  # type: ignore[arg-type] # dict's views
         if weight > MAX_OUTPUT:
             raise _too_much()
     return weight
@@ -159,11 +175,19 @@ def _of_wordwrap(text: object, width: object = 79, *others: object, **named: obj
     return longest * longest // max(1, _number(width)) + len(str(text)) * wrap
 
 
-def _of_format(text: object, *arguments: object, **named: object) -> int:
-    if _TOO_WIDE.search(str(text)):
-        raise _too_much()
-    fields = str(text).count("%") + str(text).count("{")
-    return fields * (_WIDTH + sum(map(weight_of, (*arguments, *named.values()))))
+def _of_percent(text: object, *arguments: object, **named: object) -> int:
+    # a name in parentheses may hold parentheses, so that only its end is sure
+    wide = _WIDE_PERCENT.search(str(text)) or ("%(" in str(text) and _WIDE_NAMED_PERCENT.search(str(text)))
+    return _MAX_WORK + 1 if wide else str(text).count("%") * _of_field(arguments, named)
+
+
+def _of_braces(text: object, *arguments: object, **named: object) -> int:
+    wide = _WIDE_BRACES.search(str(text))
+    return _MAX_WORK + 1 if wide else str(text).count("{") * _of_field(arguments, named)
+
+
+def _of_field(arguments: tuple[object, ...], named: Mapping[str, object]) -> int:
+    return _WIDTH + sum(map(weight_of, (*arguments, *named.values())))
 
 
 def _of_sum(*arguments: object, **named: object) -> int:
@@ -174,7 +198,7 @@ def _of_sum(*arguments: object, **named: object) -> int:
 _GROWTH: Mapping[str, Callable[..., int]] = {
     "batch": _of_widths,
     "center": _of_widths,
-    "format": _of_format,
+    "format": _of_percent,
     "indent": _of_indent,
     "join": _of_join,
     "ljust": _of_widths,
@@ -182,6 +206,7 @@ _GROWTH: Mapping[str, Callable[..., int]] = {
     "rjust": _of_widths,
     "round": _of_widths,
     "slice": _of_widths,
+    "str.format": _of_braces,
     "sum": _of_sum,
     "tojson": _of_tojson,
     "truncate": _of_widths,
