@@ -61,7 +61,7 @@ def find_upwards(start: Path, name: str) -> Path | None:
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all; folders on the way are private too."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as target:
@@ -69,11 +69,21 @@ def write_private(path: Path, content: bytes) -> None:
             target.flush()
             os.fsync(target.fileno())
         beside.replace(path)
+        _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
 
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _xdg(environment: Mapping[str, str], variable: str, default: str) -> Path:
-    given = environment.get(variable)
-    base = Path(given) if given else Path(environment.get("HOME", "~")).expanduser() / default
+    given = Path(environment.get(variable, ""))
+    # The XDG specification: a relative path is ignored.
+    base = given if given.is_absolute() else Path(environment.get("HOME", "~")).expanduser() / default
     return base / "regalia"

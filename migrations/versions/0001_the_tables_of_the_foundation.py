@@ -138,10 +138,12 @@ def upgrade() -> None:
         sa.Column("application", sa.String(length=129), nullable=False),
         sa.Column("entry", sa.String(length=36), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("refused", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["entry"],
             ["audit_entry.id"],
         ),
         sa.PrimaryKeyConstraint("application", "entry"),
     )
+    op.create_index("deployment_refused", "deployment", ["refused"], unique=False)
     op.create_index("deployment_channel", "deployment", ["application", "channel", "entry"], unique=False)

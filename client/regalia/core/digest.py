@@ -29,7 +29,7 @@ class Digest:
         """Refuse any other spelling."""
         if not _HEX.match(self.hex):
             raise InvalidNameError(
-                f'"{self.hex[:80]}" is no SHA-256 in 64 lowercase hex digits',
+                f"{self.hex[:80]!r} is no SHA-256 in 64 lowercase hex digits",
                 hint="a digest looks like sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
             )
 
@@ -37,7 +37,7 @@ class Digest:
     def parse(cls, text: str) -> Self:
         """Read `sha256:<hex>`; the inverse of `str`."""
         if not text.startswith(_PREFIX):
-            raise InvalidNameError(f'"{text[:80]}" is no digest', hint="only sha256:<64 lowercase hex digits> is one")
+            raise InvalidNameError(f"{text[:80]!r} is no digest", hint="only sha256:<64 lowercase hex digits> is one")
         return cls(text.removeprefix(_PREFIX))
 
     @classmethod

@@ -41,7 +41,7 @@ class Kind(StrEnum):
             if kind.folder == folder:
                 return kind
         raise InvalidNameError(
-            f'"{folder[:80]}" starts no slot', hint=f"slots start with {', '.join(_FOLDERS.values())}"
+            f"{folder[:80]!r} starts no slot", hint=f"slots start with {', '.join(_FOLDERS.values())}"
         )
 
 
@@ -62,7 +62,7 @@ def check_segment(text: str, *, what: str, max_characters: int = _MAX_SEGMENT) -
         InvalidNameError: It is not; the message calls it `what`.
     """
     if len(text) > max_characters:
-        raise InvalidNameError(f'{what} "{text[:80]}" has {len(text)} characters, at most {max_characters} are allowed')
+        raise InvalidNameError(f"{what} {text[:80]!r} has {len(text)} characters, at most {max_characters} are allowed")
     if not _SEGMENT.match(text):
         raise InvalidNameError(
             f"{what} {text[:80]!r} is not a name",

@@ -70,7 +70,7 @@ def _object_without_duplicates(pairs: list[tuple[str, JsonValue]]) -> JsonObject
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the key "{duplicate[:80]!s}" stands twice in one object')
+        raise ValueError(f"the key {duplicate[:80]!r} stands twice in one object")
     return found
 
 

@@ -1,49 +1,54 @@
 """`reg serve`: one machine's registry, from an empty folder to answering."""
 
-import fcntl
+import errno
 import http.client
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import regalia
 from regalia.core.errors import ConfigurationError
-from regalia.core.keys import Scheme, SigningKey
-from regalia.places import (
-    ADMIN_TOKEN_FILE,
-    ADMIN_TOKEN_HASH_FILE,
-    data_folder,
-    server_keys_folder,
-    write_private,
-)
-from regalia_registry.admin.supervisor import Supervisor
-from regalia_registry.domain.access import hash_token, make_token
+from regalia.places import data_folder
+from regalia_registry.admin.folder import make_admin_token, make_own_keys, opened
+from regalia_registry.admin.supervisor import PRIVATE, Supervisor
 
-_NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs")
+_BACKLOG = 2048
+_PREDECESSOR_S = 2.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # compared, not bound
+_HINTS = {
+    errno.EADDRINUSE: "another program has it: stop that one, or choose another with --port (0: any free one)",
+    errno.EACCES: "ports below 1024 need rights: choose another with --port",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    host: str
+    port: int
+    workers: int
 
 
 def serve(*, host: str | None, port: int | None, workers: int | None, data: Path | None) -> int:
     """Run the registry of a data folder until a signal; returns the exit status.
 
     Raises:
-        ConfigurationError: The folder is in use, on a network file system, or a setting is wrong.
+        ConfigurationError: The folder is in use or on a network file system, the port is taken, a setting is wrong.
     """
     folder = (data or data_folder(os.environ)).absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _refuse_network(folder)
-    lock = _lock(folder)
-    try:
-        _make_day_one(folder)
-        settings = _prepare(folder, host, port, workers)
-        with _listen(str(settings["host"]), int(settings["port"])) as listening:
-            return _supervise(folder, listening, int(settings["workers"]))
-    finally:
-        os.close(lock)
+    with opened(folder):
+        make_own_keys(folder)
+        token_file = make_admin_token(folder)
+        if token_file is not None:
+            _tell(f"an admin token lies in {token_file}; use it with: reg login --token-file {token_file}")
+        started = _prepare(folder, host, port, workers)
+        with _listen(started.host, started.port) as listening:
+            return _supervise(folder, listening, started.workers)
 
 
 def _supervise(folder: Path, listening: socket.socket, workers: int) -> int:
@@ -54,99 +59,63 @@ def _supervise(folder: Path, listening: socket.socket, workers: int) -> int:
         web = [sys.executable, "-m", "regalia_registry.admin.web"]
         return [*web, str(folder), str(listening.fileno()), str(alive_fd)]
 
-    def ready() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1" if host in {"0.0.0.0", "::"} else host, port, timeout=1)  # noqa: S104 # compared, not bound
-        with suppress(OSError, http.client.HTTPException):
+    def on_ready() -> None:
+        processes = f"{workers} web process{'es' if workers > 1 else ''}"
+        _tell(f"regalia {regalia.__version__} serves {url} from {folder} with {processes}; Ctrl-C stops it")
+
+    supervisor = Supervisor(command, workers, (listening.fileno(),), _tell)
+    return supervisor.run(ready=lambda: _answers(_EVERYWHERE.get(host, host), port), on_ready=on_ready)
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    with suppress(OSError, http.client.HTTPException):
+        try:
             connection.request("GET", "/healthz", headers={"Host": "127.0.0.1"})
             return connection.getresponse().status == 200
-        return False
-
-    def on_ready() -> None:
-        _tell(f"regalia {regalia.__version__} serves {url} from {folder} with {workers} web processes; Ctrl-C stops it")
-
-    return Supervisor(command, workers, (listening.fileno(),), _tell).run(ready=ready, on_ready=on_ready)
+        finally:
+            connection.close()
+    return False
 
 
-def _prepare(folder: Path, host: str | None, port: int | None, workers: int | None) -> dict[str, str | int]:
+def _prepare(folder: Path, host: str | None, port: int | None, workers: int | None) -> _Started:
     """Migrate in a process of its own, so that this one stays small."""
     given = [str(folder), host or "", "" if port is None else str(port), "" if workers is None else str(workers)]
     finished = subprocess.run(  # noqa: S603 # our own command
         [sys.executable, "-m", "regalia_registry.admin.prepare", *given],
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
+        umask=PRIVATE,
         check=False,
     )
-    told = json.loads(
-        finished.stdout or b'{"error": "the data folder can\'t be prepared; see the lines above", "hint": ""}'
-    )
+    if not finished.stdout:
+        raise ConfigurationError(f'"{folder}" can\'t be prepared', hint="the lines above say why")
+    told = json.loads(finished.stdout)
     if "error" in told:
         raise ConfigurationError(told["error"], hint=told["hint"])
-    settings: dict[str, str | int] = told
-    return settings
-
-
-def _make_day_one(folder: Path) -> None:
-    """In an empty data folder: the registry's own keys, and an admin token."""
-    keys = server_keys_folder(folder)
-    for role in ("freshness", "log"):
-        path = keys / f"{role}.pem"
-        if not path.exists():
-            write_private(path, SigningKey.generate(Scheme.ED25519).pem())
-    if not (folder / ADMIN_TOKEN_HASH_FILE).exists():
-        token = make_token(secrets.token_bytes(32))
-        write_private(folder / ADMIN_TOKEN_FILE, token.encode("ascii") + b"\n")
-        write_private(folder / ADMIN_TOKEN_HASH_FILE, (hash_token(token) or "").encode("ascii"))
-        _tell(f"an admin token lies in {folder / ADMIN_TOKEN_FILE}: reg login --token-file it")
+    return _Started(**told)
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Bind the port; a predecessor that was killed a moment ago may have it for a moment more."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        raise ConfigurationError(
-            f"{host}:{port} can't be listened on: {error.strerror}",
-            hint="another program has it: stop that one, or choose another with --port",
-        ) from error
-    return listening
-
-
-def _lock(folder: Path) -> int:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        raise ConfigurationError(
-            f'"{folder}" is served already, by process {owner}',
-            hint="stop that one, or choose another folder with --data",
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode("ascii"))
-    return descriptor
-
-
-def _refuse_network(folder: Path) -> None:
-    """Refuse what SQLite's write-ahead log does not work on."""
-    mounts = Path("/proc/mounts")
-    if not mounts.is_file():
-        return
-    best, kind = "", ""
-    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
-        _, mount, found, *_ = line.split(" ")
-        place = mount.replace("\\040", " ")
-        if folder.is_relative_to(place) and len(place) >= len(best):
-            best, kind = place, found
-    if kind.startswith(_NETWORK_FILE_SYSTEMS):
-        raise ConfigurationError(
-            f'"{folder}" is on a network file system ({kind}), where the database would lose writes',
-            hint="choose a local folder with --data",
-        )
+    deadline = time.monotonic() + _PREDECESSOR_S
+    while True:
+        try:
+            listening.bind((host, port))
+            listening.listen(_BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            listening.close()
+            raise ConfigurationError(
+                f"{host}:{port} can't be listened on: {(error.strerror or str(error)).lower()}",
+                hint=_HINTS.get(error.errno or 0, "choose an address of this machine with --host"),
+            ) from error
+        return listening
 
 
 def _tell(line: str) -> None:

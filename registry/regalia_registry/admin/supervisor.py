@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+PRIVATE = 0o077
 _DRAIN_S = 10.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
@@ -64,7 +65,8 @@ class Supervisor:
             self.command(alive_fd),
             pass_fds=(*self.descriptors, alive_fd),
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C is for this process, which then lets the others drain
+            umask=PRIVATE,
         )
         return _Child(process, time.monotonic())
 

@@ -1,7 +1,13 @@
 """Why the catalog refuses, in one place, so that every adapter of the store says it alike."""
 
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError, NotFoundError, PointerMovedError, VersionConflictError
+from regalia.core.errors import (
+    ConflictError,
+    NotFoundError,
+    PointerMovedError,
+    UnauthenticatedError,
+    VersionConflictError,
+)
 from regalia.core.names import ApplicationName, ArtifactName
 from regalia_registry.domain.records import ArtifactVersion, StoredBundle
 
@@ -48,6 +54,26 @@ def pointer_moved(application: ApplicationName, channel: str) -> PointerMovedErr
         f'channel "{application}:{channel}" was moved by somebody else',
         hint=f"look at it and try again: reg history {application}:{channel}",
     )
+
+
+def void_pointer(application: ApplicationName, channel: str) -> PointerMovedError:
+    """Say that a pointer was refused once, so that it is never served."""
+    return PointerMovedError(
+        f'this pointer of "{application}:{channel}" was refused before and is void', hint="sign a new one"
+    )
+
+
+def no_channel(application: ApplicationName, channel: str) -> NotFoundError:
+    """Say that a channel is not there yet."""
+    return NotFoundError(
+        f'there is no channel "{application}:{channel}"', hint=f"reg promote VERSION --to {channel} makes it"
+    )
+
+
+def no_entry(*, is_sent: bool) -> UnauthenticatedError:
+    """Say that the door stays shut, without saying why a token does not open it."""
+    told = "the token is unknown, expired or revoked" if is_sent else "no token was sent"
+    return UnauthenticatedError(told, hint="reg login, or set REGALIA_TOKEN_FILE")
 
 
 def no_artifact(artifact: ArtifactName, version: str) -> NotFoundError:

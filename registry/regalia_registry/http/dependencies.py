@@ -7,6 +7,7 @@ from fastapi.security import HTTPBearer
 
 from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, Kind, check_channel, check_namespace
+from regalia.core.references import BundleReference
 from regalia_registry.http.resolve import bearer_of
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.resolve import Resolver
@@ -48,6 +49,11 @@ def _digest(digest: Annotated[str, Path(max_length=200, description="sha256:<64 
 
 def _kind(kind: Annotated[Kind, Path()]) -> Kind:
     return kind
+
+
+def bundle_reference(application: ApplicationName, text: str) -> BundleReference:
+    """Read a version or digest out of a path or a query."""
+    return BundleReference.parse(f"{application}@{text}")
 
 
 CurrentPorts = Annotated[Ports, Depends(_ports)]

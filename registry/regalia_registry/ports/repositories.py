@@ -269,3 +269,7 @@ class AuditRepository(Protocol):
     ) -> Sequence[StoredEntry]:
         """List the entries that hold a deployment record, newest first."""
         ...
+
+    def is_void(self, pointer: Digest) -> bool:
+        """Say whether a deployment record tells that this pointer was refused."""
+        ...

@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 
-import regalia
 from regalia.core import times
-from regalia.core.errors import InvalidError, UnauthenticatedError
+from regalia.core.errors import InvalidError
 from regalia.wire import answers
-from regalia_registry.domain.access import SYSTEM, Actor, Grant, Right, hash_token, make_token
+from regalia_registry.domain.access import SYSTEM, Grant, Right, hash_token, make_token
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.records import Token
 from regalia_registry.services.context import Caller, Ports
@@ -16,27 +15,6 @@ from regalia_registry.services.steps.trust import current_root
 _SECRET = 32
 _MAX_NAME = 128
 _MAX_LIFE = timedelta(days=3650)
-
-
-def authenticate(ports: Ports, token: str | None) -> Actor:
-    """Find who holds a token.
-
-    Raises:
-        UnauthenticatedError: There is none, or it is unknown, expired or revoked.
-    """
-    hashed = None if token is None else hash_token(token)
-    if hashed is not None:
-        with ports.store.read() as tx:
-            found = tx.access.find(hashed)
-        if found is not None and found.is_valid(ports.clock.now()):
-            return found.actor()
-    raise refused(token)
-
-
-def refused(token: str | None) -> UnauthenticatedError:
-    """Say that the door stays shut, without saying why a token does not open it."""
-    told = "no token was sent" if token is None else "the token is unknown, expired or revoked"
-    return UnauthenticatedError(told, hint="reg login, or set REGALIA_TOKEN_FILE")
 
 
 def create_token(
@@ -74,18 +52,20 @@ def revoke_token(ports: Ports, caller: Caller, *, token_id: str) -> None:
         record(ports, caller, tx, Event("token.revoked", f"token/{token_id}"))
 
 
-def who_am_i(ports: Ports, caller: Caller) -> answers.WhoAmI:
+def who_am_i(ports: Ports, caller: Caller, *, server_version: str) -> answers.WhoAmI:
     """Tell a caller whom the registry takes it for, and what time it is there."""
     with ports.store.read() as tx:
+        expires_at = tx.access.get(caller.actor.id).expires_at
         root = current_root(tx).root if tx.roots.newest() is not None else None
     return answers.WhoAmI(
         actor=caller.actor.id,
         name=caller.actor.name,
         grants=tuple(map(_grant, caller.actor.grants)),
-        server_version=regalia.__version__,
+        server_version=server_version,
         server_time=times.write(ports.clock.now()),
         trust_domain=None if root is None else root.trust_domain,
         root_version=None if root is None else root.version,
+        expires_at=None if expires_at is None else times.write(expires_at),
     )
 
 

@@ -53,7 +53,7 @@ def _deployment(application: ApplicationName, stored: StoredEntry) -> Deployment
         bundle=record.text("bundle"),
         move=record.text("move"),
         reason=record.text("reason"),
-        deployer=fields.text("actor"),
+        deployer=stored.texts.get("deployer") or fields.text("actor"),
         success=record.boolean("success"),
         changes=record.texts("changes", maximum=1000),
         rollback_plan=record.texts("rollback_plan", maximum=100),

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from regalia.core.errors import NotFoundError
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia.core.statements import Move
 from regalia.wire.answers import ChannelEntry, PointerEntry, Proposal
 from regalia.wire.resolution import encode
 from regalia_registry.domain.access import Right
+from regalia_registry.domain.refusals import no_channel
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import hold_entry, pointer_entry
 from regalia_registry.services.steps.lookups import find_bundle
@@ -91,11 +91,4 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
         entry=None if entry is None else pointer_entry(entry, held),
         held=None if held is None else hold_entry(held),
         excluded_fallbacks=tuple(sorted(str(digest) for digest in holds)),
-    )
-
-
-def no_channel(application: ApplicationName, channel: str) -> NotFoundError:
-    """Say that a channel is not there yet."""
-    return NotFoundError(
-        f'there is no channel "{application}:{channel}"', hint=f"reg promote VERSION --to {channel} makes it"
     )

@@ -6,9 +6,9 @@ from regalia.core.references import BundleReference
 from regalia.wire.answers import HoldEntry
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.records import Hold
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import hold_entry
+from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.lookups import find_bundle
 from regalia_registry.services.steps.records import record
 
@@ -21,29 +21,43 @@ def list_holds(ports: Ports, caller: Caller, *, application: ApplicationName) ->
 
 
 def hold_bundle(ports: Ports, caller: Caller, reference: BundleReference, *, reason: str) -> HoldEntry:
-    """Hold a bundle: nothing may newly name it; channels that name it go on."""
+    """Hold a bundle: nothing may newly name it; channels that name it go on.
+
+    Raises:
+        ConflictError: It is on hold already.
+    """
     caller.actor.require(Right.PROMOTE, on=reference.application.namespace)
     _require_reason(reason)
     with ports.store.write(caller.actor) as tx:
         bundle = find_bundle(tx, reference)
-        hold = Hold(
-            bundle.application, bundle.digest, bundle.version, reason, ports.clock.now(), held_by=caller.actor.id
+        hold = add_hold(
+            ports,
+            caller,
+            tx,
+            application=bundle.application,
+            bundle=bundle.digest,
+            version=bundle.version,
+            reason=reason,
         )
-        if not tx.holds.add(hold):
+        if hold is None:
             raise ConflictError(f'"{reference}" is on hold already', hint=f"reg bundle show {reference}")
-        record(ports, caller, tx, Event("bundle.held", str(reference), after=bundle.digest, texts={"reason": reason}))
     return hold_entry(hold)
 
 
 def lift_hold(ports: Ports, caller: Caller, reference: BundleReference, *, reason: str) -> None:
-    """Lift a hold."""
+    """Lift a hold.
+
+    Raises:
+        ConflictError: The bundle is not on hold.
+    """
     caller.actor.require(Right.PROMOTE, on=reference.application.namespace)
     _require_reason(reason)
     with ports.store.write(caller.actor) as tx:
         bundle = find_bundle(tx, reference)
         if not tx.holds.lift(bundle.application, bundle.digest):
             raise ConflictError(f'"{reference}" is not on hold', hint=f"reg bundle show {reference}")
-        record(ports, caller, tx, Event("bundle.lifted", str(reference), after=bundle.digest, texts={"reason": reason}))
+        lifted = str(BundleReference(bundle.application, version=bundle.version))
+        record(ports, caller, tx, Event("bundle.lifted", lifted, after=bundle.digest, texts={"reason": reason}))
 
 
 def _require_reason(reason: str) -> None:

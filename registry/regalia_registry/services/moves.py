@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 
 from regalia.core.bundle import BundleIndex
-from regalia.core.errors import BundleHeldError, PointerMovedError
+from regalia.core.errors import BundleHeldError, InvalidError, PointerMovedError, VerificationError
 from regalia.core.names import ApplicationName
-from regalia.core.statements import Move
+from regalia.core.statements import ChannelPointer, Move
+from regalia.core.trust import Root, TrustedRoot
 from regalia.core.verification import VerifiedPointer, verify_pointer, verify_release
 from regalia.wire.answers import Moved
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import DeploymentRecord, Event
 from regalia_registry.domain.moves import check_move
-from regalia_registry.domain.records import Hold, StoredBundle, StoredPointer
+from regalia_registry.domain.records import StoredBundle, StoredPointer
+from regalia_registry.domain.refusals import void_pointer
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import pointer_entry, signers_of
-from regalia_registry.services.steps.changes import changes_between
+from regalia_registry.services.steps.changes import Difference, difference, told
+from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
 
@@ -31,15 +34,28 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
-    """A submission whose documents verify, with the channel as it was read."""
+class _Read:
+    """A pointer whose documents verify, and the channel as it was read beside it."""
 
     verified: VerifiedPointer
     bundle: StoredBundle
     current: StoredPointer | None
     named_before: bool
-    root_version: int
+    root: TrustedRoot
+    differing: Difference
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A pointer that is about to be committed, and what its record says."""
+
+    read: _Read
+    submission: Submission
     changes: tuple[str, ...]
+
+    @property
+    def pointer(self) -> ChannelPointer:
+        return self.read.verified.pointer
 
 
 def move_channel(
@@ -48,7 +64,8 @@ def move_channel(
     """Make a signed pointer the channel's current one; a first one makes the channel.
 
     Raises:
-        VerificationError: The pointer, or the release of its bundle, does not verify under the root in force.
+        VerificationError: The pointer, or the release of a bundle that it names, does not verify under the root
+            in force.
         PointerMovedError: The channel moved since the pointer was built; the pointer is void.
         BundleHeldError: The bundle is on hold; the pointer is void.
         NotFoundError: The registry does not have the bundle or a fallback.
@@ -59,123 +76,144 @@ def move_channel(
         verified = verify_pointer(submission.pointer, root=root.root, application=application, channel=channel)
         known = tx.channels.find_pointer(verified.identity)
         if known is not None:
-            return _answer_again(tx, verified, known)
-        checked = _check(ports, tx, verified)
+            return _answer_again(tx, known)
+        read = _read(tx, verified, root)
+    changes = told(read.differing, ports.blobs, restoring=verified.pointer.move is Move.RESTORE)
+    attempt = _Attempt(read, submission, changes)
     try:
-        return _commit(ports, caller, checked, submission)
+        _check(ports, attempt)
+        return _commit(ports, caller, attempt)
     except (PointerMovedError, BundleHeldError):
         with ports.store.write(caller.actor) as tx:
-            record(ports, caller, tx, _event(checked, submission, success=False))
+            record(ports, caller, tx, _event(caller, attempt, success=False))
         raise
 
 
-def _check(ports: Ports, tx: Transaction, verified: VerifiedPointer) -> _Checked:
-    pointer, root = verified.pointer, current_root(tx).root
+def _read(tx: Transaction, verified: VerifiedPointer, root: TrustedRoot) -> _Read:
+    pointer = verified.pointer
     application = pointer.application
-    current = tx.channels.find(application, pointer.channel)
-    named_before = tx.channels.find_newest(application, pointer.channel, bundle=pointer.bundle) is not None
     bundle = tx.bundles.get_by_digest(application, digest=pointer.bundle)
-    verify_release(bundle.release, root=root, application=application, bundle=bundle.digest, version=bundle.version)
-    for fallback in pointer.fallbacks:
-        tx.bundles.get_by_digest(application, digest=fallback)
-    left = None if current is None else tx.bundles.get_by_digest(application, digest=current.pointer.bundle)
-    changes = changes_between(
-        None if left is None else BundleIndex.parse(left.index),
-        BundleIndex.parse(bundle.index),
-        restoring=pointer.move is Move.RESTORE,
-        tx=tx,
-        blobs=ports.blobs,
+    verify_release(
+        bundle.release, root=root.root, application=application, bundle=bundle.digest, version=bundle.version
     )
-    return _Checked(verified, bundle, current, named_before, root.version, changes)
+    for fallback in pointer.fallbacks:
+        _require_usable(tx.bundles.get_by_digest(application, digest=fallback), root.root)
+    current = tx.channels.find(application, pointer.channel)
+    left = None if current is None else tx.bundles.get_by_digest(application, digest=current.pointer.bundle)
+    return _Read(
+        verified=verified,
+        bundle=bundle,
+        current=current,
+        named_before=tx.channels.find_newest(application, pointer.channel, bundle=pointer.bundle) is not None,
+        root=root,
+        differing=difference(
+            tx, None if left is None else BundleIndex.parse(left.index), BundleIndex.parse(bundle.index)
+        ),
+    )
 
 
-def _commit(ports: Ports, caller: Caller, checked: _Checked, submission: Submission) -> Moved:
-    pointer, current = checked.verified.pointer, checked.current
+def _require_usable(fallback: StoredBundle, root: Root) -> None:
+    """Refuse a fallback that nobody could go back to, and that no later root could keep."""
+    application = fallback.application
+    try:
+        verify_release(fallback.release, root=root, application=application, bundle=fallback.digest)
+    except VerificationError as error:
+        raise VerificationError(
+            f"the fallback {fallback.version} does not verify: {error.message}",
+            hint=f"hold it, and it is left out: reg hold {application}@{fallback.version} --reason …",
+            step=error.step,
+        ) from error
+
+
+def _check(ports: Ports, attempt: _Attempt) -> None:
+    current = attempt.read.current
     check_move(
-        pointer,
+        attempt.pointer,
         current=None if current is None else current.pointer,
         identity=None if current is None else current.identity,
-        named_before=checked.named_before,
+        named_before=attempt.read.named_before,
         now=ports.clock.now(),
     )
-    stored = StoredPointer(
-        checked.verified.identity, pointer, checked.verified.envelope, checked.bundle.version, ports.clock.now()
-    )
+    if attempt.submission.hold and not attempt.pointer.reason.strip():
+        raise InvalidError("a bundle is held with a reason, and the pointer has none", hint="--reason INC-42")
+
+
+def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
+    pointer, read = attempt.pointer, attempt.read
+    verified = read.verified
+    stored = StoredPointer(verified.identity, pointer, verified.envelope, read.bundle.version, ports.clock.now())
     with ports.store.write(caller.actor) as tx:
-        newest = tx.roots.newest()
-        if newest is None or newest.version != checked.root_version:
-            raise PointerMovedError("the trust root changed in the meantime", hint="look at it and try again")
-        if pointer.move is not Move.RENEW:
-            _refuse_held(tx, checked)
+        _require_unchanged(tx, attempt)
         tx.channels.move(stored, expected=pointer.previous)
-        if submission.hold and checked.current is not None:
-            _hold_left(ports, caller, tx, checked)
-        entry = record(ports, caller, tx, _event(checked, submission, success=True))
+        if attempt.submission.hold and read.current is not None and read.current.pointer.bundle != pointer.bundle:
+            add_hold(
+                ports,
+                caller,
+                tx,
+                application=pointer.application,
+                bundle=read.current.pointer.bundle,
+                version=read.current.version,
+                reason=pointer.reason,
+            )
+        entry = record(ports, caller, tx, _event(caller, attempt, success=True))
         hold = tx.holds.find(pointer.application, pointer.bundle)
     return Moved(
         pointer=pointer_entry(stored, hold),
         created=True,
-        channel_created=checked.current is None,
+        channel_created=read.current is None,
         deployment=entry,
-        changes=checked.changes,
+        changes=attempt.changes,
     )
 
 
-def _refuse_held(tx: Transaction, checked: _Checked) -> None:
-    hold = tx.holds.find(checked.bundle.application, checked.bundle.digest)
+def _require_unchanged(tx: Transaction, attempt: _Attempt) -> None:
+    """Refuse what became wrong since it was read; that the channel did not move, its own statement says."""
+    pointer = attempt.pointer
+    if current_root(tx).identity != attempt.read.root.identity:
+        raise PointerMovedError(
+            "the trust root changed in the meantime", hint=f"try again: reg history {pointer.application}"
+        )
+    if tx.audit.is_void(attempt.read.verified.identity):
+        raise void_pointer(pointer.application, pointer.channel)
+    hold = None if pointer.move is Move.RENEW else tx.holds.find(pointer.application, pointer.bundle)
     if hold is not None:
-        reference = f"{checked.bundle.application}@{checked.bundle.version}"
+        reference = f"{pointer.application}@{attempt.read.bundle.version}"
         raise BundleHeldError(
             f'"{reference}" is on hold: {hold.reason}', hint=f"if the reason is gone: reg lift {reference} --reason …"
         )
 
 
-def _hold_left(ports: Ports, caller: Caller, tx: Transaction, checked: _Checked) -> None:
-    current, pointer = checked.current, checked.verified.pointer
-    if current is None or current.pointer.bundle == pointer.bundle:
-        return
-    tx.holds.add(
-        Hold(
-            application=pointer.application,
-            bundle=current.pointer.bundle,
-            version=current.version,
-            reason=pointer.reason,
-            held_at=ports.clock.now(),
-            held_by=caller.actor.id,
-        )
-    )
-
-
-def _event(checked: _Checked, submission: Submission, *, success: bool) -> Event:
-    pointer = checked.verified.pointer
+def _event(caller: Caller, attempt: _Attempt, *, success: bool) -> Event:
+    pointer, verified = attempt.pointer, attempt.read.verified
     deployment = DeploymentRecord(
         application=pointer.application,
         environment=pointer.channel,
-        version=checked.bundle.version,
+        version=attempt.read.bundle.version,
         bundle=pointer.bundle,
         move=pointer.move,
         reason=pointer.reason,
         sequence=pointer.sequence,
-        changes=checked.changes,
+        changes=attempt.changes,
         rollback_plan=pointer.fallbacks,
         success=success,
-        git_sha=checked.bundle.git_commit,
-        approval_ticket=submission.ticket,
-        approver=submission.approver,
+        git_sha=attempt.read.bundle.git_commit,
+        approval_ticket=attempt.submission.ticket,
+        approver=attempt.submission.approver,
     )
     return Event(
         name="channel.moved" if success else "channel.refused",
         object=f"{pointer.application}:{pointer.channel}",
         before=pointer.previous,
-        after=checked.verified.identity,
-        signers=signers_of(checked.verified.envelope),
+        after=verified.identity,
+        signers=signers_of(verified.envelope),
+        texts={"deployer": caller.actor.name},
         record=deployment,
     )
 
 
-def _answer_again(tx: Transaction, verified: VerifiedPointer, known: StoredPointer) -> Moved:
+def _answer_again(tx: Transaction, known: StoredPointer) -> Moved:
     """Answer the same submission a second time: a client that lost the first answer asks again."""
-    pointer = verified.pointer
+    pointer = known.pointer
     current = tx.channels.find(pointer.application, pointer.channel)
     if current is None or current.identity != known.identity:
         raise PointerMovedError(

@@ -17,10 +17,9 @@ from regalia.core.trust import Role, Root
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
+from regalia_registry.domain.refusals import no_channel, no_entry
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
-from regalia_registry.services.access import refused
-from regalia_registry.services.channels import no_channel
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.lookups import find_bundle
 from regalia_registry.services.steps.trust import current_root
@@ -98,7 +97,7 @@ class Resolver:
         """
         hashed = None if token is None else hash_token(token)
         if hashed is None:
-            raise refused(token)
+            raise no_entry(is_sent=token is not None)
         version = self._ports.store.version()
         if version != self._tokens_version:
             self._tokens, self._tokens_version = {}, version
@@ -107,10 +106,10 @@ class Resolver:
             with self._ports.store.read() as tx:
                 found = tx.access.find(hashed)
             if found is None:
-                raise refused(token)
+                raise no_entry(is_sent=token is not None)
             self._tokens[hashed] = found
         if not found.is_valid(self._ports.clock.now()):
-            raise refused(token)
+            raise no_entry(is_sent=token is not None)
         return found.actor()
 
     def resolve(self, actor: Actor, question: Question) -> Body:

@@ -16,7 +16,7 @@ from regalia.core.templates.values import MAX_OUTPUT
 MAX_RANGE = 10_000
 _MAX_WORK = 32 * 1024 * 1024
 _MAX_BITS = 4096
-_STEP = 32  # a step of the interpreter takes about as long as touching so many characters
+_STEP = 64  # a step of the interpreter takes about as long as touching so many characters
 _ELEMENT = 8
 _AT_A_TIME = 16
 _WIDTH = 1000  # a %999d or {:999} at most

@@ -115,6 +115,8 @@ class MemoryAudit:
         deployment = entry.event.record
         if deployment is not None:
             self._tables.deployments[entry.id] = deployment.application, deployment.environment
+            if not deployment.success and entry.event.after is not None:
+                self._tables.refused[entry.event.after] = entry.id
         self.actors.add(entry.actor)
 
     def list(self, *, after: str | None, limit: int) -> Sequence[StoredEntry]:
@@ -131,6 +133,10 @@ class MemoryAudit:
             if of == application and channel in {None, environment}
         ]
         return _newest(found, after=after, limit=limit)
+
+    def is_void(self, pointer: Digest) -> bool:
+        """Say whether this pointer was refused."""
+        return pointer in self._tables.refused
 
 
 def _newest(entries: Collection[StoredEntry], *, after: str | None, limit: int) -> Sequence[StoredEntry]:

@@ -25,6 +25,7 @@ class Tables:
     tokens: dict[str, Token] = field(default_factory=dict)
     entries: dict[str, StoredEntry] = field(default_factory=dict)
     deployments: dict[str, tuple[ApplicationName, str]] = field(default_factory=dict)
+    refused: dict[Digest, str] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""

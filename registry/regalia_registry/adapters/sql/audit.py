@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, insert, select
 
+from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName
 from regalia_registry.adapters.sql.statements import DEPLOYMENT, ENTRY, TEXT, batches
 from regalia_registry.domain.entries import Entry, StoredEntry
@@ -32,6 +33,7 @@ class SqlAudit:
                 "application": str(deployment.application),
                 "channel": deployment.environment,
                 "entry": entry.id,
+                "refused": None if deployment.success or entry.event.after is None else entry.event.after.hex,
             }
             self._connection.execute(insert(DEPLOYMENT).values(row))
         self.actors.add(entry.actor)
@@ -54,6 +56,11 @@ class SqlAudit:
         if after is not None:
             query = query.where(DEPLOYMENT.c.entry < after)
         return self._with_texts(query.order_by(DEPLOYMENT.c.entry.desc()).limit(limit))
+
+    def is_void(self, pointer: Digest) -> bool:
+        """Say whether this pointer was refused."""
+        query = select(DEPLOYMENT.c.entry).where(DEPLOYMENT.c.refused == pointer.hex).limit(1)
+        return self._connection.execute(query).first() is not None
 
     def _with_texts(self, query: Select[tuple[object, ...]]) -> Sequence[StoredEntry]:
         rows = self._connection.execute(query).mappings().all()

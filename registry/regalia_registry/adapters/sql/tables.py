@@ -166,10 +166,14 @@ class AuditText(SQLModel, table=True):
 
 
 class Deployment(SQLModel, table=True):
-    """Which entries hold a deployment record."""
+    """Which entries hold a deployment record; `refused` is the pointer, where it was."""
 
-    __table_args__ = (Index("deployment_channel", "application", "channel", "entry"),)
+    __table_args__ = (
+        Index("deployment_channel", "application", "channel", "entry"),
+        Index("deployment_refused", "refused"),
+    )
 
     application: str = Field(max_length=_APPLICATION, primary_key=True)
     entry: str = Field(max_length=_ID, primary_key=True, foreign_key="audit_entry.id")
     channel: str = Field(max_length=32)
+    refused: str | None = Field(default=None, max_length=_DIGEST)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+import regalia
 from regalia.wire.answers import AuditEntry, RootEntry, RootsStored, ServerKeys, TokenEntry, TokenMade, WhoAmI
 from regalia.wire.resolution import decode
 from regalia_registry.domain.access import Grant
@@ -70,7 +71,7 @@ def change_roots(sent: RootsIn, caller: CurrentCaller, ports: CurrentPorts) -> R
 @router.get("/whoami")
 def who_am_i(caller: CurrentCaller, ports: CurrentPorts) -> WhoAmI:
     """Tell the caller whom the registry takes it for."""
-    return access.who_am_i(ports, caller)
+    return access.who_am_i(ports, caller, server_version=regalia.__version__)
 
 
 @router.get("/tokens")

@@ -17,11 +17,11 @@ from regalia_registry.http.dependencies import (
     CurrentResolver,
     DigestPath,
     Limit,
+    bundle_reference,
 )
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.http.resolve import answer
 from regalia_registry.services import audit, bundles, holds
-from regalia_registry.services.steps.lookups import bundle_reference
 
 router = APIRouter(prefix="/v1/apps/{namespace}/{name}", tags=["bundles"])
 

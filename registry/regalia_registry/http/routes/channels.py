@@ -17,11 +17,11 @@ from regalia_registry.http.dependencies import (
     CurrentPorts,
     CurrentResolver,
     Limit,
+    bundle_reference,
 )
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.http.resolve import answer
 from regalia_registry.services import channels, moves
-from regalia_registry.services.steps.lookups import bundle_reference
 
 router = APIRouter(prefix="/v1/apps/{namespace}/{name}/channels", tags=["channels"])
 

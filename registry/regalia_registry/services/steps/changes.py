@@ -1,7 +1,10 @@
 """What a move changes, in the sentences of its record."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from regalia.core.bundle import BundleIndex
-from regalia.core.diff import describe, diff, pins_of, sentences
+from regalia.core.diff import PinChange, describe, diff, pins_of, sentences
 from regalia.core.digest import Digest
 from regalia.core.kinds import Content
 from regalia.core.kinds.config import TREE_TITLE
@@ -10,21 +13,32 @@ from regalia_registry.ports.blobs import BlobStore, read_blob
 from regalia_registry.ports.store import Transaction
 
 
-def changes_between(
-    old: BundleIndex | None, new: BundleIndex, *, restoring: bool, tx: Transaction, blobs: BlobStore
-) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The slots that differ between two bundles, and the manifests on both sides."""
+
+    changes: tuple[PinChange, ...]
+    manifests: Mapping[Digest, bytes]
+
+
+def difference(tx: Transaction, old: BundleIndex | None, new: BundleIndex) -> Difference:
     """Compare two bundles of one application; only members that differ are read."""
-    changed = diff(pins_of(old), pins_of(new))
-    digests = {digest for change in changed for digest in (change.before, change.after) if digest is not None}
+    changes = diff(pins_of(old), pins_of(new))
+    digests = {digest for change in changes for digest in (change.before, change.after) if digest is not None}
     stored = tx.artifacts.find_all_by_digest(new.application.namespace, digests=digests)
-    contents = {digest: _content(Manifest.parse(found.manifest), blobs) for digest, found in stored.items()}
+    return Difference(changes, {digest: found.manifest for digest, found in stored.items()})
+
+
+def told(differing: Difference, blobs: BlobStore, *, restoring: bool) -> tuple[str, ...]:
+    """Put a difference into sentences; this reads blobs, so no transaction should wait for it."""
+    contents = {digest: _content(Manifest.parse(body), blobs) for digest, body in differing.manifests.items()}
 
     def content_of(digest: Digest | None) -> Content | None:
         return None if digest is None else contents[digest]
 
     return sentences(
         describe(change.slot, content_of(change.before), content_of(change.after), restoring=restoring)
-        for change in changed
+        for change in differing.changes
     )
 
 

@@ -1,6 +1,5 @@
 """Finding what a reference names."""
 
-from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia_registry.domain.records import StoredBundle
 from regalia_registry.ports.store import Transaction
@@ -11,8 +10,3 @@ def find_bundle(tx: Transaction, reference: BundleReference) -> StoredBundle:
     if reference.digest is not None:
         return tx.bundles.get_by_digest(reference.application, digest=reference.digest)
     return tx.bundles.get(reference.application, version=str(reference.version))
-
-
-def bundle_reference(application: ApplicationName, text: str) -> BundleReference:
-    """Read a version or digest out of a path."""
-    return BundleReference.parse(f"{application}@{text}")
