@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 import regalia
 from regalia.core.errors import RegaliaError, RequestShapeError
 from regalia_registry.http import health
-from regalia_registry.http.errors import Answer, problem, problem_of
+from regalia_registry.http.errors import Answer, failure, problem, problem_of
 from regalia_registry.http.front import Front
 from regalia_registry.http.routes import administration, artifacts, bundles, channels
 from regalia_registry.services.context import Ports
@@ -48,6 +48,8 @@ def make_app(
         description="The registry for GenAI releases. Signed documents travel as base64 of their exact bytes.",
         responses={"4XX": _PROBLEM_SCHEMA, "5XX": _PROBLEM_SCHEMA},
         redirect_slashes=False,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
     )
     routes.state.ports = ports
     routes.state.resolver = resolver = Resolver(ports)
@@ -57,6 +59,7 @@ def make_app(
     routes.add_exception_handler(RegaliaError, _ours)
     routes.add_exception_handler(RequestValidationError, _shape)
     routes.add_exception_handler(HTTPException, _routing)
+    routes.add_exception_handler(Exception, _failed)
     return Front(
         routes,
         resolver=resolver,
@@ -76,7 +79,7 @@ def _shape(request: Request, error: Exception) -> Response:
     """Reshape FastAPI's own answer: which field, what is wrong, never the value."""
     faults = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:5])
-    return _ours(request, RequestShapeError(told or "the request has another shape", hint="see /docs"))
+    return _ours(request, RequestShapeError(told or "the request has another shape", hint="see /openapi.json"))
 
 
 def _routing(request: Request, error: Exception) -> Response:
@@ -87,13 +90,17 @@ def _routing(request: Request, error: Exception) -> Response:
         error.status_code,
         code=code,
         detail=str(error.detail).lower(),
-        hint="see /docs",
+        hint="see /openapi.json",
         request_id=request.state.request_id,
     )
     response = _response(answered)
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 # the front door logs it
+    return _response(failure(request_id=request.state.request_id))
 
 
 def _response(answered: Answer) -> Response:

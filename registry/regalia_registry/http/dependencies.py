@@ -23,7 +23,7 @@ def _resolver(request: Request) -> Resolver:
     return cast("Resolver", request.app.state.resolver)
 
 
-def _caller(request: Request) -> Caller:
+def _caller(request: Request, _documented: Annotated[object, Depends(_bearer)]) -> Caller:
     header = request.headers.get("authorization")
     actor = _resolver(request).actor(bearer_of(None if header is None else header.encode("latin-1")))
     return Caller(actor, request.state.request_id)
@@ -58,7 +58,7 @@ def bundle_reference(application: ApplicationName, text: str) -> BundleReference
 
 CurrentPorts = Annotated[Ports, Depends(_ports)]
 CurrentResolver = Annotated[Resolver, Depends(_resolver)]
-CurrentCaller = Annotated[Caller, Depends(_caller), Depends(_bearer)]
+CurrentCaller = Annotated[Caller, Depends(_caller)]
 ApplicationPath = Annotated[ApplicationName, Depends(_application)]
 NamespacePath = Annotated[str, Depends(_namespace)]
 ChannelPath = Annotated[str, Depends(_channel)]

@@ -72,6 +72,12 @@ def problem_of(error: RegaliaError, *, request_id: str) -> Answer:
     )
 
 
+def failure(*, request_id: str) -> Answer:
+    """Say that the registry failed, and nothing of why: that is for its log."""
+    detail = "the registry failed; nothing was changed"
+    return problem(500, code="internal", detail=detail, hint="see its log", request_id=request_id)
+
+
 def problem(status: int, *, code: str, detail: str, request_id: str, hint: str = "", step: str = "") -> Answer:
     """Write a problem."""
     document = {

@@ -9,7 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
-from regalia_registry.http.errors import Answer, problem, problem_of
+from regalia_registry.http.errors import Answer, failure, problem_of
 from regalia_registry.http.resolve import answer, is_resolve, path_of
 from regalia_registry.services.resolve import Resolver
 
@@ -63,14 +63,15 @@ class Front:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         scope.setdefault("state", {})["request_id"] = request_id
-        started, status = time.perf_counter(), 0
+        started, status, is_whole = time.perf_counter(), 0, False
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
             await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         capped = _Capped(receive, self._cap(scope))
         try:
@@ -82,12 +83,11 @@ class Front:
             status = status or 413
         except Exception:
             log.exception("request failed", method=scope["method"], path=path_of(scope), request=request_id)
-            if status != 0:
-                raise
+            if status != 0 and not is_whole:
+                raise  # a cut body must not look whole
+            if status == 0:
+                await _send(send, failure(request_id=request_id), request_id)
             status = 500
-            detail = "the registry failed; nothing was changed"
-            failed = problem(500, code="internal", detail=detail, hint="see its log", request_id=request_id)
-            await _send(send, failed, request_id)
         finally:
             spent_ms = round((time.perf_counter() - started) * 1000, 1)
             log.info(
