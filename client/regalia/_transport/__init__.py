@@ -1,0 +1,43 @@
+"""How requests leave: a protocol with one method, so that another HTTP library can be handed in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to the registry.
+
+    `path` starts with `/` and holds the query; `timeout_s` is for everything, retries included; an answer with more
+    than `max_bytes` is refused while it is read.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    body: bytes | None = field(default=None, repr=False)
+    max_bytes: int = 4 * 1024 * 1024
+    timeout_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; the names of headers are lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(hash=False)
+    body: bytes = field(repr=False)
+
+
+class Transport(Protocol):
+    """Sends requests; safe to use from many threads."""
+
+    def send(self, request: Request) -> Response:
+        """Send a request and read its answer, whatever its status.
+
+        Raises:
+            UnavailableError: Nothing answered in time.
+            TooLargeError: The answer is over the request's cap.
+        """
+        ...
