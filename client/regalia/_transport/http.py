@@ -133,13 +133,13 @@ class HttpTransport:
         if connection.sock is None:
             connection.timeout = _within(_CONNECT_S, left_s)
             connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sock.settimeout(_within(_READ_S, left_s))
+        sock: socket.socket = connection.sock
+        sock.settimeout(_within(_READ_S, left_s))
         target = request.path if not _is_plainly_proxied(connection, origin) else f"{origin}{request.path}"
         connection.request(request.method, target, request.body, self._headers(connection, origin, request))
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        body = _read(response, request.max_bytes, connection.sock, left_s)
+        body = _read(response, request.max_bytes, sock, left_s)
         if response.will_close:
             self._drop(origin)
         return Response(response.status, headers, body)
@@ -191,7 +191,7 @@ def _may_repeat(method: str, status: int) -> bool:
 
 def _pause_s(attempt: int, retry_after: str | None) -> float:
     wished_s = float(retry_after) if retry_after is not None and retry_after.isdigit() and len(retry_after) < 6 else 0.0
-    backoff_s = _FIRST_PAUSE_S * 2**attempt
+    backoff_s = _FIRST_PAUSE_S * float(2**attempt)
     return max(wished_s, backoff_s) * random.uniform(1.0, 1.5)  # noqa: S311 # spreads retries, guards nothing
 
 
@@ -204,8 +204,9 @@ def _within(wished_s: float, left_s: _Deadline) -> float:
 
 def _is_stale(sock: socket.socket) -> bool:
     """Say whether the other side hung up: a connection at rest has nothing to read."""
-    readable, _, _ = select.select([sock], [], [], 0)
-    return bool(readable)
+    asked = select.poll()
+    asked.register(sock, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def _is_plainly_proxied(connection: http.client.HTTPConnection, origin: Origin) -> bool:
@@ -245,7 +246,5 @@ def _tls_context(way: Way) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(
-    origin: Origin, why: str, *, hint: str = "is it running? reg serve, or reg doctor"
-) -> UnavailableError:
-    return UnavailableError(f"{origin} can't be reached: {why}", hint=hint)
+def _unreachable(origin: Origin, why: str, *, hint: str = "") -> UnavailableError:
+    return UnavailableError(f"{origin} can't be reached: {why}", hint=hint or "is it running? reg serve, or reg doctor")

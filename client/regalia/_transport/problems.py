@@ -42,7 +42,7 @@ def _error_of(response: Response) -> RegaliaError:
         kind = _BY_STATUS.get(response.status, errors.UnavailableError if response.status >= 500 else RegaliaError)
         return kind(
             f"something between here and the registry answered {response.status}",
-            hint="reg doctor says how far it gets",
+            hint="reg doctor tells more",
         )
     message, hint = _text(told, "detail"), _text(told, "hint")
     kind = errors.classes().get(_text(told, "code")) or _BY_STATUS.get(response.status, RegaliaError)
