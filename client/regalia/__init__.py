@@ -1,3 +1,122 @@
-"""The SDK of Regalia."""
+"""The SDK of Regalia: `from regalia import Client`. Everything is loaded when it is first used."""
+
+import sys
+
+TYPE_CHECKING = False  # what type checkers read as true; `typing` itself costs an agent milliseconds
+
+if TYPE_CHECKING:
+    from regalia import administration as administration
+    from regalia import comparing as comparing
+    from regalia import credentials as credentials
+    from regalia import exports as exports
+    from regalia import founding as founding
+    from regalia import keystore as keystore
+    from regalia import moving as moving
+    from regalia import notices as notices
+    from regalia import project as project
+    from regalia import publishing as publishing
+    from regalia import rotation as rotation
+    from regalia import sources as sources
+    from regalia.aio import AsyncClient
+    from regalia.bundle import Bundle, Prompt, Provenance
+    from regalia.client import Client
+    from regalia.core.errors import (
+        AccessError,
+        BundleHeldError,
+        ConfigurationError,
+        ConflictError,
+        EquivocationError,
+        ExpiredError,
+        NotFoundError,
+        NotPlacedError,
+        RegaliaError,
+        RenderError,
+        RollbackError,
+        UnavailableError,
+        VerificationError,
+    )
 
 __version__ = "0.1.0"
+
+_EXPORTS = {
+    "AsyncClient": "regalia.aio",
+    "Bundle": "regalia.bundle",
+    "Client": "regalia.client",
+    "Prompt": "regalia.bundle",
+    "Provenance": "regalia.bundle",
+    **dict.fromkeys(
+        (
+            "AccessError",
+            "BundleHeldError",
+            "ConfigurationError",
+            "ConflictError",
+            "EquivocationError",
+            "ExpiredError",
+            "NotFoundError",
+            "NotPlacedError",
+            "RegaliaError",
+            "RenderError",
+            "RollbackError",
+            "UnavailableError",
+            "VerificationError",
+        ),
+        "regalia.core.errors",
+    ),
+}
+# Rooms that the client reaches when it needs them, and an agent that only resolves never loads.
+_ROOMS = frozenset(
+    {
+        "administration",
+        "comparing",
+        "credentials",
+        "exports",
+        "founding",
+        "keystore",
+        "moving",
+        "notices",
+        "project",
+        "publishing",
+        "rotation",
+        "sources",
+    }
+)
+
+__all__ = [  # noqa: RUF022 # the two that everybody uses stand first
+    "Client",
+    "AsyncClient",
+    "AccessError",
+    "Bundle",
+    "BundleHeldError",
+    "ConfigurationError",
+    "ConflictError",
+    "EquivocationError",
+    "ExpiredError",
+    "NotFoundError",
+    "NotPlacedError",
+    "Prompt",
+    "Provenance",
+    "RegaliaError",
+    "RenderError",
+    "RollbackError",
+    "UnavailableError",
+    "VerificationError",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load an exported name, or a room, when it is first asked for."""
+    if name in _EXPORTS:
+        module = _EXPORTS[name]
+        __import__(module)
+        found: object = getattr(sys.modules[module], name)
+        globals()[name] = found
+        return found
+    if name in _ROOMS:
+        __import__(f"regalia.{name}")
+        return sys.modules[f"regalia.{name}"]
+    raise AttributeError(f"module 'regalia' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what can be imported from here."""
+    return sorted({*globals(), *__all__})

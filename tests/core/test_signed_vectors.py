@@ -138,7 +138,7 @@ def _verify_statement(vector: StatementVector, root: Root) -> str | None:
     elif vector["document"] == "freshness":
         verify_freshness(body, root=root, pointer=_pointer(vector["pointer"], vector, root))
     elif "after" in vector:
-        return compare(_pointer(vector["bytes"], vector, root), _pointer(vector["after"], vector, root)).value
+        return compare(_pointer(vector["bytes"], vector, root), _pointer(vector["after"], vector, root).seen).value
     else:
         _pointer(vector["bytes"], vector, root)
     return None

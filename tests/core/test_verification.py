@@ -91,7 +91,7 @@ def test_pointers_compare_by_epoch_then_sequence(epoch: int, sequence: int, othe
     one = VerifiedPointer(replace(POINTER, epoch=epoch, sequence=sequence), Digest.of(b"same"), b"")
     two = VerifiedPointer(replace(POINTER, epoch=other_epoch, sequence=other), Digest.of(b"same"), b"")
 
-    ages = {compare(one, two): (epoch, sequence), compare(two, one): (other_epoch, other)}
+    ages = {compare(one, two.seen): (epoch, sequence), compare(two, one.seen): (other_epoch, other)}
 
     assert ages.get(Age.NEWER, max(ages.values())) == max((epoch, sequence), (other_epoch, other))
     assert (Age.SAME in ages) == ((epoch, sequence) == (other_epoch, other))
@@ -103,7 +103,7 @@ def test_the_first_pointer_seen_is_newer_than_none() -> None:
 
 def test_two_contents_of_one_sequence_are_equivocation_whatever_they_name() -> None:
     with pytest.raises(EquivocationError, match=r"1\.7") as caught:
-        compare(verified(replace(POINTER, reason="other")), verified(POINTER))
+        compare(verified(replace(POINTER, reason="other")), verified(POINTER).seen)
 
     assert caught.value.step == "pointer"
 

@@ -32,12 +32,25 @@ Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a client never goes behind: the order of the newest pointer it trusted, and which one it was."""
+
+    order: tuple[int, int]
+    identity: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedPointer:
     """A pointer that its channel's keys signed; `identity` is the digest of its payload."""
 
     pointer: ChannelPointer
     identity: Digest
     envelope: bytes
+
+    @property
+    def seen(self) -> Seen:
+        """What to remember of it for ever."""
+        return Seen(self.pointer.order, self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +156,17 @@ def verify_places(pointer: ChannelPointer, index: BundleIndex) -> None:
         raise VerificationError("the pointer's collections are not the bundle's snapshots", step="bundle")
 
 
-def compare(candidate: VerifiedPointer, remembered: VerifiedPointer | None) -> Age:
-    """Say whether a pointer is newer than the remembered one of its channel.
+def compare(candidate: VerifiedPointer, seen: Seen | None) -> Age:
+    """Say whether a pointer is newer than the newest that was seen of its channel.
 
     Raises:
         EquivocationError: Both have one (epoch, sequence) and different payloads.
     """
-    if remembered is None or candidate.pointer.order > remembered.pointer.order:
+    if seen is None or candidate.pointer.order > seen.order:
         return Age.NEWER
-    if candidate.pointer.order < remembered.pointer.order:
+    if candidate.pointer.order < seen.order:
         return Age.OLDER
-    if candidate.identity != remembered.identity:
+    if candidate.identity != seen.identity:
         epoch, sequence = candidate.pointer.order
         raise EquivocationError(
             f'channel "{candidate.pointer.channel}" has two pointers with the sequence {epoch}.{sequence}',
