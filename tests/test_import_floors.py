@@ -17,8 +17,9 @@ FLOORS = {
     "regalia.wire": {"regalia.core"},
     "regalia.places": {"regalia.core"},
     "regalia._transport": {"regalia.core"},
-    "regalia.sources": {"regalia.core", "regalia.project"},
-    "regalia.project": {"regalia.core"},
+    "regalia.strict_yaml": {"regalia.core"},
+    "regalia.project": {"regalia.core", "regalia.places", "regalia.strict_yaml"},
+    "regalia.sources": {"regalia.core", "regalia.project", "regalia.strict_yaml"},
     "regalia": {"regalia"},
     "regalia_registry.domain": {"regalia.core"},
     "regalia_registry.ports": {"regalia_registry.domain", "regalia.core"},
@@ -50,10 +51,10 @@ LIBRARIES = {
     "uvicorn": {"regalia_registry.admin"},
     "click": {"regalia_cli"},
     "rich": {"regalia_cli"},
-    "yaml": {"regalia.sources", "regalia.project"},
+    "yaml": {"regalia.strict_yaml"},
     "detect_secrets": {"regalia.sources"},
-    "jsonschema": {"regalia.sources", "regalia.project", "regalia_registry.services"},
-    "referencing": {"regalia.sources", "regalia_registry.services"},
+    "jsonschema": {"regalia.sources"},
+    "referencing": {"regalia.sources"},
     "jinja2": {"regalia.core.templates.jinja"},
     "semver": {"regalia.core.versions"},
     "cryptography": {"regalia.core.keys"},
@@ -91,8 +92,9 @@ MODULES = dict(modules())
 def imports_of(path: Path, *, nested: bool = False) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     top = set(map(id, tree.body))
+    typed = {id(node) for block in tree.body if is_for_types_only(block) for node in ast.walk(block)}
     for node in ast.walk(tree):
-        if nested and id(node) in top:
+        if id(node) in typed or (nested and id(node) in top):
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,6 +102,10 @@ def imports_of(path: Path, *, nested: bool = False) -> Iterator[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in MODULES else node.module
+
+
+def is_for_types_only(block: ast.stmt) -> bool:
+    return isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
 
 
 def is_in(module: str, room: str) -> bool:
@@ -149,6 +155,13 @@ def test_no_module_imports_itself_by_a_detour() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as cycle:
         pytest.fail(f"a cycle: {' -> '.join(cycle.args[1])}")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("regalia.")])
+def test_only_the_sdk_has_imports_for_type_checkers_alone(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+    assert module == "regalia" or not any(map(is_for_types_only, tree.body))
 
 
 def test_importing_the_sdk_loads_nothing_heavy() -> None:

@@ -5,18 +5,6 @@ import sys
 TYPE_CHECKING = False  # what type checkers read as true; `typing` itself costs an agent milliseconds
 
 if TYPE_CHECKING:
-    from regalia import administration as administration
-    from regalia import comparing as comparing
-    from regalia import credentials as credentials
-    from regalia import exports as exports
-    from regalia import founding as founding
-    from regalia import keystore as keystore
-    from regalia import moving as moving
-    from regalia import notices as notices
-    from regalia import project as project
-    from regalia import publishing as publishing
-    from regalia import rotation as rotation
-    from regalia import sources as sources
     from regalia.aio import AsyncClient
     from regalia.bundle import Bundle, Prompt, Provenance
     from regalia.client import Client

@@ -122,6 +122,11 @@ class Bundle:
         """The names of its members, sorted."""
         return tuple(map(str, self._artifacts))
 
+    @property
+    def members(self) -> Mapping[Slot, Artifact]:
+        """Its verified artifacts by slot."""
+        return self._artifacts
+
     def prompt(self, name: str) -> Prompt:
         """Get the prompt in `prompts/<name>`.
 

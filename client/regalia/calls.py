@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from regalia._transport import Request, Response, Transport
 from regalia._transport.problems import raise_for_problem
 from regalia.core.digest import Digest
-from regalia.core.errors import UnavailableError
+from regalia.core.errors import NotFoundError, UnavailableError
 from regalia.core.manifest import MAX_ANY_MANIFEST
 from regalia.core.names import ApplicationName
 from regalia.core.oci import MANIFEST_TYPE
@@ -15,7 +15,7 @@ from regalia.core.references import BundleReference
 from regalia.core.strict_json import JsonObject, write
 from regalia.wire import reading
 from regalia.wire.answers import Pushed, RootEntry
-from regalia.wire.resolution import MAX_ANSWER
+from regalia.wire.resolution import MAX_ANSWER, decode
 
 Answer = TypeVar("Answer")
 
@@ -70,6 +70,13 @@ class Registry:
     def root(self, name: str) -> RootEntry:
         """Read a root by version or by the digest of its payload."""
         return self.get(RootEntry, f"/v1/trust/roots/{name}")
+
+    def find_root(self, version: int) -> bytes | None:
+        """Read a root's envelope, unverified; None where there is none."""
+        try:
+            return decode(self.root(str(version)).envelope, what="a root")
+        except NotFoundError:
+            return None
 
     def manifest(self, namespace: str, digest: Digest) -> bytes:
         """Fetch a manifest, hashed."""

@@ -3,10 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import regalia
 from regalia._transport import Transport
 from regalia._transport.http import HttpTransport
 from regalia.bundle import Bundle
@@ -14,6 +15,20 @@ from regalia.calls import Registry
 from regalia.core.references import BundleReference
 from regalia.resolving import Clock, Resolver
 from regalia.settings import Given, Settings, load_settings
+
+TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
+
+if TYPE_CHECKING:
+    import regalia.administration
+    import regalia.comparing
+    import regalia.core.diff
+    import regalia.core.versions
+    import regalia.keystore
+    import regalia.moving
+    import regalia.project
+    import regalia.publishing
+    import regalia.sources
+    import regalia.wire.answers
 
 
 class Client:
@@ -53,9 +68,10 @@ class Client:
         Raises:
             ConfigurationError: A setting is malformed.
         """
+        self.folder = (folder or Path.cwd()).absolute()
         given = Given(url, token, trust_root, state, on_stale, min_pointer)
         found = os.environ if environment is None else environment
-        self.settings: Settings = load_settings(given, environment=found, folder=(folder or Path.cwd()).absolute())
+        self.settings: Settings = load_settings(given, environment=found, folder=self.folder)
         self.registry = Registry(transport or HttpTransport(self.settings.way()))
         self.now: Clock = clock or (lambda: datetime.now(UTC))
         self._timestamp = time.time if clock is None else (lambda: self.now().timestamp())
@@ -63,6 +79,7 @@ class Client:
         self._resolver: Resolver | None = None
         self._lock = threading.RLock()
         self._process = os.getpid()
+        self.ask_passphrase: Callable[[str], str] | None = None
 
     def resolve(self, reference: str) -> Bundle:
         """Give the bundle that a reference names: from memory until its freshness ends, else by one request.
@@ -92,7 +109,7 @@ class Client:
 
     @property
     def behind(self) -> int:
-        """How often the registry showed an older pointer than one that was trusted; a replica that lags, or a replay."""
+        """How often the registry showed an older pointer than a trusted one: a replica lags, or a replay."""
         return 0 if self._resolver is None else self._resolver.behind
 
     @property
@@ -105,6 +122,73 @@ class Client:
         if self._resolver is None:
             self._resolver = Resolver(self.settings, self.registry, self.now)
         return self._resolver
+
+    @property
+    def keystore(self) -> "regalia.keystore.Keystore":
+        """This machine's keys of the trust domain; `ask_passphrase` is asked where one is protected."""
+        domain = self.resolver.trust.newest().root.trust_domain
+        return regalia.keystore.Keystore(self.settings.environment, domain, ask=self.ask_passphrase)
+
+    def push(self, *paths: str | Path, bump: str | None = None) -> "list[regalia.publishing.PushedArtifact]":
+        """Push the project's files, or these; what the registry has already comes back with `created` false.
+
+        Raises:
+            SourceError: A file has an error; all errors are in the message.
+            VersionConflictError: A version exists with other content.
+        """
+        project = regalia.project.find(self.folder)
+        entries = project.entries_for([Path(path) for path in paths])
+        inspection = regalia.sources.inspect(entries, folder=project.folder, options=regalia.sources.Options())
+        inspection.require()
+        part = None if bump is None else regalia.core.versions.Part(bump)
+        return regalia.publishing.push(self, project.application.namespace, inspection.drafts, bump=part)
+
+    def create_bundle(self, version: str | None = None) -> str:
+        """Push the project, pin what that gives, sign it with this machine's release key; gives the reference.
+
+        Raises:
+            VersionConflictError: The version has another digest.
+        """
+        project = regalia.project.find(self.folder)
+        plan = regalia.publishing.plan_bundle(self, project.application, self.push(), version=version)
+        if not plan.is_unchanged:
+            plan = regalia.publishing.with_source(plan, project.folder)
+            signer = regalia.publishing.release_signer(self, project.application)
+            regalia.publishing.release(self, plan, signer)
+        return f"{project.application}@{plan.index.version}"
+
+    def promote(self, reference: str, *, to: str, reason: str = "", ticket: str | None = None) -> None:
+        """Make a channel name a bundle, by a pointer that this machine's channel key signs.
+
+        Raises:
+            BundleHeldError: The bundle is on hold.
+            PointerMovedError: Somebody else moved the channel meanwhile.
+        """
+        target = self.parse(reference)
+        channel = BundleReference(target.application, channel=to)
+        facts = regalia.moving.Facts(reason, ticket)
+        self._execute(regalia.moving.plan_promote(self, channel, target, facts))
+
+    def restore(self, channel: str, *, to: str = "previous", reason: str, hold: bool = True) -> None:
+        """Bring a channel back to a bundle that it named before; the bundle that it leaves is held.
+
+        Raises:
+            NotFoundError: The channel has never named that bundle.
+        """
+        parsed, facts = self.parse(channel), regalia.moving.Facts(reason)
+        self._execute(regalia.moving.plan_restore(self, parsed, to, facts, hold=hold))
+
+    def history(self, channel: str) -> "Iterator[regalia.wire.answers.PointerEntry]":
+        """List the pointers that a channel has and had, newest first."""
+        return regalia.administration.history(self, self.parse(channel))
+
+    def diff(self, old: str, new: str) -> "tuple[regalia.core.diff.SlotChange, ...]":
+        """Put into words what differs between two bundles, both verified."""
+        return regalia.comparing.compare(self.refresh(old).members, self.refresh(new).members)
+
+    def _execute(self, plan: "regalia.moving.MovePlan") -> None:
+        if not plan.is_unchanged:
+            regalia.moving.execute(self, plan, regalia.moving.channel_signer(self, plan.channel))
 
     def parse(self, reference: str) -> BundleReference:
         """Read a reference, short ones within the project."""

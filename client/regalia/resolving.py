@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import regalia
 from regalia.bundle import Bundle, Origin, Provenance
@@ -42,6 +43,11 @@ from regalia.trusting import TrustStore
 from regalia.verified import VerifiedBundle, is_as_good, newest_freshness
 from regalia.wire.resolution import MAX_ROOTS, Resolution
 
+TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
+
+if TYPE_CHECKING:
+    import regalia.notices
+
 _PATIENT_S = 20.0
 _BRIEF_S = 2.0  # how long an agent that could start from its disk waits for news
 _GRACE = timedelta(days=14)
@@ -65,6 +71,14 @@ class Resolved:
 
     bundle: Bundle
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """A bundle's index and release statement, as exact bytes."""
+
+    index: bytes
+    release: bytes
 
 
 class Resolver:
@@ -101,7 +115,7 @@ class Resolver:
             RegaliaError: Whatever else kept the registry from answering.
         """
         now = times.whole_second(self._clock())
-        known = self._recall(reference, self.trust.newest(), now)
+        known = self._recall(reference, self.trust.newest())
         try:
             return self._give(reference, self._ask(reference, known, now, patient=patient), now)
         except EquivocationError:
@@ -109,7 +123,16 @@ class Resolver:
         except RegaliaError as error:
             return self._fall_back(reference, error, now)
 
-    def _recall(self, reference: BundleReference, root: TrustedRoot, now: datetime) -> _Known:
+    def documents(self, reference: BundleReference) -> Documents:
+        """Give the signed documents of a reference that was resolved before."""
+        kept = self._kept[reference]
+        return Documents(kept.index.body, kept.release.envelope)
+
+    def blob(self, namespace: str, descriptor: Descriptor) -> bytes:
+        """Get a blob's verified bytes, from the cache or the registry."""
+        return Gatherer(self._cache, self._registry, {}).layer(namespace, descriptor)
+
+    def _recall(self, reference: BundleReference, root: TrustedRoot) -> _Known:
         """Verify what was remembered, from its bytes; expiry is judged when it is used."""
         record = self._cache.record(reference)
         kept = self._kept.get(reference)
@@ -289,7 +312,7 @@ class Resolver:
 
     def _fall_back(self, reference: BundleReference, error: RegaliaError, now: datetime) -> Resolved:
         """Give the last known good, re-verified under the newest root, for as long as `on_stale` allows."""
-        known = self._recall(reference, self.trust.newest(), now)
+        known = self._recall(reference, self.trust.newest())
         if known.good is None:
             if known.complaint:
                 error.add_note(known.complaint)
@@ -321,11 +344,6 @@ class Resolver:
         self, reference: BundleReference, verified: VerifiedBundle, origin: Origin, until: datetime
     ) -> Resolved:
         namespace = verified.index.application.namespace
-        layers = Gatherer(self._cache, self._registry, {})
-
-        def read_layer(descriptor: Descriptor) -> bytes:
-            return layers.layer(namespace, descriptor)
-
         bundle = Bundle(
             application=str(verified.index.application),
             version=verified.index.version,
@@ -334,7 +352,7 @@ class Resolver:
             origin=origin,
             pointer=None if verified.pointer is None else verified.pointer.pointer,
             _artifacts=verified.artifacts,
-            _read_layer=read_layer,
+            _read_layer=partial(self.blob, namespace),
         )
         return Resolved(bundle, until)
 

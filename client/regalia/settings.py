@@ -13,6 +13,11 @@ from regalia.core.errors import ConfigurationError
 from regalia.core.names import ApplicationName
 from regalia.places import DEFAULT_URL, PROJECT_FILE, PROJECT_ROOT_FILE, find_upwards
 
+TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
+
+if TYPE_CHECKING:
+    import regalia.credentials
+
 _KEY = re.compile(r"(application|registry):[ \t]+(?:\"([^\"]*)\"|'([^']*)'|([^#\s]+))[ \t]*(?:#.*)?\Z")
 _FLOOR = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})\Z")
 _MAX_PROJECT_FILE = 1024 * 1024

@@ -118,6 +118,17 @@ def test_a_listed_bundle_is_the_stored_one_without_its_documents(store: Store) -
     assert (found.issued_at, found.stored_at, found.git_commit) == (added.issued_at, added.stored_at, "c0ffee")
 
 
+def test_the_bundles_of_all_applications_come_in_pages(store: Store) -> None:
+    added = [bundle("2.3.0"), bundle("2.3.1"), bundle("2.3.2"), bundle("9.0.0", application=OTHER)]
+    add(store, *added)
+
+    with store.read() as tx:
+        first = tx.bundles.list_all(after=None, limit=3)
+        second = tx.bundles.list_all(after=(first[-1].application, first[-1].digest), limit=3)
+
+    assert [*first, *second] == sorted(added, key=lambda one: (str(one.application), one.digest.hex))
+
+
 def test_a_release_statement_can_gain_signatures(store: Store) -> None:
     add(store, bundle("2.3.0"), bundle("2.3.1"))
 

@@ -229,6 +229,7 @@ def _read(response: http.client.HTTPResponse, max_bytes: int, sock: socket.socke
             raise TooLargeError(f"the answer has more than {max_bytes} bytes")
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
+    response.close()  # its last read does not, and the connection waits for it
     return bytes(found)
 
 

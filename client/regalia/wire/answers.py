@@ -165,6 +165,14 @@ class RootEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedEntry:
+    """A stored release statement or current pointer, as base64 of its envelope."""
+
+    key: str
+    envelope: str
+
+
+@dataclass(frozen=True, slots=True)
 class RootsStored:
     """The newest root after new ones and added signatures were stored."""
 

@@ -51,6 +51,10 @@ def _kind(kind: Annotated[Kind, Path()]) -> Kind:
     return kind
 
 
+async def _raw_body(request: Request) -> bytes:
+    return await request.body()  # the front door caps it
+
+
 def bundle_reference(application: ApplicationName, text: str) -> BundleReference:
     """Read a version or digest out of a path or a query."""
     return BundleReference.parse(f"{application}@{text}")
@@ -63,6 +67,7 @@ ApplicationPath = Annotated[ApplicationName, Depends(_application)]
 NamespacePath = Annotated[str, Depends(_namespace)]
 ChannelPath = Annotated[str, Depends(_channel)]
 DigestPath = Annotated[Digest, Depends(_digest)]
+RawBody = Annotated[bytes, Depends(_raw_body)]  # FastAPI would parse what calls itself +json
 KindPath = Annotated[Kind, Depends(_kind)]
 Limit = Annotated[int, Query(ge=1, le=200, description="entries a page")]
 After = Annotated[str | None, Query(max_length=200, description="the last key of the page before")]

@@ -102,6 +102,10 @@ class BundleRepository(Protocol):
         """List bundles, highest version first; `after` is a version."""
         ...
 
+    def list_all(self, *, after: tuple[ApplicationName, Digest] | None, limit: int) -> Sequence[StoredBundle]:
+        """List the bundles of all applications, whole, by application and digest."""
+        ...
+
     def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
         """Replace a release statement by the same payload with more signatures.
 

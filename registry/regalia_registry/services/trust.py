@@ -4,18 +4,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from regalia.core.digest import Digest
-from regalia.core.dsse import Envelope
-from regalia.core.errors import ConflictError, DocumentError, NotFoundError, TrustRootError, VerificationError
+from regalia.core.dsse import MAX_SIGNATURES, Envelope
+from regalia.core.errors import (
+    ConflictError,
+    DocumentError,
+    InvalidError,
+    NotFoundError,
+    TrustRootError,
+    VerificationError,
+)
+from regalia.core.references import BundleReference
 from regalia.core.statements import STATEMENT_PAYLOAD, ReleaseStatement
 from regalia.core.trust import Root, TrustedRoot
 from regalia.core.verification import verify_pointer, verify_release
-from regalia.wire.answers import RootEntry, RootsStored, ServerKeys
+from regalia.wire.answers import RootEntry, RootsStored, ServerKeys, SignedEntry
 from regalia.wire.resolution import encode
 from regalia_registry.domain.access import SYSTEM
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.records import Hold, StoredPointer, StoredRoot
+from regalia_registry.domain.records import StoredPointer, StoredRoot
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
 
@@ -52,6 +61,33 @@ def server_keys(ports: Ports) -> ServerKeys:
     return ServerKeys(freshness=freshness.pem, log=log.pem)
 
 
+def list_releases(ports: Ports, caller: Caller, *, after: str | None, limit: int) -> list[SignedEntry]:
+    """List every release statement, so that a new key can sign it too; `after` is `NAMESPACE/NAME@DIGEST`."""
+    caller.actor.require_admin()
+    start = None if after is None else BundleReference.parse(after)
+    if start is not None and start.digest is None:
+        raise InvalidError(f'"after" is {after!r}, expected NAMESPACE/NAME@sha256:…')
+    key = None if start is None or start.digest is None else (start.application, start.digest)
+    with ports.store.read() as tx:
+        found = tx.bundles.list_all(after=key, limit=limit)
+    return [SignedEntry(str(BundleReference(one.application, digest=one.digest)), encode(one.release)) for one in found]
+
+
+def list_pointers(ports: Ports, caller: Caller, *, after: str | None, limit: int) -> list[SignedEntry]:
+    """List every channel's current pointer, so that a new key can sign it too; `after` is `NAMESPACE/NAME:CHANNEL`."""
+    caller.actor.require_admin()
+    start = None if after is None else BundleReference.parse(after)
+    if start is not None and start.channel is None:
+        raise InvalidError(f'"after" is {after!r}, expected NAMESPACE/NAME:CHANNEL')
+    key = None if start is None or start.channel is None else (start.application, start.channel)
+    with ports.store.read() as tx:
+        found = tx.channels.list_all(after=key, limit=limit)
+    return [
+        SignedEntry(str(BundleReference(one.pointer.application, channel=one.pointer.channel)), encode(one.envelope))
+        for one in found
+    ]
+
+
 def take_in_first_root(ports: Ports, body: bytes) -> None:
     """Take the root that lies in the data folder, if the registry has none."""
     with ports.store.read() as tx:
@@ -70,7 +106,7 @@ def change_roots(ports: Ports, caller: Caller, change: RootChange) -> RootsStore
     caller.actor.require_admin()
     with ports.store.write(caller.actor) as tx:
         root = _store_roots(tx, change.roots)
-        added = sum(_add_signatures(tx, body) for body in change.envelopes)
+        added = sum(_add_signatures(tx, root, body) for body in change.envelopes)
         broken = list(_broken(tx, root))
         if broken and not change.compromised:
             raise ConflictError(
@@ -119,12 +155,12 @@ def _store_roots(tx: Transaction, bodies: Sequence[bytes]) -> Root:
     return current.root
 
 
-def _add_signatures(tx: Transaction, body: bytes) -> int:
+def _add_signatures(tx: Transaction, root: Root, body: bytes) -> int:
     """Merge an envelope's signatures into the stored one of the same payload."""
     sent = Envelope.parse(body, what="an envelope")
     pointer = tx.channels.find_pointer(sent.identity)
     if pointer is not None:
-        merged = Envelope.parse(pointer.envelope, what="the pointer").with_signatures(sent.signatures)
+        merged = _merged(Envelope.parse(pointer.envelope, what="the pointer"), sent, root)
         tx.channels.add_signatures(sent.identity, envelope=bytes(merged))
         return 1
     if sent.payload_type != STATEMENT_PAYLOAD:
@@ -134,9 +170,18 @@ def _add_signatures(tx: Transaction, body: bytes) -> int:
     stored = Envelope.parse(bundle.release, what="the release statement")
     if stored.identity != sent.identity:
         raise VerificationError(f'the release statement of "{bundle.version}" is another one', step="release")
-    merged = stored.with_signatures(sent.signatures)
+    merged = _merged(stored, sent, root)
     tx.bundles.add_signatures(bundle.application, digest=bundle.digest, release=bytes(merged))
     return 1
+
+
+def _merged(stored: Envelope, sent: Envelope, root: Root) -> Envelope:
+    """Add signatures; after many rotations those of keys that the root no longer names make room."""
+    merged = stored.with_signatures(sent.signatures)
+    if len(merged.signatures) <= MAX_SIGNATURES:
+        return merged
+    kept = tuple(one for one in merged.signatures if one.keyid in root.keys)
+    return Envelope(merged.payload_type, merged.payload, kept[-MAX_SIGNATURES:])
 
 
 def _broken(tx: Transaction, root: Root) -> Iterator[_Fault]:
@@ -174,7 +219,4 @@ def _hold(ports: Ports, caller: Caller, tx: Transaction, fault: _Fault) -> None:
     for digest in fault.bundles:
         bundle = tx.bundles.get_by_digest(application, digest=digest)
         reason = "a key that signed it was compromised"
-        hold = Hold(application, digest, bundle.version, reason, ports.clock.now(), caller.actor.id)
-        if tx.holds.add(hold):
-            event = Event("bundle.held", f"{application}@{bundle.version}", after=digest, texts={"reason": reason})
-            record(ports, caller, tx, event)
+        add_hold(ports, caller, tx, application=application, bundle=digest, version=bundle.version, reason=reason)

@@ -144,6 +144,15 @@ class MemoryBundles:
             for one in found
         ]
 
+    def list_all(self, *, after: tuple[ApplicationName, Digest] | None, limit: int) -> Sequence[StoredBundle]:
+        """List the bundles of all applications."""
+        return page(
+            list(self._tables.bundles.values()),
+            key=lambda one: (str(one.application), one.digest.hex),
+            after=None if after is None else (str(after[0]), after[1].hex),
+            limit=limit,
+        )
+
     def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
         """Replace a release statement by the same payload with more signatures."""
         found = self.get_by_digest(application, digest=digest)

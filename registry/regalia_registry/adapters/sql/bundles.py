@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, select, tuple_, update
 
 from regalia.core import times
 from regalia.core.digest import Digest
@@ -63,6 +63,14 @@ class SqlBundles:
             query = query.where(BUNDLE.c.sort_key < sort_key(after))
         rows = self._connection.execute(query.order_by(BUNDLE.c.sort_key.desc()).limit(limit)).mappings()
         return [_read_listed(row) for row in rows]
+
+    def list_all(self, *, after: tuple[ApplicationName, Digest] | None, limit: int) -> Sequence[StoredBundle]:
+        """List the bundles of all applications."""
+        query = select(BUNDLE)
+        if after is not None:
+            query = query.where(tuple_(BUNDLE.c.application, BUNDLE.c.digest) > tuple_(str(after[0]), after[1].hex))
+        rows = self._connection.execute(query.order_by(BUNDLE.c.application, BUNDLE.c.digest).limit(limit)).mappings()
+        return [_read(row) for row in rows]
 
     def add_signatures(self, application: ApplicationName, *, digest: Digest, release: bytes) -> None:
         """Replace a release statement by the same payload with more signatures."""

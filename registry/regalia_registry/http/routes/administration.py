@@ -1,12 +1,22 @@
 """The trust root, tokens, and the audit log."""
 
 from datetime import timedelta
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 import regalia
-from regalia.wire.answers import AuditEntry, RootEntry, RootsStored, ServerKeys, TokenEntry, TokenMade, WhoAmI
+from regalia.wire.answers import (
+    AuditEntry,
+    RootEntry,
+    RootsStored,
+    ServerKeys,
+    SignedEntry,
+    TokenEntry,
+    TokenMade,
+    WhoAmI,
+)
 from regalia.wire.resolution import decode
 from regalia_registry.domain.access import Grant
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit
@@ -66,6 +76,20 @@ def change_roots(sent: RootsIn, caller: CurrentCaller, ports: CurrentPorts) -> R
         compromised=sent.compromised,
     )
     return trust.change_roots(ports, caller, change)
+
+
+@router.get("/trust/envelopes")
+def list_envelopes(
+    role: Literal["release", "channel"],
+    caller: CurrentCaller,
+    ports: CurrentPorts,
+    after: After = None,
+    limit: Limit = 50,
+) -> Page[SignedEntry]:
+    """List what a role's keys signed and a rotated key must sign too: release statements, or current pointers."""
+    listed = trust.list_releases if role == "release" else trust.list_pointers
+    found = listed(ports, caller, after=after, limit=limit)
+    return page_of(found, limit=limit, key=lambda entry: entry.key)
 
 
 @router.get("/whoami")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,7 @@ from regalia_registry.http.dependencies import (
     KindPath,
     Limit,
     NamespacePath,
+    RawBody,
 )
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.http.streams import BodyStream
@@ -87,11 +88,11 @@ def get_blob(
     return StreamingResponse(_chunks(source), status_code=206 if is_part else 200, headers=headers)
 
 
-@router.put("/manifests/{digest}", status_code=201)
+@router.put("/manifests/{digest}", status_code=201, openapi_extra={"requestBody": {"content": {MANIFEST_TYPE: {}}}})
 def put_manifest(
     namespace: NamespacePath,
     digest: DigestPath,
-    body: Annotated[bytes, Body(media_type=MANIFEST_TYPE)],
+    body: RawBody,
     response: Response,
     caller: CurrentCaller,
     ports: CurrentPorts,

@@ -1,0 +1,279 @@
+"""Moving a channel: the plan that a person sees, the pointer that this machine builds and signs, the one request."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from regalia.bundle import Bundle
+from regalia.calls import channel_path
+from regalia.client import Client
+from regalia.comparing import compare
+from regalia.core import times
+from regalia.core.bundle import BundleIndex
+from regalia.core.diff import SlotChange
+from regalia.core.digest import Digest
+from regalia.core.dsse import Envelope
+from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, RollbackError, SignatureError
+from regalia.core.keys import SigningKey
+from regalia.core.references import BundleReference
+from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move
+from regalia.core.trust import Role, Root
+from regalia.core.verification import (
+    Age,
+    VerifiedPointer,
+    VerifiedRelease,
+    verify_index,
+    verify_pointer,
+    verify_release,
+)
+from regalia.core.verification import (
+    compare as compare_age,
+)
+from regalia.wire.answers import Moved, PointerEntry, Proposal
+from regalia.wire.resolution import decode, encode
+
+_LAPTOP_LIFE = timedelta(days=3652)  # ten years, where one person's machine holds the root
+_TEAM_LIFE = timedelta(days=90)
+_FALLBACKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the deployer states for the record."""
+
+    reason: str = ""
+    ticket: str | None = None
+    approver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovePlan:
+    """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
+
+    `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root.
+    """
+
+    channel: BundleReference
+    pointer: ChannelPointer
+    target: Bundle
+    current: Bundle | None
+    changes: tuple[SlotChange, ...]
+    facts: Facts
+    hold: bool
+    is_unchanged: bool
+    replaces_lost: bool
+
+
+def plan_promote(client: Client, channel: BundleReference, to: BundleReference, facts: Facts) -> MovePlan:
+    """Plan to make a channel name a bundle; a channel that is not there will be made.
+
+    Raises:
+        VerificationError: Something that the registry proposes does not verify.
+        NotFoundError: There is no such bundle.
+        BundleHeldError: It is on hold.
+    """
+    return _plan(client, channel, to, Move.PROMOTE, facts, hold=False)
+
+
+def plan_restore(client: Client, channel: BundleReference, to: str, facts: Facts, *, hold: bool) -> MovePlan:
+    """Plan to bring a channel back to a bundle that it named before: `previous`, a version or a digest.
+
+    Raises:
+        NotFoundError: The channel never named it, or named no other.
+        BundleHeldError: It is on hold.
+        InvalidError: There is no reason.
+    """
+    if not facts.reason.strip():
+        raise InvalidError("a restore needs a reason", hint="--reason INC-42")
+    if to == "previous":
+        reference = _previous(client, channel)
+    else:
+        reference = BundleReference.parse(to, project=channel.application)
+    return _plan(client, channel, reference, Move.RESTORE, facts, hold=hold)
+
+
+def plan_renew(client: Client, channel: BundleReference) -> MovePlan:
+    """Plan a younger pointer to the same bundle."""
+    return _plan(client, channel, None, Move.RENEW, Facts(), hold=False)
+
+
+def execute(client: Client, plan: MovePlan, signer: SigningKey) -> Moved:
+    """Sign the planned pointer and send it.
+
+    Raises:
+        PointerMovedError: Somebody else moved the channel; nothing was done.
+        BundleHeldError: The bundle was put on hold meanwhile.
+    """
+    envelope = Envelope.sign(STATEMENT_PAYLOAD, plan.pointer.payload(), [signer])
+    return client.registry.send(
+        Moved,
+        "POST",
+        f"{channel_path(plan.channel)}/pointers",
+        {
+            "pointer": encode(bytes(envelope)),
+            **({} if plan.facts.ticket is None else {"ticket": plan.facts.ticket}),
+            **({} if plan.facts.approver is None else {"approver": plan.facts.approver}),
+            "hold": plan.hold,
+        },
+    )
+
+
+def channel_signer(client: Client, channel: BundleReference) -> SigningKey:
+    """Get this machine's key for a channel, as the root names it."""
+    root = client.resolver.trust.newest().root
+    keyids = root.delegation(Role.CHANNEL, channel.application, channel.channel).keyids
+    return client.keystore.signer("channel", keyids)
+
+
+def _plan(
+    client: Client, channel: BundleReference, to: BundleReference | None, move: Move, facts: Facts, *, hold: bool
+) -> MovePlan:
+    if len(facts.reason) > MAX_REASON:
+        raise InvalidError(
+            f"the reason has {len(facts.reason)} characters, the cap is {MAX_REASON}", hint="a ticket is enough"
+        )
+    if to is not None and to.application != channel.application:
+        raise InvalidError(
+            f'"{to}" is no bundle of "{channel.application}"', hint="a channel names its own application's"
+        )
+    if to is not None and to.channel is not None:  # ":staging": what that channel names now
+        to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
+    if to is not None and to.version is not None:  # a version is looked up once and then fixed
+        to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
+    proposed = _propose(client, channel, to, move)
+    target = client.refresh(f"{channel.application}@{proposed.index.digest}")
+    current = None
+    if proposed.pointer is not None and not proposed.is_lost:
+        current = client.refresh(f"{channel.application}@{proposed.pointer.pointer.bundle}")
+    is_unchanged = move is not Move.RENEW and current is not None and current.digest == target.digest
+    if not is_unchanged:
+        _require_allowed(channel, proposed, move, target)
+    return MovePlan(
+        channel=channel,
+        pointer=_pointer(client.now(), channel, proposed, move, facts, leaves_held=hold),
+        target=target,
+        current=current,
+        changes=compare({} if current is None else current.members, target.members, restoring=move is Move.RESTORE),
+        facts=facts,
+        hold=hold and proposed.pointer is not None,
+        is_unchanged=is_unchanged,
+        replaces_lost=proposed.is_lost,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """A proposal whose documents verified under `root`."""
+
+    answer: Proposal
+    root: Root
+    release: VerifiedRelease
+    index: BundleIndex
+    pointer: VerifiedPointer | None
+    is_lost: bool
+
+
+def _propose(client: Client, channel: BundleReference, to: BundleReference | None, move: Move) -> _Proposed:
+    trust = client.resolver.trust
+    known = trust.newest().root.version
+    wanted = None if to is None else str(to.digest)
+    path = f"{channel_path(channel)}/proposal"
+    answer = client.registry.get(Proposal, path, {"to": wanted, "move": str(move), "root": known})
+    root = trust.walk(tuple(decode(body, what="a root") for body in answer.roots)).root
+    pointer, is_lost = None, False
+    if answer.pointer is not None:
+        body = decode(answer.pointer, what="the pointer")
+        try:
+            pointer = verify_pointer(body, root=root, application=channel.application, channel=str(channel.channel))
+        except SignatureError:
+            pointer, is_lost = _lost_pointer(body), True
+        else:
+            _require_not_behind(client, channel, pointer)
+    index = decode(answer.index, what="the index")
+    digest = Digest.of(index) if to is None or to.digest is None else to.digest
+    if to is None and pointer is not None:
+        digest = pointer.pointer.bundle
+    release = verify_release(
+        decode(answer.release, what="the release statement"), root=root, application=channel.application, bundle=digest
+    )
+    return _Proposed(answer, root, release, verify_index(index, release=release.statement), pointer, is_lost)
+
+
+def _lost_pointer(body: bytes) -> VerifiedPointer:
+    """Read a pointer whose key has left the root: only its place in the sequence counts, its successor replaces it."""
+    envelope = Envelope.parse(body, what="the pointer")
+    return VerifiedPointer(ChannelPointer.of(envelope), envelope.identity, body)
+
+
+def _require_not_behind(client: Client, channel: BundleReference, pointer: VerifiedPointer) -> None:
+    """Refuse to build on a pointer older than one that this machine has trusted."""
+    record = client.resolver.trust.cache.record(channel)
+    if compare_age(pointer, None if record is None else record.seen) is Age.OLDER:
+        raise RollbackError(
+            f'the registry shows an older pointer of "{channel}" than this machine has seen',
+            hint="a replica lags, or an old state was brought back: reg doctor",
+            step="pointer",
+        )
+
+
+def _require_allowed(channel: BundleReference, proposed: _Proposed, move: Move, target: Bundle) -> None:
+    reference = f"{channel.application}@{target.version}"
+    if move is Move.RESTORE and proposed.answer.entry is None:
+        raise NotFoundError(
+            f'"{reference}" was never in {channel.channel}', hint=f"reg promote {target.version} --to {channel.channel}"
+        )
+    held = proposed.answer.held
+    if held is not None and move is not Move.RENEW:
+        raise BundleHeldError(
+            f'"{reference}" is on hold: {held.reason}', hint=f"if the reason is gone: reg lift {reference} --reason …"
+        )
+
+
+def _pointer(
+    now: datetime, channel: BundleReference, proposed: _Proposed, move: Move, facts: Facts, *, leaves_held: bool
+) -> ChannelPointer:
+    issued_at = times.whole_second(now)
+    current = None if proposed.pointer is None else proposed.pointer.pointer
+    first = int(issued_at.timestamp())
+    life = _LAPTOP_LIFE if len(proposed.root.root_keyids) == 1 else _TEAM_LIFE
+    return ChannelPointer(
+        trust_domain=proposed.root.trust_domain,
+        application=channel.application,
+        channel=str(channel.channel),
+        epoch=proposed.root.delegation(Role.CHANNEL, channel.application, channel.channel).epoch,
+        sequence=first if current is None else max(current.sequence + 1, first),
+        bundle=proposed.index.digest,
+        move=move,
+        reason=facts.reason,
+        issued_at=issued_at,
+        expires=issued_at + life,
+        previous=None if proposed.pointer is None else proposed.pointer.identity,
+        fallbacks=_fallbacks(proposed, leaves_held=leaves_held),
+    )
+
+
+def _fallbacks(proposed: _Proposed, *, leaves_held: bool) -> tuple[Digest, ...]:
+    """Name what an on-call key may go back to: the bundles before, newest first, without this one and held ones."""
+    if proposed.pointer is None or proposed.is_lost:
+        return ()
+    current = proposed.pointer.pointer
+    excluded = {Digest.parse(text) for text in proposed.answer.excluded_fallbacks} | {proposed.index.digest}
+    if leaves_held:
+        excluded.add(current.bundle)
+    candidates = dict.fromkeys((current.bundle, *current.fallbacks))
+    return tuple(digest for digest in candidates if digest not in excluded)[:_FALLBACKS]
+
+
+def _previous(client: Client, channel: BundleReference) -> BundleReference:
+    """Find the newest bundle in the channel's history that differs from its current one and isn't held."""
+    entries = client.registry.pages(PointerEntry, f"{channel_path(channel)}/history")
+    current = next(entries, None)
+    held = 0
+    for entry in entries:
+        if current is not None and entry.bundle != current.bundle:
+            if entry.hold is None:
+                return BundleReference(channel.application, digest=Digest.parse(entry.bundle))
+            held += 1
+    raise NotFoundError(
+        f"{channel.channel} has named no other bundle" + (" that is not on hold" if held else ""),
+        hint=f"reg history {channel}",
+    )
