@@ -1,1 +1,1 @@
-"""x."""
+"""`reg`: the command line, an HTTP client like any other."""

@@ -61,8 +61,17 @@ def find_upwards(start: Path, name: str) -> Path | None:
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, whole or not at all; folders on the way are private too."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(path, content, 0o600)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that others may read, whole or not at all."""
+    _write(path, content, 0o644)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
     beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as target:
             target.write(content)

@@ -12,7 +12,7 @@ from regalia.core.keys import PublicKey, Scheme, SigningKey
 from regalia.core.statements import STATEMENT_PAYLOAD, ChannelPointer, ReleaseStatement
 from regalia.core.trust import ROOT_PAYLOAD, Delegation, Role, Root, TrustedRoot
 from regalia.core.verification import verify_pointer, verify_release
-from regalia.places import PROJECT_ROOT_FILE, data_folder, server_keys_folder, write_private
+from regalia.places import PROJECT_ROOT_FILE, data_folder, server_keys_folder, write_private, write_whole
 from regalia.wire.answers import RootsStored, SignedEntry
 from regalia.wire.resolution import decode, encode
 
@@ -208,7 +208,7 @@ def _send(
     root = client.resolver.trust.walk(tuple(roots))
     folder = client.settings.project.folder
     if folder is not None and (folder / PROJECT_ROOT_FILE).is_file():
-        (folder / PROJECT_ROOT_FILE).write_bytes(root.envelope)
+        write_whole(folder / PROJECT_ROOT_FILE, root.envelope)
         written = (*written, folder / PROJECT_ROOT_FILE)
     return Changed(root, stored, key, written, len(envelopes))
 

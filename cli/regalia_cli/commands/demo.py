@@ -1,0 +1,143 @@
+"""`reg demo`: the whole story, told by real processes; every line below a command is what it printed."""
+
+import shutil
+import time
+from collections.abc import Sequence
+
+import click
+
+from regalia.core.errors import RegaliaError
+from regalia_cli import output
+from regalia_cli.demo.stage import Ran, Stage, staged
+
+_PROMPT = "prompts/customer_support.yaml"
+_BAD = "Answer from the context only; if it is not there, say so."
+_INVENTED = "Always give a confident answer, even where the context has none."
+
+
+@click.command()
+def demo() -> None:
+    """Found, push, release, restore and survive an outage: in a temporary folder, with nothing left of it."""
+    started = time.monotonic()
+    with staged() as stage:
+        _release(stage)
+        _bad_release(stage)
+        _restore(stage)
+        _outage(stage)
+        _record(stage)
+    _say(f"That took {time.monotonic() - started:.0f} s; nothing of it is left running or on the disk.")
+    output.answer("Go on with your own files: reg init NAMESPACE/NAME, then reg serve (see README.md).")
+
+
+def _release(stage: Stage) -> None:
+    _say("A bank's support agent: a prompt, a model list, a retrieval config, and the commit they were tested with.")
+    _show(stage, "init", "acme/support-agent", "--registry", stage.url)
+    with (stage.project / "regalia.yaml").open("a", encoding="utf-8") as file:
+        file.write("  config/retrieval: {file: config/retrieval.yaml, schema: config/retrieval.schema.json}\n")
+        file.write(_code_pin(stage))
+    stage.start()
+    _say(f"$ reg serve --port {stage.port} &")
+    _commit(stage, "release 2.3.0")
+    _show(stage, "push")
+    _say("Pushing again changes nothing:")
+    _show(stage, "push")
+    _show(stage, "bundle", "create", "2.3.0")
+    _show(stage, "promote", "2.3.0", "--to", "prod")
+    _say("An agent starts. It verifies every signature and every byte, then renders:")
+    _agent(stage, expect="2.3.0 (fresh)")
+
+
+def _bad_release(stage: Stage) -> None:
+    _say("Somebody makes the prompt more confident, and takes a newer model:")
+    path = stage.project / _PROMPT
+    text = path.read_text(encoding="utf-8").replace("2.3.0", "2.3.1").replace(_BAD, _INVENTED)
+    path.write_text(text, encoding="utf-8")
+    models = stage.project / "model_registry.yaml"
+    text = models.read_text(encoding="utf-8").replace("gpt-3.5-turbo-0125", "gpt-3.5-turbo-1106")
+    models.write_text(text, encoding="utf-8")
+    _commit(stage, "release 2.3.1")
+    _show(stage, "bundle", "create", "2.3.1")
+    _show(stage, "promote", "2.3.1", "--to", "prod", "--ticket", "CHG-1042")
+    _agent(stage, expect="2.3.1 (fresh)")
+
+
+def _restore(stage: Stage) -> None:
+    _say("It invents fees. Bring the whole bundle back, plan first; the bad one is held:")
+    _show(stage, "restore", "acme/support-agent:prod", "--to", "previous", "--reason", "INC-42", "--yes")
+    _agent(stage, expect="2.3.0 (fresh)")
+    _say("Nobody brings it back by accident:")
+    _show(stage, "promote", "2.3.1", "--to", "prod", refused=True)
+
+
+def _outage(stage: Stage) -> None:
+    _say("The registry is killed (SIGKILL). A fresh agent process starts all the same, verified from its disk:")
+    stage.kill()
+    _agent(stage, expect="2.3.0 (disk)")
+    _say("One bit of its cache is flipped. That is noticed, and never served:")
+    blob = max(
+        (stage.home / ".cache").rglob("blobs/sha256/*/*"), key=lambda path: b"template_format" in path.read_bytes()
+    )
+    body = bytearray(blob.read_bytes())
+    body[len(body) // 2] ^= 1
+    blob.write_bytes(body)
+    refused = stage.agent()
+    _expect(refused.status != 0, "a flipped bit was served", refused)
+    output.answer(f"    {refused.told.strip().splitlines()[-1][:200]}")
+    _say("The registry comes back; the agent fetches what was broken, and goes on:")
+    stage.start()
+    _agent(stage, expect="2.3.0 (fresh)")
+
+
+def _record(stage: Stage) -> None:
+    _say("What a reviewer reads: who moved what, when and why, refused moves too.")
+    _show(stage, "history", "acme/support-agent:prod")
+    records = _run(stage, ("history", "acme/support-agent:prod", "--limit", "2", "--json"), refused=False)
+    output.answer("$ reg history acme/support-agent:prod --limit 2 --json")
+    _indent(records.out)
+
+
+def _code_pin(stage: Stage) -> str:
+    if shutil.which("git") is None:
+        return f'  code/agent: {{images: ["registry.example.com/support-agent@sha256:{"0f" * 32}"]}}\n'
+    stage.git("init", "--quiet")
+    return "  code/agent: {git: .}\n"
+
+
+def _commit(stage: Stage, message: str) -> None:
+    if shutil.which("git") is not None:
+        stage.git("add", ".")
+        stage.git("commit", "--quiet", "--message", message)
+
+
+def _agent(stage: Stage, *, expect: str) -> None:
+    ran = stage.agent()
+    _expect(ran.out.startswith(expect), f'the agent did not say "{expect}"', ran)
+    output.answer("$ python agent.py")
+    _indent(ran.out)
+
+
+def _show(stage: Stage, *arguments: str, refused: bool = False) -> None:
+    output.answer(f"$ reg {' '.join(arguments)}")
+    ran = _run(stage, arguments, refused=refused)
+    _indent(ran.told + ran.out)
+
+
+def _run(stage: Stage, arguments: Sequence[str], *, refused: bool) -> Ran:
+    ran = stage.reg(*arguments)
+    _expect((ran.status == 1) if refused else (ran.status == 0), f"reg {' '.join(arguments)} ended {ran.status}", ran)
+    return ran
+
+
+def _expect(is_so: bool, told: str, ran: Ran) -> None:  # noqa: FBT001 # reads as an assertion
+    if not is_so:
+        raise RegaliaError(f"the demo went wrong: {told}\n{ran.out}{ran.told}", hint="tell us, with these lines")
+
+
+def _say(text: str) -> None:
+    output.answer("")
+    output.answer(click.style(text, bold=True))
+
+
+def _indent(text: str) -> None:
+    for line in text.rstrip().splitlines():
+        output.answer(f"    {line}")

@@ -1,0 +1,44 @@
+"""`reg restore`: bring a channel back, plan first, one question."""
+
+import sys
+
+import click
+
+from regalia import moving
+from regalia_cli.commands.promote import carry_out, show_plan
+from regalia_cli.state import State, pass_state
+
+
+@click.command()
+@click.argument("channel", metavar="APP:CHANNEL")
+@click.option("--to", required=True, metavar="previous|VERSION|DIGEST", help="A bundle that the channel named before.")
+@click.option("--reason", required=True, help="Why; signed for ever, so a ticket rather than names.")
+@click.option("--ticket", help="The approval's ticket, for the record.")
+@click.option("--approver", help="Who approved, for the record; stored beside it.")
+@click.option("--no-hold", is_flag=True, help="Don't hold the bundle that the channel leaves.")
+@click.option("--dry-run", is_flag=True, help="Show the plan; sign nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def restore(
+    state: State,
+    channel: str,
+    to: str,
+    reason: str,
+    ticket: str | None,
+    approver: str | None,
+    *,
+    no_hold: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:  # an option each
+    """Bring APP:CHANNEL back to a bundle that it named before, as a whole, and hold the one that it leaves."""
+    facts = moving.Facts(reason, ticket, approver)
+    plan = moving.plan_restore(state.client, state.channel(channel), to, facts, hold=not no_hold)
+    show_plan(plan)
+    if not (plan.is_unchanged or dry_run or yes):
+        if not sys.stdin.isatty():
+            raise click.UsageError("without a terminal to ask on, say --yes")
+        click.confirm("Restore?", abort=True, err=True)
+    carry_out(state, plan, dry_run=dry_run, as_json=as_json)

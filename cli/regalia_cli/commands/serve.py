@@ -1,0 +1,28 @@
+"""`reg serve`: the registry, through its entry point; it is installed with the server extra."""
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+
+from regalia.core.errors import ConfigurationError
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; default 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; default 7117, 0 for any free one.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Web processes; default 2.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder; default REGALIA_DATA.")
+def serve(host: str | None, port: int | None, workers: int | None, data: Path | None) -> int:
+    """Run a registry on this machine until Ctrl-C.
+
+    The first start makes everything it needs in the data folder. Settings come from its server.toml, then
+    REGALIA_SERVER_<NAME>, then these options.
+    """
+    found = [point for point in entry_points(group="regalia.commands") if point.name == "serve"]
+    try:
+        start = found[0].load()
+    except (IndexError, ModuleNotFoundError) as error:
+        raise ConfigurationError("reg serve is not installed here", hint="pip install 'regalia[server]'") from error
+    status: int = start(host=host, port=port, workers=workers, data=data)
+    return status

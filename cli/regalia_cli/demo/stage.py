@@ -1,0 +1,130 @@
+"""The demo's stage: a temporary home, real processes in it, and nothing left of them afterwards."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regalia.core.errors import UnavailableError
+
+FILES = Path(__file__).parent / "files"
+_START_S = 30.0
+_REG = "from regalia_cli.entry import main; main()"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit status."""
+
+    out: str
+    told: str
+    status: int
+
+
+class Stage:
+    """One home folder, one registry, one project."""
+
+    def __init__(self, home: Path) -> None:
+        """Lay the project's files out."""
+        self.home = home
+        self.project = home / "support-agent"
+        shutil.copytree(FILES, self.project)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGALIA_", "XDG_"))}
+        self.environment = {**kept, "HOME": str(home), "REGALIA_URL": self.url, "NO_COLOR": "1"}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def reg(self, *arguments: str) -> Ran:
+        """Run `reg` in the project."""
+        return self._run([sys.executable, "-c", _REG, *arguments])
+
+    def agent(self) -> Ran:
+        """Run the agent in a process of its own."""
+        return self._run([sys.executable, "agent.py"])
+
+    def git(self, *arguments: str) -> None:
+        """Run git in the project."""
+        identity = ["-c", "user.name=Jane", "-c", "user.email=jane@company.com", "-c", "commit.gpgsign=false"]
+        self._run(["git", *identity, *arguments])
+
+    def start(self) -> None:
+        """Start the registry and wait until it answers."""
+        log = (self.home / "registry.log").open("ab")
+        self._server = subprocess.Popen(  # noqa: S603 # our own command
+            [sys.executable, "-c", _REG, "serve", "--port", str(self.port)],
+            cwd=self.home,
+            env=self.environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + _START_S
+        while not self._answers():
+            if time.monotonic() > deadline or self._server.poll() is not None:
+                raise UnavailableError(
+                    "the demo's registry does not start", hint=(self.home / "registry.log").read_text()[-2000:]
+                )
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill the registry as an outage would; its web processes follow their supervisor."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGKILL)
+            self._server.wait()
+            deadline = time.monotonic() + _START_S
+            while self._answers() and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop the registry if it runs."""
+        if self._server is not None and self._server.poll() is None:
+            self._server.terminate()
+            self._server.wait()
+
+    def _run(self, command: list[str]) -> Ran:
+        done = subprocess.run(  # noqa: S603 # our own commands
+            command,
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return Ran(done.stdout, done.stderr, done.returncode)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:  # noqa: S310 # this machine
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """Set the stage in a temporary folder, and clear it whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="regalia-demo-", ignore_cleanup_errors=True) as folder:
+        stage = Stage(Path(folder))
+        try:
+            yield stage
+        finally:
+            stage.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
