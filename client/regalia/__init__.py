@@ -66,6 +66,7 @@ _ROOMS = frozenset(
         "publishing",
         "rotation",
         "sources",
+        "testing",
     }
 )
 
