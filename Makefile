@@ -41,7 +41,7 @@ lock: $(VENV)/.dev ## Renew the locked requirements
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package regalia --extra all pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package regalia --extra dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
 
-docs: $(VENV)/.dev ## Write the generated pages again: CLI reference, OpenAPI document
+docs: $(VENV)/.dev ## Write the generated page again: the CLI reference
 	@$(BIN)/python docs/generate.py
 
 clean: ## Remove what the targets made

@@ -284,6 +284,7 @@ class Resolver:
             return candidate
         confirmed = replace(record, confirmed_at=candidate.confirmed_at)
         try:
+            self._keep_index(candidate.index)
             with self._cache.locked():
                 there = self._cache.record(reference)
                 seen = None if there is None else there.seen
@@ -292,7 +293,6 @@ class Resolver:
                 if there is not None and is_as_good(there, confirmed):
                     confirmed = there
                 else:
-                    self._keep_index(candidate.index)
                     self._cache.keep_record(reference, confirmed)
         except (VerificationError, InvalidError):
             raise

@@ -60,15 +60,15 @@ class Stage:
 
     def start(self) -> None:
         """Start the registry and wait until it answers."""
-        log = (self.home / "registry.log").open("ab")
-        self._server = subprocess.Popen(  # noqa: S603 # our own command
-            [sys.executable, "-c", _REG, "serve", "--port", str(self.port)],
-            cwd=self.home,
-            env=self.environment,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-        )
+        with (self.home / "registry.log").open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603 # our own command
+                [sys.executable, "-c", _REG, "serve", "--port", str(self.port)],
+                cwd=self.home,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
         deadline = time.monotonic() + _START_S
         while not self._answers():
             if time.monotonic() > deadline or self._server.poll() is not None:

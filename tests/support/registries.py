@@ -1,0 +1,109 @@
+"""A real registry in a home of its own: real processes, a free port, nothing left afterwards."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
+_START_S = 30.0
+
+
+@dataclass
+class Home:
+    """A home folder with a project in it, and the registry that serves it."""
+
+    folder: Path
+    port: int
+    server: subprocess.Popen[bytes] | None = None
+    more: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGALIA_", "XDG_"))}
+        return {**kept, "HOME": str(self.folder), "REGALIA_URL": self.url, "NO_COLOR": "1", **self.more}
+
+    def reg(self, *arguments: str, given: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*REG, *arguments],
+            cwd=cwd or self.project,
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def must(self, *arguments: str, given: str = "") -> str:
+        done = self.reg(*arguments, given=given)
+        assert done.returncode == 0, f"reg {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, *, workers: int = 1) -> None:
+        command = [*REG, "serve", "--port", str(self.port), "--workers", str(workers)]
+        with (self.folder / "registry.log").open("ab") as log:
+            self.server = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _START_S
+        while not self.answers():
+            assert self.server.poll() is None, (self.folder / "registry.log").read_text()
+            assert time.monotonic() < deadline, (self.folder / "registry.log").read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        if self.server is not None:
+            self.server.send_signal(signal.SIGKILL)
+            self.server.wait()
+            while self.answers():
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.server is not None and self.server.poll() is None:
+            self.server.terminate()
+            self.server.wait()
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:  # noqa: S310 # this machine
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+@contextmanager
+def home(folder: Path, *, files: Path | None = None) -> Iterator[Home]:
+    """Make a home, with a copy of these files as its project."""
+    made = Home(folder, free_port())
+    if files is None:
+        made.project.mkdir()
+    else:
+        shutil.copytree(files, made.project)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
