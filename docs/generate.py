@@ -21,9 +21,7 @@ def page() -> str:
     return "\n".join(sections)
 
 
-def _walk(
-    command: click.Command, parent: click.Context, name: str
-) -> Iterator[tuple[click.Command, click.Context]]:
+def _walk(command: click.Command, parent: click.Context, name: str) -> Iterator[tuple[click.Command, click.Context]]:
     context = click.Context(command, parent=parent, info_name=name)
     yield command, context
     if isinstance(command, click.Group):

@@ -42,12 +42,24 @@ class Way:
     client_certificate: tuple[str, str | None] | None = None
 
 
+class _Connections(dict[Origin, http.client.HTTPConnection]):
+    """Open connections by origin, closed when their thread or the transport ends."""
+
+    def close(self) -> None:
+        for connection in self.values():
+            connection.close()
+        self.clear()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Kept(threading.local):
-    """This thread's open connections, by origin; a forked child drops those of its parent."""
+    """This thread's open connections; a forked child drops those of its parent."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.connections: dict[Origin, http.client.HTTPConnection] = {}
+        self.connections = _Connections()
 
 
 class HttpTransport:
@@ -78,9 +90,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close this thread's connections."""
-        for connection in self._kept.connections.values():
-            connection.close()
-        self._kept.connections.clear()
+        self._kept.connections.close()
 
     def _follow(self, request: Request, left_s: _Deadline) -> Response:
         """Send once, and follow redirects of reads; a token goes to its own origin only."""
@@ -157,7 +167,7 @@ class HttpTransport:
     def _connection(self, origin: Origin) -> tuple[http.client.HTTPConnection, bool]:
         """Give this thread's connection to an origin, and whether it was used before."""
         if self._kept.process != os.getpid():
-            self._kept.connections = {}  # the parent's sockets: left alone, and never used
+            self._kept.connections = _Connections()  # our copies close; the parent's stay open
             self._kept.process = os.getpid()
         found = self._kept.connections.get(origin)
         if found is not None and found.sock is not None and not _is_stale(found.sock):

@@ -1,0 +1,106 @@
+"""SIGKILL in the middle of pushes and promotes: what was acknowledged is there, and nothing is half there.
+
+`REGALIA_KILLS` says how often; the suite takes a sample, the whole is 200.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from regalia import administration, moving, publishing
+from regalia.client import Client
+from regalia.core.errors import RegaliaError
+from regalia.core.kinds.prompt import PromptConfig
+from regalia.core.names import ApplicationName, Kind, Slot
+from regalia.core.references import BundleReference
+from regalia.sources import Draft
+from regalia.wire.answers import ArtifactEntry, AuditEntry
+from tests.support.registries import Home, home
+
+KILLS = int(os.environ.get("REGALIA_KILLS", "6"))
+APPLICATION = ApplicationName("acme", "support-agent")
+CHANNEL = BundleReference(APPLICATION, channel="prod")
+
+
+@dataclass
+class Work:
+    """What a client did, and what the registry acknowledged of it."""
+
+    client: Client
+    pushed: dict[str, str] = field(default_factory=dict)
+    moved: list[int] = field(default_factory=list)
+    refused: int = 0
+    is_over: bool = False
+
+    def run(self) -> None:
+        number = 0
+        while not self.is_over:
+            number += 1
+            try:
+                self._release(f"1.0.{number}")
+            except RegaliaError:
+                self.refused += 1
+
+    def _release(self, version: str) -> None:
+        config = PromptConfig("greeting", version, "none", template=f"Hello {version}")
+        draft = Draft(
+            Slot(Kind.PROMPT, "greeting"),
+            config,
+            {"greeting.txt": ("text/plain", version.encode())},
+            origin="",
+            has_version=True,
+        )
+        [one] = publishing.push(self.client, "acme", [draft])
+        self.pushed[version] = one.digest
+        plan = publishing.plan_bundle(self.client, APPLICATION, [one], version=version)
+        publishing.release(self.client, plan, publishing.release_signer(self.client, APPLICATION))
+        move = moving.plan_promote(self.client, CHANNEL, BundleReference(APPLICATION, version=version), moving.Facts())
+        moved = moving.execute(self.client, move, moving.channel_signer(self.client, CHANNEL))
+        self.moved.append(moved.pointer.sequence)
+
+
+def web_processes(made: Home) -> list[int]:
+    assert made.server is not None
+    children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children")
+    return [int(word) for word in children.read_text().split()]
+
+
+def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
+    chance = random.Random(7)  # noqa: S311 # when to kill guards nothing
+    with home(tmp_path) as made:
+        made.must("init", str(APPLICATION), "--registry", made.url)
+        made.start(workers=2)
+        client = Client(environment=made.environment, folder=made.project)
+        work = Work(client)
+        worker = threading.Thread(target=work.run)
+        worker.start()
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.05, 0.5))
+            for victim in web_processes(made):
+                os.kill(victim, signal.SIGKILL)
+            made.kill()
+            made.start(workers=2)
+        work.is_over = True
+        worker.join()
+
+        entries = {
+            one.version: one.digest
+            for one in client.registry.pages(ArtifactEntry, "/v1/namespaces/acme/artifacts/prompt/greeting")
+        }
+        history = [one.sequence for one in administration.history(client, CHANNEL)]
+        events = list(client.registry.pages(AuditEntry, "/v1/audit"))
+        bundles = [one.version for one in administration.list_bundles(client, APPLICATION)]
+        latest = client.refresh(str(CHANNEL))
+
+    assert work.moved, "nothing was ever acknowledged"
+    assert {version: entries.get(version) for version in work.pushed} == work.pushed
+    assert set(work.moved) <= set(history)
+    assert history == sorted(set(history), reverse=True)
+    assert len([one for one in events if one.event == "channel.moved"]) == len(history)
+    assert len([one for one in events if one.event == "artifact.pushed"]) == len(entries)
+    assert len([one for one in events if one.event == "bundle.released"]) == len(bundles)
+    assert latest.prompt("greeting").template == f"Hello {latest.version}"
