@@ -1,0 +1,1 @@
+"""Measured against peers on one machine in one run; never a gate."""

@@ -1,0 +1,41 @@
+"""Looking at processes: CPU seconds, memory, and how long a fresh one takes."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """List a process and all that descend from it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def cpu_s(pids: Sequence[int]) -> float:
+    """Add up the CPU time of processes, in seconds."""
+    spent = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        spent += int(fields[11]) + int(fields[12])
+    return spent / _TICKS
+
+
+def rss_mb(pid: int) -> float:
+    """Give a process's resident memory in megabytes (10^6)."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def fresh_ms(command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, times: int = 9) -> float:
+    """Give the median wall time of a fresh process, in milliseconds, after one that warms the disk."""
+    found = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        subprocess.run(command, env=dict(environment), cwd=cwd, check=True, capture_output=True)
+        found.append((time.perf_counter() - began) * 1e3)
+    return median(found[1:])
