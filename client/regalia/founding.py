@@ -65,10 +65,13 @@ def found_locally(
     places.write_private(root_file, body)
     folder = keystore.folder
     lines = (
-        Line(f"{folder}/{{{','.join(SIGNING_ROLES)}}}.pem", "0600, this machine signs with them"),
-        Line(f"{places.server_keys_folder(data)}/{{{','.join(_SERVER_ROLES)}}}.pem", "0600, only reg serve reads them"),
-        Line(f"{data}/{{root.json,admin-token.sha256}}", "taken in by the first reg serve"),
-        Line(f"{token_file} (admin token for {Origin.parse(url)})", "0600; the server stores its SHA-256"),
+        Line(f"wrote {folder}/{{{','.join(SIGNING_ROLES)}}}.pem", "0600, this machine signs with them"),
+        Line(
+            f"wrote {places.server_keys_folder(data)}/{{{','.join(_SERVER_ROLES)}}}.pem",
+            "0600, only reg serve reads them",
+        ),
+        Line(f"wrote {data}/{{root.json,admin-token.sha256}}", "taken in by the first reg serve"),
+        Line(f"wrote {token_file} (admin token for {Origin.parse(url)})", "0600; the server stores its SHA-256"),
     )
     return Founded(TrustedRoot.bootstrap(body), lines, joined=False)
 
@@ -94,7 +97,7 @@ def found_remotely(
     body = sign_first_root(domain, own, server, now)
     registry.send(RootsStored, "POST", "/v1/trust/roots", {"roots": [encode(body)]})
     lines = (
-        Line(f"{keystore.folder}/{{{','.join(SIGNING_ROLES)}}}.pem", "0600, this machine signs with them"),
+        Line(f"wrote {keystore.folder}/{{{','.join(SIGNING_ROLES)}}}.pem", "0600, this machine signs with them"),
         *(Line(f"the registry's {role} key {key.keyid[:16]}", "named by root v1") for role, key in server.items()),
     )
     return Founded(TrustedRoot.bootstrap(body), lines, joined=False)

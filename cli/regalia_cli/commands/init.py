@@ -43,7 +43,7 @@ def init(state: State, application: str, registry: str | None, trust_root: str |
         written.insert(0, PROJECT_FILE)
     output.tell(f"wrote {', '.join(written)}: public, commit both")
     for line in founded.lines:
-        output.tell(f"{'' if founded.joined else 'wrote '}{line.told}: {line.meaning}")
+        output.tell(f"{line.told}: {line.meaning}")
     root = founded.root.root
     if not founded.joined:
         output.tell(f"signed root v1 of {root.trust_domain}, until {root.expires:%Y-%m-%d}")
