@@ -8,13 +8,12 @@ from regalia._transport import Request, Response, Transport
 from regalia._transport.problems import raise_for_problem
 from regalia.core.digest import Digest
 from regalia.core.errors import NotFoundError, UnavailableError
+from regalia.core.fields import Fields
 from regalia.core.manifest import MAX_ANY_MANIFEST
 from regalia.core.names import ApplicationName
-from regalia.core.oci import MANIFEST_TYPE
 from regalia.core.references import BundleReference
-from regalia.core.strict_json import JsonObject, write
+from regalia.core.strict_json import JsonObject, parse_object, write
 from regalia.wire import reading
-from regalia.wire.answers import Pushed, RootEntry
 from regalia.wire.resolution import MAX_ANSWER, decode
 
 Answer = TypeVar("Answer")
@@ -67,14 +66,16 @@ class Registry:
         path = _path(f"{_resolved(reference)}/resolve", query)
         return self._exchange(Request("GET", path, headers, max_bytes=MAX_ANSWER, timeout_s=timeout_s))
 
-    def root(self, name: str) -> RootEntry:
-        """Read a root by version or by the digest of its payload."""
-        return self.get(RootEntry, f"/v1/trust/roots/{name}")
+    def root(self, name: str) -> bytes:
+        """Read a root's envelope by version or by the digest of its payload, unverified."""
+        what = "the registry's root"
+        body = self._exchange(Request("GET", f"/v1/trust/roots/{name}")).body
+        return decode(Fields(parse_object(body, what=what, max_bytes=MAX_ANSWER), what).text("envelope"), what=what)
 
     def find_root(self, version: int) -> bytes | None:
         """Read a root's envelope, unverified; None where there is none."""
         try:
-            return decode(self.root(str(version)).envelope, what="a root")
+            return self.root(str(version))
         except NotFoundError:
             return None
 
@@ -98,10 +99,9 @@ class Registry:
         path = f"/v1/namespaces/{namespace}/blobs/{digest}"
         self._exchange(Request("PUT", path, headers, body, timeout_s=600.0))
 
-    def put_manifest(self, namespace: str, digest: Digest, body: bytes) -> Pushed:
-        """Send a manifest whose blobs are there."""
-        path = f"/v1/namespaces/{namespace}/manifests/{digest}"
-        return reading.read(Pushed, self._exchange(Request("PUT", path, {"Content-Type": MANIFEST_TYPE}, body)).body)
+    def put(self, kind: type[Answer], path: str, body: bytes, *, media_type: str) -> Answer:
+        """Send a document as its exact bytes, and read the answer."""
+        return reading.read(kind, self._exchange(Request("PUT", path, {"Content-Type": media_type}, body)).body)
 
     def _change(self, method: str, path: str, body: JsonObject | None) -> Response:
         written = None if body is None else write(body)

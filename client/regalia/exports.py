@@ -21,7 +21,7 @@ from regalia.core.oci import Descriptor
 from regalia.core.statements import ReleaseStatement
 from regalia.core.strict_json import JsonObject, parse_object, write
 from regalia.core.verification import verify_index, verify_release
-from regalia.publishing import put_bundle, send_blobs
+from regalia.publishing import put_bundle, put_manifest, send_blobs
 from regalia.rotation import newest_root
 from regalia.wire.answers import BundleEntry
 
@@ -103,7 +103,7 @@ def take_in(client: Client, source: Path) -> BundleEntry:
         member.check(manifest)
         blobs = {one.digest: _blob(files, one.digest, one.size_bytes) for one in manifest.descriptors}
         send_blobs(client, namespace, blobs)
-        client.registry.put_manifest(namespace, manifest.digest, manifest.body)
+        put_manifest(client, namespace, manifest)
     return put_bundle(client, index, release)
 
 

@@ -19,12 +19,13 @@ from regalia.core.keys import SigningKey
 from regalia.core.kinds import KINDS
 from regalia.core.manifest import Artifact, Manifest, fingerprint
 from regalia.core.names import ApplicationName, ArtifactName, Slot
+from regalia.core.oci import MANIFEST_TYPE
 from regalia.core.references import ArtifactReference
 from regalia.core.statements import STATEMENT_PAYLOAD, ReleaseStatement, Source
 from regalia.core.trust import Role
 from regalia.core.versions import Part, Range, Version
 from regalia.sources.drafts import Draft
-from regalia.wire.answers import ArtifactEntry, BundleDocuments, BundleEntry, MissingBlobs
+from regalia.wire.answers import ArtifactEntry, BundleDocuments, BundleEntry, MissingBlobs, Pushed
 from regalia.wire.resolution import encode
 
 TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
@@ -94,7 +95,7 @@ def _push(client: Client, namespace: str, draft: Draft, bump: Part | None, *, dr
     known, artifact = _decide(client, name, draft, bump)
     if known is None and not dry_run:
         send_blobs(client, namespace, artifact.blobs)
-        client.registry.put_manifest(namespace, artifact.digest, artifact.manifest.body)
+        put_manifest(client, namespace, artifact.manifest)
     return PushedArtifact(
         slot=str(draft.slot),
         reference=str(ArtifactReference(name, artifact.config.version)),
@@ -148,6 +149,12 @@ def send_blobs(client: Client, namespace: str, blobs: Mapping[Digest, bytes]) ->
         for missing in answer.missing:
             digest = Digest.parse(missing)
             client.registry.put_blob(namespace, digest, blobs[digest])
+
+
+def put_manifest(client: Client, namespace: str, manifest: Manifest) -> Pushed:
+    """Send a manifest whose blobs are there."""
+    path = f"/v1/namespaces/{namespace}/manifests/{manifest.digest}"
+    return client.registry.put(Pushed, path, manifest.body, media_type=MANIFEST_TYPE)
 
 
 def plan_bundle(

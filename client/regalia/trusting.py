@@ -9,7 +9,6 @@ from regalia.core.errors import ConfigurationError, TrustRootError, Verification
 from regalia.core.trust import MAX_ROOT_STEPS, TrustedRoot
 from regalia.places import cache_folder, state_folder, write_private
 from regalia.settings import Settings
-from regalia.wire.resolution import decode
 
 _MAX_FILE = 128 * 1024
 
@@ -100,7 +99,7 @@ def _pinned(settings: Settings, registry: Registry, digest: Digest) -> bytes:
                 return body
         except VerificationError:  # broken on disk: fetched again
             pass
-    body = decode(registry.root(str(digest)).envelope, what="the trust root")
+    body = registry.root(str(digest))
     if TrustedRoot.bootstrap(body).identity != digest:
         raise TrustRootError(
             f"the registry sent another root than {digest.short}",
