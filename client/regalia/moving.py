@@ -28,6 +28,7 @@ from regalia.core.verification import (
 from regalia.core.verification import (
     compare as compare_age,
 )
+from regalia.publishing import resolve_if_trusted
 from regalia.wire.answers import Moved, PointerEntry, Proposal
 from regalia.wire.resolution import decode, encode
 
@@ -143,7 +144,7 @@ def _plan(
     target = client.refresh(f"{channel.application}@{proposed.index.digest}")
     current = None
     if proposed.pointer is not None and not proposed.is_lost:
-        current = client.refresh(f"{channel.application}@{proposed.pointer.pointer.bundle}")
+        current = resolve_if_trusted(client, f"{channel.application}@{proposed.pointer.pointer.bundle}")
     is_unchanged = move is not Move.RENEW and current is not None and current.digest == target.digest
     if not is_unchanged:
         _require_allowed(channel, proposed, move, target)

@@ -14,7 +14,7 @@ from regalia.core.bundle import BundleIndex, Member
 from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
-from regalia.core.errors import DocumentError, InvalidVersionError, NotFoundError, VersionConflictError
+from regalia.core.errors import DocumentError, InvalidVersionError, NotFoundError, SignatureError, VersionConflictError
 from regalia.core.keys import SigningKey
 from regalia.core.kinds import KINDS
 from regalia.core.manifest import Artifact, Manifest, fingerprint
@@ -177,8 +177,9 @@ def plan_bundle(
     if not members:
         raise NotFoundError("there is nothing to bundle", hint="add files to push: in regalia.yaml")
     pinned = [Member.of(slot, artifact.manifest) for slot, artifact in members.items()]
-    newest = newest_bundle(client, application)
-    index = BundleIndex.build(application, version or _next_version(newest), pinned)
+    there = _newest_version(client, application)
+    newest = None if there is None else resolve_if_trusted(client, f"{application}@{there}")
+    index = BundleIndex.build(application, version or _next_version(there), pinned)
     is_unchanged = False
     if version is None and newest is not None:
         same = BundleIndex.build(application, newest.version, pinned)
@@ -234,10 +235,17 @@ def release_signer(client: Client, application: ApplicationName) -> SigningKey:
     return client.keystore.signer("release", keyids)
 
 
-def newest_bundle(client: Client, application: ApplicationName) -> Bundle | None:
-    """Resolve the highest version of an application's bundles, if it has any."""
+def resolve_if_trusted(client: Client, reference: str) -> Bundle | None:
+    """Resolve a bundle to compare with; None where the root no longer trusts its signer, so that it can be replaced."""
+    try:
+        return client.refresh(reference)
+    except SignatureError:
+        return None
+
+
+def _newest_version(client: Client, application: ApplicationName) -> str | None:
     newest = next(client.registry.pages(BundleEntry, f"{app_path(application)}/bundles", {"limit": 1}), None)
-    return None if newest is None else client.refresh(f"{application}@{newest.version}")
+    return None if newest is None else newest.version
 
 
 def fetch_artifact(client: Client, reference: ArtifactReference) -> Artifact:
@@ -300,8 +308,8 @@ def _is_released(client: Client, index: BundleIndex) -> bool:
     return True
 
 
-def _next_version(newest: Bundle | None) -> str:
-    return _FIRST if newest is None else str(Version(newest.version).raised(Part.PATCH))
+def _next_version(newest: str | None) -> str:
+    return _FIRST if newest is None else str(Version(newest).raised(Part.PATCH))
 
 
 def _artifact_path(name: ArtifactName) -> str:

@@ -235,3 +235,49 @@ def test_outside_of_a_project_the_next_step_is_named(released: Home, tmp_path: P
 
     assert done.returncode == 1
     assert "reg init" in done.stderr
+
+
+def test_after_a_stolen_key_the_channel_goes_on_with_what_is_signed_anew(tmp_path: Path) -> None:
+    with home(tmp_path, files=FILES) as made:
+        made.must("init", "acme/support-agent", "--registry", made.url)
+        made.start()
+        made.must("bundle", "create", "1.0.0")
+        made.must("promote", "1.0.0", "--to", "prod")
+        made.must("resolve", ":prod")
+
+        stopped = made.reg("trust", "rotate", "channel", "--compromised")
+        edit(made, "2.3.1")
+        made.must("bundle", "create", "1.0.1")
+        made.must("promote", "1.0.1", "--to", "prod", "--reason", "INC-9")
+        followed = json.loads(made.must("resolve", ":prod", "--json"))
+        held = made.reg("trust", "rotate", "release", "--compromised")
+        edit(made, "2.3.2")
+        made.must("bundle", "create", "1.0.2")
+        made.must("promote", "1.0.2", "--to", "prod", "--reason", "INC-9")
+        again = json.loads(made.must("resolve", ":prod", "--json"))
+
+    assert "stopped: acme/support-agent:prod" in stopped.stderr
+    assert (followed["version"], followed["provenance"]) == ("1.0.1", "fresh")
+    assert "on hold: sha256:" in held.stderr
+    assert (again["version"], again["provenance"]) == ("1.0.2", "fresh")
+
+
+def test_the_running_bundle_and_its_fallbacks_verify_after_a_rotation(tmp_path: Path) -> None:
+    with home(tmp_path, files=FILES) as made:
+        made.must("init", "acme/support-agent", "--registry", made.url)
+        made.start()
+        for number in range(4):
+            edit(made, f"2.4.{number}")
+            made.must("bundle", "create", f"1.0.{number}")
+            made.must("promote", f"1.0.{number}", "--to", "prod")
+        made.must("resolve", ":prod")
+        fallbacks = json.loads(made.must("channel", "show", ":prod", "--json"))["fallbacks"]
+
+        for role in ("release", "channel", "freshness", "root"):
+            made.must("trust", "rotate", role)
+            for state in ("", str(tmp_path / f"new-{role}")):
+                made.more["REGALIA_STATE"] = state or str(tmp_path / "kept")
+                for reference in (":prod", *(f"acme/support-agent@{digest}" for digest in fallbacks)):
+                    made.must("bundle", "verify", reference)
+
+    assert len(fallbacks) == 3

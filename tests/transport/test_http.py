@@ -110,9 +110,9 @@ def test_an_answer_over_its_cap_is_refused_while_it_is_read(declares: bool) -> N
 
 
 def test_a_body_that_is_cut_is_no_answer() -> None:
-    with speaking(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", None) as server:
-        with pytest.raises(UnavailableError):
-            transport(server.url).send(Request("GET", "/x", timeout_s=1.0))
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
+    with speaking(cut, None) as server, pytest.raises(UnavailableError):
+        transport(server.url).send(Request("GET", "/x", timeout_s=1.0))
 
 
 def test_a_server_that_says_nothing_is_unavailable_in_time() -> None:

@@ -39,11 +39,12 @@ def promote(
 
 def show_plan(plan: moving.MovePlan) -> None:
     """Show what a move changes."""
-    before = "nothing" if plan.current is None else plan.current.version
+    is_first = plan.pointer.previous is None
+    before = plan.current.version if plan.current is not None else "nothing" if is_first else "a bundle not trusted"
     output.tell(f"{plan.channel}: {before} → {plan.target.version}")
     if plan.replaces_lost:
         output.tell("  its pointer was signed by a key that has left the trust root; this one replaces it")
-    elif plan.current is None:
+    elif is_first:
         output.tell("  the channel is made by this")
     output.tell_changes(plan.changes)
 
