@@ -16,6 +16,7 @@ from regalia_registry.services.resolve import Resolver
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _MAX_JSON = 8 * 1024 * 1024
+_PROBES = frozenset({"/healthz", "/readyz"})  # asked every few seconds: nobody reads them in a log
 _MAX_MANIFEST = 16 * 1024 * 1024
 
 log = structlog.get_logger("regalia.http")
@@ -90,9 +91,8 @@ class Front:
             status = 500
         finally:
             spent_ms = round((time.perf_counter() - started) * 1000, 1)
-            log.info(
-                "request", method=scope["method"], path=path_of(scope), status=status, ms=spent_ms, request=request_id
-            )
+            tell = log.debug if path_of(scope) in _PROBES else log.info
+            tell("request", method=scope["method"], path=path_of(scope), status=status, ms=spent_ms, request=request_id)
 
     def _request_id(self, given: bytes | None) -> str:
         return given.decode("ascii") if given is not None and _REQUEST_ID.match(given) else self._new_id()
