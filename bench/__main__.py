@@ -14,8 +14,8 @@ from regalia.client import Client
 from regalia.core.kinds.prompt import PromptConfig
 from regalia.core.names import Kind, Slot
 from regalia.sources import Draft
-from regalia_cli.demo.stage import FILES
-from tests.support.registries import Home, free_port, home
+from regalia_cli.demo.stage import FILES, free_port
+from tests.support.registries import Home, home
 
 PROD = "acme/support-agent:prod"
 _AGENT = f'from regalia import Client; print(Client().resolve("{PROD}").prompt("customer_support").template)'

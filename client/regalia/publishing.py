@@ -17,6 +17,7 @@ from regalia.core.dsse import Envelope
 from regalia.core.errors import DocumentError, InvalidVersionError, NotFoundError, SignatureError, VersionConflictError
 from regalia.core.keys import SigningKey
 from regalia.core.kinds import KINDS
+from regalia.core.kinds.config import TREE_TITLE
 from regalia.core.manifest import Artifact, Manifest, fingerprint
 from regalia.core.names import ApplicationName, ArtifactName, Slot
 from regalia.core.oci import MANIFEST_TYPE
@@ -259,7 +260,7 @@ def fetch_artifact(client: Client, reference: ArtifactReference) -> Artifact:
     manifest = Manifest.parse(client.registry.manifest(name.namespace, digest))
     if manifest.config.size_bytes > KINDS[manifest.kind].max_config:
         raise DocumentError(f'the config of "{reference}" is over its cap')
-    wanted = [manifest.config, *(layer for layer in [manifest.layer("tree.json")] if layer is not None)]
+    wanted = [manifest.config, *(layer for layer in [manifest.layer(TREE_TITLE)] if layer is not None)]
     blobs = {one.digest: client.registry.blob(name.namespace, one.digest, size_bytes=one.size_bytes) for one in wanted}
     artifact = Artifact.of(manifest, blobs)
     if (artifact.config.kind, artifact.config.name) != (name.kind, name.name):

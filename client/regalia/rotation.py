@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regalia.client import Client
 from regalia.core.dsse import Envelope
-from regalia.core.errors import ConfigurationError, InvalidError, UnsupportedError
+from regalia.core.errors import ConfigurationError, InvalidError, UnsupportedError, VerificationError
 from regalia.core.keys import PublicKey, Scheme, SigningKey
 from regalia.core.statements import STATEMENT_PAYLOAD, ChannelPointer, ReleaseStatement
 from regalia.core.trust import ROOT_PAYLOAD, Delegation, Role, Root, TrustedRoot
@@ -165,19 +165,29 @@ def _following(root: Root, role: str, change: Callable[[Delegation], Delegation]
 
 
 def _sign_again(client: Client, root: Root, role: str, key: SigningKey) -> list[bytes]:
-    """Let a new key sign every payload that the role's old key signed, each verified under the root in force."""
+    """Let a new key sign every payload that verifies under the root in force.
+
+    What does not, since its key was compromised before, stays behind: signing it would bring it back.
+    """
     found = []
     for entry in client.registry.pages(SignedEntry, "/v1/trust/envelopes", {"role": role}):
         body = decode(entry.envelope, what="a signed document")
         envelope = Envelope.parse(body, what="a signed document")
-        if role == Role.RELEASE:
-            statement = ReleaseStatement.of(envelope)
-            verify_release(body, root=root, application=statement.application, bundle=statement.bundle)
-        else:
-            pointer = ChannelPointer.of(envelope)
-            verify_pointer(body, root=root, application=pointer.application, channel=pointer.channel)
+        try:
+            _verify(body, envelope, root, role)
+        except VerificationError:
+            continue
         found.append(bytes(Envelope.sign(STATEMENT_PAYLOAD, envelope.payload, [key])))
     return found
+
+
+def _verify(body: bytes, envelope: Envelope, root: Root, role: str) -> None:
+    if role == Role.RELEASE:
+        statement = ReleaseStatement.of(envelope)
+        verify_release(body, root=root, application=statement.application, bundle=statement.bundle)
+    else:
+        pointer = ChannelPointer.of(envelope)
+        verify_pointer(body, root=root, application=pointer.application, channel=pointer.channel)
 
 
 def _signed(root: Root, signers: Sequence[SigningKey]) -> bytes:

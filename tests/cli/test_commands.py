@@ -243,6 +243,7 @@ def test_after_a_stolen_key_the_channel_goes_on_with_what_is_signed_anew(tmp_pat
         made.start()
         made.must("bundle", "create", "1.0.0")
         made.must("promote", "1.0.0", "--to", "prod")
+        made.must("promote", "1.0.0", "--to", "abandoned")
         made.must("resolve", ":prod")
 
         stopped = made.reg("trust", "rotate", "channel", "--compromised")
@@ -255,7 +256,12 @@ def test_after_a_stolen_key_the_channel_goes_on_with_what_is_signed_anew(tmp_pat
         made.must("bundle", "create", "1.0.2")
         made.must("promote", "1.0.2", "--to", "prod", "--reason", "INC-9")
         again = json.loads(made.must("resolve", ":prod", "--json"))
+        for role in ("release", "channel", "root"):
+            made.must("trust", "rotate", role)
+        made.must("trust", "renew")
+        later = json.loads(made.must("resolve", ":prod", "--json"))
 
+    assert (later["version"], later["provenance"]) == ("1.0.2", "fresh")
     assert "stopped: acme/support-agent:prod" in stopped.stderr
     assert (followed["version"], followed["provenance"]) == ("1.0.1", "fresh")
     assert "on hold: sha256:" in held.stderr

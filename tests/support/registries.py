@@ -3,16 +3,15 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from regalia_cli.demo.stage import free_port, is_serving
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
 _START_S = 30.0
@@ -81,11 +80,7 @@ class Home:
             self.server.wait()
 
     def answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:  # noqa: S310 # this machine
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
+        return is_serving(self.url)
 
 
 @contextmanager
@@ -100,10 +95,3 @@ def home(folder: Path, *, files: Path | None = None) -> Iterator[Home]:
         yield made
     finally:
         made.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port

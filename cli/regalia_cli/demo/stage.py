@@ -39,7 +39,7 @@ class Stage:
         self.home = home
         self.project = home / "support-agent"
         shutil.copytree(FILES, self.project)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGALIA_", "XDG_"))}
         self.environment = {**kept, "HOME": str(home), "REGALIA_URL": self.url, "NO_COLOR": "1"}
@@ -70,7 +70,7 @@ class Stage:
                 stdin=subprocess.DEVNULL,
             )
         deadline = time.monotonic() + _START_S
-        while not self._answers():
+        while not is_serving(self.url):
             if time.monotonic() > deadline or self._server.poll() is not None:
                 raise UnavailableError(
                     "the demo's registry does not start", hint=(self.home / "registry.log").read_text()[-2000:]
@@ -83,7 +83,7 @@ class Stage:
             self._server.send_signal(signal.SIGKILL)
             self._server.wait()
             deadline = time.monotonic() + _START_S
-            while self._answers() and time.monotonic() < deadline:
+            while is_serving(self.url) and time.monotonic() < deadline:
                 time.sleep(0.05)
 
     def stop(self) -> None:
@@ -104,13 +104,6 @@ class Stage:
         )
         return Ran(done.stdout, done.stderr, done.returncode)
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:  # noqa: S310 # this machine
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
-
 
 @contextmanager
 def staged() -> Iterator[Stage]:
@@ -123,7 +116,17 @@ def staged() -> Iterator[Stage]:
             stage.stop()
 
 
-def _free_port() -> int:
+def is_serving(url: str) -> bool:
+    """Say whether a registry answers there."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=1) as answer:  # noqa: S310 # this machine
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]

@@ -105,9 +105,10 @@ def change_roots(ports: Ports, caller: Caller, change: RootChange) -> RootsStore
     """
     caller.actor.require_admin()
     with ports.store.write(caller.actor) as tx:
+        before = None if tx.roots.newest() is None else current_root(tx).root
         root = _store_roots(tx, change.roots)
         added = sum(_add_signatures(tx, root, body) for body in change.envelopes)
-        broken = list(_broken(tx, root))
+        broken = list(_broken(tx, before, root))
         if broken and not change.compromised:
             raise ConflictError(
                 f"the new root would break {len(broken)} channels, first {broken[0].reference}: {broken[0].reason}",
@@ -131,6 +132,11 @@ class _Fault:
     bundles: tuple[Digest, ...]
     reason: str
     stops: bool
+    is_unsigned: bool
+
+    def is_within(self, known: "_Fault") -> bool:
+        """Say whether nothing more is broken than in a fault that was known."""
+        return set(self.bundles) <= set(known.bundles) and (known.is_unsigned or not self.is_unsigned)
 
     @property
     def reference(self) -> str:
@@ -184,25 +190,26 @@ def _merged(stored: Envelope, sent: Envelope, root: Root) -> Envelope:
     return Envelope(merged.payload_type, merged.payload, kept[-MAX_SIGNATURES:])
 
 
-def _broken(tx: Transaction, root: Root) -> Iterator[_Fault]:
-    """Walk all channels, and find those whose documents no longer verify under a root."""
+def _broken(tx: Transaction, before: Root | None, root: Root) -> Iterator[_Fault]:
+    """Walk all channels, and find what a root breaks that the one before did not."""
     after = None
     while page := tx.channels.list_all(after=after, limit=_PAGE):
         for current in page:
             fault = _fault_of(tx, root, current)
-            if fault is not None:
+            known = None if fault is None or before is None else _fault_of(tx, before, current)
+            if fault is not None and (known is None or not fault.is_within(known)):
                 yield fault
         after = page[-1].pointer.application, page[-1].pointer.channel
 
 
 def _fault_of(tx: Transaction, root: Root, current: StoredPointer) -> _Fault | None:
     pointer = current.pointer
-    bundles, reasons, stops = [], [], False
+    bundles, reasons, is_unsigned = [], [], False
     try:
         verify_pointer(current.envelope, root=root, application=pointer.application, channel=pointer.channel)
     except VerificationError as error:
         reasons.append(error.message)
-        stops = True
+        is_unsigned = True
     for digest in (pointer.bundle, *pointer.fallbacks):
         bundle = tx.bundles.get_by_digest(pointer.application, digest=digest)
         try:
@@ -210,8 +217,8 @@ def _fault_of(tx: Transaction, root: Root, current: StoredPointer) -> _Fault | N
         except VerificationError as error:
             bundles.append(digest)
             reasons.append(f"{bundle.version}: {error.message}")
-            stops = stops or digest == pointer.bundle
-    return _Fault(current, tuple(bundles), reasons[0], stops) if reasons else None
+    stops = is_unsigned or pointer.bundle in bundles
+    return _Fault(current, tuple(bundles), reasons[0], stops, is_unsigned) if reasons else None
 
 
 def _hold(ports: Ports, caller: Caller, tx: Transaction, fault: _Fault) -> None:
