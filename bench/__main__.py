@@ -1,5 +1,6 @@
 """`python -m bench`: measure us and the peer on this machine in this run, and print the table of ratios."""
 
+import os
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ class Row:
 
 def main() -> None:
     """Measure and print."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what users install is compiled; the peer's environment is too
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "peer").mkdir()
         (Path(folder) / "ours").mkdir()

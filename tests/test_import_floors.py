@@ -57,7 +57,7 @@ LIBRARIES = {
     "referencing": {"regalia.sources"},
     "jinja2": {"regalia.core.templates.jinja"},
     "semver": {"regalia.core.versions"},
-    "cryptography": {"regalia.core.keys"},
+    "cryptography": {"regalia.core.keys", "regalia.core.signing"},
     "pytest": {"regalia.testing"},
 }
 

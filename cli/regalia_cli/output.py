@@ -12,6 +12,7 @@ from rich.table import Table
 
 from regalia.core.diff import SlotChange
 from regalia.core.errors import RegaliaError, VerificationError
+from regalia.core.values import fields
 
 
 def answer(text: str) -> None:
@@ -72,6 +73,8 @@ def changes_as_rows(changes: Sequence[SlotChange]) -> list[Mapping[str, object]]
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if fields(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -18,6 +17,7 @@ from regalia.core.names import Kind, Slot
 from regalia.core.oci import Descriptor
 from regalia.core.statements import ChannelPointer, Place
 from regalia.core.strict_json import JsonObject, JsonValue
+from regalia.core.values import field, frozen
 
 ReadLayer = Callable[[Descriptor], bytes]
 
@@ -33,7 +33,7 @@ class Provenance(StrEnum):
     STALE = "stale"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """How a bundle was come by; `confirmed_at` is when the registry last named it."""
 
@@ -42,7 +42,7 @@ class Origin:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prompt:
     """A prompt of a bundle."""
 
@@ -86,7 +86,7 @@ class Prompt:
         return rendering.messages(self.config, variables)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Bundle:
     """A verified bundle: what it pins can't change while it is held, so one session reads one release.
 

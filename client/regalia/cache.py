@@ -9,7 +9,6 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from regalia.core.fields import Fields
 from regalia.core.manifest import MAX_BLOB
 from regalia.core.references import BundleReference
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import frozen
 from regalia.core.verification import Seen
 from regalia.places import write_private
 from regalia.wire.resolution import decode, encode
@@ -29,7 +29,7 @@ _MAX_ROOT = 128 * 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """What was last trusted of one reference, as exact bytes; `etag` answers a question with this root and `have`."""
 

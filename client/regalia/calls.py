@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
+import regalia
 from regalia._transport import Request, Response, Transport
 from regalia._transport.problems import raise_for_problem
 from regalia.core.digest import Digest
@@ -13,8 +14,12 @@ from regalia.core.manifest import MAX_ANY_MANIFEST
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia.core.strict_json import JsonObject, parse_object, write
-from regalia.wire import reading
 from regalia.wire.resolution import MAX_ANSWER, decode
+
+TYPE_CHECKING = False  # what type checkers read as true: this is loaded when it is used
+
+if TYPE_CHECKING:
+    import regalia.wire.reading
 
 Answer = TypeVar("Answer")
 
@@ -37,21 +42,21 @@ class Registry:
         Raises:
             RegaliaError: What the registry answered.
         """
-        return reading.read(kind, self._exchange(Request("GET", _path(path, query))).body)
+        return regalia.wire.reading.read(kind, self._exchange(Request("GET", _path(path, query))).body)
 
     def pages(self, kind: type[Answer], path: str, query: Query | None = None) -> Iterator[Answer]:
         """Read a list, page by page as it is consumed."""
         after: str | None = None
         while True:
             request = Request("GET", _path(path, {"limit": _PAGE, **(query or {}), "after": after}))
-            found, after = reading.read_page(kind, self._exchange(request).body)
+            found, after = regalia.wire.reading.read_page(kind, self._exchange(request).body)
             yield from found
             if after is None:
                 return
 
     def send(self, kind: type[Answer], method: str, path: str, body: JsonObject | None = None) -> Answer:
         """Change something, and read the answer."""
-        return reading.read(kind, self._change(method, path, body).body)
+        return regalia.wire.reading.read(kind, self._change(method, path, body).body)
 
     def change(self, method: str, path: str, body: JsonObject | None = None) -> None:
         """Change something that answers nothing."""
@@ -101,7 +106,9 @@ class Registry:
 
     def put(self, kind: type[Answer], path: str, body: bytes, *, media_type: str) -> Answer:
         """Send a document as its exact bytes, and read the answer."""
-        return reading.read(kind, self._exchange(Request("PUT", path, {"Content-Type": media_type}, body)).body)
+        return regalia.wire.reading.read(
+            kind, self._exchange(Request("PUT", path, {"Content-Type": media_type}, body)).body
+        )
 
     def _change(self, method: str, path: str, body: JsonObject | None) -> Response:
         written = None if body is None else write(body)

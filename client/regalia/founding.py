@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +13,11 @@ from regalia.calls import Registry
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import ConfigurationError, RegaliaError, TrustRootError, UnavailableError
-from regalia.core.keys import PublicKey, Scheme, SigningKey
+from regalia.core.keys import PublicKey, Scheme
 from regalia.core.names import ApplicationName
+from regalia.core.signing import SigningKey
 from regalia.core.trust import ROOT_PAYLOAD, Delegation, Role, Root, TrustedRoot
+from regalia.core.values import frozen
 from regalia.keystore import SIGNING_ROLES, Keystore
 from regalia.trusting import read_root_file
 from regalia.wire.answers import RootsStored, ServerKeys, WhoAmI
@@ -26,7 +27,7 @@ _LIFE = timedelta(days=3652)
 _SERVER_ROLES = ("freshness", "log")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """Something that was written or signed, and what it is for."""
 
@@ -34,7 +35,7 @@ class Line:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Founded:
     """The root to put beside `regalia.yaml`, and what was done for it."""
 

@@ -4,11 +4,12 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from regalia.core.errors import ConfigurationError, ConflictError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
+from regalia.core.signing import SigningKey
+from regalia.core.values import frozen
 from regalia.places import keys_folder, write_private
 
 SIGNING_ROLES = ("root", "release", "channel")
@@ -20,7 +21,7 @@ _MIN_PASSPHRASE = 12
 AskPassphrase = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyFile:
     """A private key on this machine; `problem` says what is wrong with its file."""
 

@@ -1,6 +1,5 @@
 """Moving a channel: the plan that a person sees, the pointer that this machine builds and signs, the one request."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from regalia.bundle import Bundle
@@ -13,10 +12,11 @@ from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, RollbackError, SignatureError
-from regalia.core.keys import SigningKey
 from regalia.core.references import BundleReference
+from regalia.core.signing import SigningKey
 from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move
 from regalia.core.trust import Role, Root
+from regalia.core.values import frozen
 from regalia.core.verification import (
     Age,
     VerifiedPointer,
@@ -37,7 +37,7 @@ _TEAM_LIFE = timedelta(days=90)
 _FALLBACKS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What the deployer states for the record."""
 
@@ -46,7 +46,7 @@ class Facts:
     approver: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MovePlan:
     """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
 
@@ -161,7 +161,7 @@ def _plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Proposed:
     """A proposal whose documents verified under `root`."""
 

@@ -1,13 +1,13 @@
 """The project file `regalia.yaml`: the application, its registry, and which file goes into which slot."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from regalia import strict_yaml
 from regalia.core.errors import InvalidNameError, NotFoundError, SourceError, UnsupportedError
 from regalia.core.names import ApplicationName, Kind, Slot
 from regalia.core.strict_json import JsonObject, JsonValue
+from regalia.core.values import field, frozen
 from regalia.places import PROJECT_FILE, find_upwards
 
 MODEL_LIST = "models"
@@ -16,7 +16,7 @@ _OPTIONS = ("file", "schema", "template_format", "variables", "git", "images")
 _PROMPT_SUFFIXES = (".yaml", ".yml", ".txt", ".md", ".jinja", ".jinja2", ".j2")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A line of `push:`: a slot (or `models`, for a list of them), its file, and options; a code pin has no file."""
 
@@ -35,7 +35,7 @@ class Entry:
         return self.slot.partition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """A parsed `regalia.yaml` and the folder it lies in."""
 

@@ -1,7 +1,6 @@
 """Publishing: drafts to pushed versions, and pushed versions to a signed bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import regalia
@@ -15,15 +14,16 @@ from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import DocumentError, InvalidVersionError, NotFoundError, SignatureError, VersionConflictError
-from regalia.core.keys import SigningKey
 from regalia.core.kinds import KINDS
 from regalia.core.kinds.config import TREE_TITLE
 from regalia.core.manifest import Artifact, Manifest, fingerprint
 from regalia.core.names import ApplicationName, ArtifactName, Slot
 from regalia.core.oci import MANIFEST_TYPE
 from regalia.core.references import ArtifactReference
+from regalia.core.signing import SigningKey
 from regalia.core.statements import STATEMENT_PAYLOAD, ReleaseStatement, Source
 from regalia.core.trust import Role
+from regalia.core.values import frozen, replace
 from regalia.core.versions import Part, Range, Version
 from regalia.sources.drafts import Draft
 from regalia.wire.answers import ArtifactEntry, BundleDocuments, BundleEntry, MissingBlobs, Pushed
@@ -39,7 +39,7 @@ _ATTEMPTS = 5
 _MAX_ASKED = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PushedArtifact:
     """A version that the registry has (or would get, in a dry run); `created` is false for "unchanged"."""
 
@@ -52,7 +52,7 @@ class PushedArtifact:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BundlePlan:
     """A bundle before it is signed: its index, what it changes, and which members are not from this checkout."""
 
@@ -135,7 +135,7 @@ def _decide(
 
 
 def _with_version(draft: Draft, version: str) -> Artifact:
-    config = replace(draft.config, version=version)  # type: ignore[type-var] # every kind's config is a dataclass
+    config = replace(draft.config, version=version)
     return Artifact.build(config, draft.contents)
 
 

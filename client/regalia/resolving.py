@@ -1,7 +1,6 @@
 """Resolving: one request, every step verified, never backwards, and the last known good where that fails."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,6 +22,7 @@ from regalia.core.oci import Descriptor
 from regalia.core.references import BundleReference
 from regalia.core.statements import Freshness
 from regalia.core.trust import MAX_ROOT_STEPS, TrustedRoot
+from regalia.core.values import frozen, replace
 from regalia.core.verification import (
     Age,
     Seen,
@@ -56,7 +56,7 @@ _ASK_AGAIN = timedelta(minutes=1)
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """What was trusted before: the last known good if it still verifies, and how far the channel had come."""
 
@@ -65,7 +65,7 @@ class _Known:
     complaint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolved:
     """A bundle, and until when it may be given out again without asking."""
 
@@ -73,7 +73,7 @@ class Resolved:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Documents:
     """A bundle's index and release statement, as exact bytes."""
 
@@ -357,7 +357,7 @@ class Resolver:
         return Resolved(bundle, until)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Question:
     """What was asked: with which root and bundle at hand; `trusted` is the root after the answer's."""
 

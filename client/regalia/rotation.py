@@ -1,16 +1,17 @@
 """Changing the trust root: further keys, exchanged keys, a later expiry; old bundles verify all along."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from regalia.client import Client
 from regalia.core.dsse import Envelope
 from regalia.core.errors import ConfigurationError, InvalidError, UnsupportedError, VerificationError
-from regalia.core.keys import PublicKey, Scheme, SigningKey
+from regalia.core.keys import PublicKey, Scheme
+from regalia.core.signing import SigningKey
 from regalia.core.statements import STATEMENT_PAYLOAD, ChannelPointer, ReleaseStatement
 from regalia.core.trust import ROOT_PAYLOAD, Delegation, Role, Root, TrustedRoot
+from regalia.core.values import frozen, replace
 from regalia.core.verification import verify_pointer, verify_release
 from regalia.places import PROJECT_ROOT_FILE, data_folder, server_keys_folder, write_private, write_whole
 from regalia.wire.answers import RootsStored, SignedEntry
@@ -23,7 +24,7 @@ _TEAM_LIFE = timedelta(days=365)
 _SERVER_ROLES = frozenset({"freshness", "log"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """What became of a change of the root."""
 

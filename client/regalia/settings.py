@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from regalia._transport.http import Way
 from regalia.core.digest import Digest
 from regalia.core.errors import ConfigurationError
 from regalia.core.names import ApplicationName
+from regalia.core.values import field, frozen
 from regalia.places import DEFAULT_URL, PROJECT_FILE, PROJECT_ROOT_FILE, find_upwards
 
 TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
@@ -32,7 +32,7 @@ class OnStale(StrEnum):
     PIN = "pin"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProjectKeys:
     """What a client reads of `regalia.yaml` without a YAML library; empty where there is none."""
 
@@ -41,7 +41,7 @@ class ProjectKeys:
     registry: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """What the caller of `Client(…)` gave; None where nothing."""
 
@@ -53,7 +53,7 @@ class Given:
     min_pointer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What is in force. `trust_root` is a file or the digest of a root's payload; None where nothing names one."""
 

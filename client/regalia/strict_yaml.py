@@ -5,12 +5,12 @@ Dates, times and words like `no` stay text. Values come out as JSON's, with the 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import yaml
 
 from regalia.core.errors import SourceError
 from regalia.core.strict_json import MAX_DEPTH, MAX_INTEGER, JsonObject, JsonValue
+from regalia.core.values import field, frozen
 
 MAX_BYTES = 1024 * 1024
 
@@ -32,7 +32,7 @@ _WORDS: dict[str, JsonValue] = {
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A line and a column, both from 1."""
 
@@ -44,7 +44,7 @@ class Place:
         return f"line {self.line}, column {self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """A parsed document; `places` has the place of each value by its path."""
 

@@ -1,6 +1,5 @@
 """A bundle whose every document verified, as the resolver holds it."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from regalia.cache import Record
@@ -10,12 +9,13 @@ from regalia.core.manifest import Artifact
 from regalia.core.names import Slot
 from regalia.core.statements import Freshness
 from regalia.core.trust import TrustedRoot
+from regalia.core.values import frozen, replace
 from regalia.core.verification import VerifiedPointer, VerifiedRelease, expiry_of
 
 _RECENT = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifiedBundle:
     """A bundle whose every document verified under `root`, complete in the cache."""
 

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import settings
@@ -14,6 +13,7 @@ from regalia.client import Client
 from regalia.core.dsse import Envelope
 from regalia.core.errors import RegaliaError
 from regalia.core.statements import ChannelPointer
+from regalia.core.values import replace
 from regalia.testing import MemoryRegistry
 from regalia.wire.resolution import Resolution
 from tests.client.conftest import TurnedClock

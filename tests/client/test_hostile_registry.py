@@ -1,7 +1,7 @@
 """A client against a registry that lies: never another bundle, never backwards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from regalia.client import Client
 from regalia.core.dsse import Envelope
 from regalia.core.errors import EquivocationError, ExpiredError, RegaliaError, RollbackError, VerificationError
 from regalia.core.statements import ChannelPointer
+from regalia.core.values import replace
 from regalia.testing import MemoryRegistry
 from regalia.wire.resolution import Resolution
 from tests.client.conftest import PROMPTS, TurnedClock

@@ -16,7 +16,8 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 from regalia.core.digest import Digest
 from regalia.core.dsse import MAX_PAYLOAD, Envelope, Signature, pae
 from regalia.core.errors import InvalidError, SignatureError, TooLargeError, UnsupportedError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
+from regalia.core.signing import SigningKey
 
 KEYS = [SigningKey.generate(scheme) for scheme in (Scheme.P256, Scheme.ED25519, Scheme.P256)]
 RING = {key.keyid: key.public for key in KEYS}

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regalia.core.errors import ConfigurationError, TrustRootError
-from regalia.core.keys import PublicKey, Scheme, SigningKey
+from regalia.core.keys import PublicKey, Scheme
+from regalia.core.signing import SigningKey
 
 FIELD = 2**255 - 19
 ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7

@@ -1,7 +1,6 @@
 """Kinds: configs read back from what they write, refuse what means nothing, and tell their changes."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,6 +18,7 @@ from regalia.core.kinds.prompt import Message, PromptConfig, Variable
 from regalia.core.kinds.snapshot import Embedding, SnapshotConfig, VectorSpace
 from regalia.core.names import Kind, Slot
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import replace
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12)
 SEGMENTS = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from regalia.core.dsse import Envelope
 from regalia.core.errors import EquivocationError, SignatureError, TrustRootError, VerificationError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
 from regalia.core.names import ApplicationName
+from regalia.core.signing import SigningKey
 from regalia.core.trust import MAX_ROOT_STEPS, ROOT_PAYLOAD, Delegation, Role, Root, TrustedRoot
 
 OWNER, NEXT_OWNER, FIRST, SECOND, THIRD = (SigningKey.generate(Scheme.ED25519) for _ in range(5))

@@ -1,6 +1,5 @@
 """Client verification: the order of pointers, floors, clocks, expiry, and bundles against what was released."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,13 +10,15 @@ from regalia.core.bundle import BundleIndex, Member
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import ClockError, DigestError, EquivocationError, RollbackError, VerificationError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
 from regalia.core.kinds.prompt import PromptConfig
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Artifact
 from regalia.core.names import ApplicationName, Kind, Slot
+from regalia.core.signing import SigningKey
 from regalia.core.statements import ChannelPointer, Freshness, Move, Place, ReleaseStatement
 from regalia.core.trust import Delegation, Root
+from regalia.core.values import replace
 from regalia.core.verification import (
     Age,
     VerifiedPointer,
@@ -147,7 +148,7 @@ def test_another_bundles_index_is_refused_by_its_digest() -> None:
 )
 def test_an_index_under_another_name_than_was_released_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(VerificationError, match="the bundle names"):
-        verify_index(INDEX.body, release=replace(STATEMENT, **changes))  # type: ignore[arg-type] # the table is of mixed types
+        verify_index(INDEX.body, release=replace(STATEMENT, **changes))
 
 
 def test_a_released_index_that_is_no_bundle_is_refused_with_its_step() -> None:

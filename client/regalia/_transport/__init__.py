@@ -1,11 +1,12 @@
 """How requests leave: a protocol with one method, so that another HTTP library can be handed in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from regalia.core.values import field, frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Request:
     """One request to the registry.
 
@@ -21,7 +22,7 @@ class Request:
     timeout_s: float = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """An answer; the names of headers are lower case."""
 

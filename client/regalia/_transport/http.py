@@ -9,12 +9,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
 from regalia._transport import Request, Response
 from regalia._transport.routes import Origin, proxy_for
 from regalia.core.errors import ConfigurationError, RegaliaError, TooLargeError, UnavailableError
+from regalia.core.values import field, frozen, replace
 
 _CONNECT_S = 3.0
 _READ_S = 10.0
@@ -30,7 +30,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _Deadline = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """How to reach a registry: its address, who we are, and what vouches for both; paths are files in PEM."""
 

@@ -2,17 +2,17 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from regalia.core.errors import ConfigurationError
+from regalia.core.values import frozen
 
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Scheme, host and port of a server: what a token is for."""
 
@@ -46,7 +46,7 @@ class Origin:
         return f"{self.scheme}://{host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """A proxy and what it is told to let us in."""
 

@@ -1,7 +1,6 @@
 """Bundles: the OCI image index that pins exact artifact digests in named slots."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
 from regalia.core import oci
@@ -13,6 +12,7 @@ from regalia.core.manifest import Manifest
 from regalia.core.names import ApplicationName, Slot, check_version
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import frozen
 
 BUNDLE_TYPE = "application/vnd.regalia.bundle.v1+json"
 MAX_INDEX = 512 * 1024
@@ -21,7 +21,7 @@ MAX_MEMBERS = 1000
 _PLATFORM: JsonObject = {"architecture": "unknown", "os": "unknown"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One slot and the manifest that it pins."""
 
@@ -50,7 +50,7 @@ class Member:
             raise DocumentError(f'the member "{self.slot}" is another manifest than its descriptor says')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BundleIndex:
     """A bundle: application, version and members sorted by slot; `body` is its exact bytes."""
 

@@ -1,19 +1,19 @@
 """What changes between two bundles: as pins, which can be applied, and as sentences, which people read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from regalia.core.bundle import BundleIndex
 from regalia.core.digest import Digest
 from regalia.core.kinds import KINDS, Content
 from regalia.core.names import Slot
+from regalia.core.values import frozen
 
 Pins = Mapping[Slot, Digest]
 
 MAX_SENTENCES = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PinChange:
     """A slot whose artifact changes; `before` is None where it is added, `after` where it is removed."""
 
@@ -22,7 +22,7 @@ class PinChange:
     after: Digest | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotChange:
     """A slot's change in words: one sentence for the record, lines for people who look closer."""
 

@@ -3,16 +3,16 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
 from regalia.core.errors import DigestError, InvalidNameError
+from regalia.core.values import frozen
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _PREFIX = "sha256:"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Digest:
     """A SHA-256 digest.
 

@@ -3,14 +3,19 @@
 import base64
 import binascii
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Self
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError, SignatureError, TooLargeError, UnsupportedError
 from regalia.core.fields import Fields
-from regalia.core.keys import KeyRing, SigningKey
+from regalia.core.keys import KeyRing
 from regalia.core.strict_json import parse_object, write
+from regalia.core.values import frozen
+
+TYPE_CHECKING = False  # what type checkers read as true: who verifies loads no private keys
+
+if TYPE_CHECKING:
+    from regalia.core.signing import SigningKey
 
 MAX_PAYLOAD = 64 * 1024
 MAX_ENVELOPE = 96 * 1024
@@ -19,7 +24,7 @@ MAX_VERIFICATIONS = 32
 MEDIA_TYPE = "application/vnd.dsse.envelope.v1+json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """One signature; the key id is a hint and proves nothing."""
 
@@ -27,7 +32,7 @@ class Signature:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Envelope:
     """A payload, its type, and signatures over both."""
 
@@ -62,7 +67,7 @@ class Envelope:
         return cls(fields.text("payloadType", max_characters=256), payload, signatures)
 
     @classmethod
-    def sign(cls, payload_type: str, payload: bytes, signers: Iterable[SigningKey]) -> Self:
+    def sign(cls, payload_type: str, payload: bytes, signers: "Iterable[SigningKey]") -> Self:
         """Sign a payload with each key."""
         if len(payload) > MAX_PAYLOAD:
             raise TooLargeError(f"the payload to sign has {len(payload)} bytes, the cap is {MAX_PAYLOAD}")

@@ -1,18 +1,18 @@
 """Typed reading of parsed documents: every field is there with its type, or the error names it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from regalia.core import times
 from regalia.core.errors import DocumentError, TooLargeError
 from regalia.core.strict_json import MAX_INTEGER, JsonObject, JsonValue
+from regalia.core.values import frozen
 
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fields:
     """A JSON object and what to call it in an error; unknown fields are ignored, null is never a value."""
 

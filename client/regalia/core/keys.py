@@ -1,28 +1,26 @@
 """Keys: P-256 for people and machines that sign releases, Ed25519 where equal inputs must give equal signatures."""
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 
-from regalia.core.errors import ConfigurationError, TrustRootError
+from regalia.core.errors import TrustRootError
+from regalia.core.values import frozen
 
 _MAX_PEM = 8192
+_BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+_PEM_WIDTH = 64
+# A SubjectPublicKeyInfo in DER, up to the key: RFC 8410, and RFC 5480 with a named curve and either form of point.
+_ED25519 = bytes.fromhex("302a300506032b6570032100")
+_P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+_P256_COMPRESSED = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200")
 _FIELD = 2**255 - 19
 _Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 # The y coordinates of the eight points of small order, and the two that have a second spelling at or above the
@@ -37,7 +35,7 @@ class Scheme(StrEnum):
     ED25519 = "ed25519"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicKey:
     """A public key that can verify; two are equal where their SPKI is."""
 
@@ -53,16 +51,15 @@ class PublicKey:
         """
         if len(pem) > _MAX_PEM:
             raise TrustRootError(f"a public key has {len(pem)} characters, the cap is {_MAX_PEM}", step="root")
-        try:
-            loaded = load_pem_public_key(pem.encode("utf-8"))
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise TrustRootError("a public key is not readable PEM", step="root") from error
-        if isinstance(loaded, ed25519.Ed25519PublicKey):
-            _refuse_small_order(loaded.public_bytes_raw())
-            return cls(Scheme.ED25519, _spki(loaded))
-        if isinstance(loaded, ec.EllipticCurvePublicKey) and isinstance(loaded.curve, ec.SECP256R1):
-            return cls(Scheme.P256, _spki(loaded))
-        raise TrustRootError(f"a public key is {type(loaded).__name__}, expected ECDSA P-256 or Ed25519", step="root")
+        spki = _spki(pem)
+        prefix = next((known for known in (_ED25519, _P256, _P256_COMPRESSED) if spki.startswith(known)), b"")
+        key = spki[len(prefix) :]
+        if prefix and len(spki) == 2 + prefix[1]:  # DER: the second byte counts those after it
+            if prefix == _ED25519:
+                _refuse_small_order(key)
+                return cls(Scheme.ED25519, spki)
+            return cls(Scheme.P256, _P256 + _uncompressed(key))
+        raise TrustRootError("a public key is of another kind, expected ECDSA P-256 or Ed25519", step="root")
 
     @property
     def keyid(self) -> str:
@@ -72,7 +69,9 @@ class PublicKey:
     @property
     def pem(self) -> str:
         """The key as PEM text."""
-        return self._loaded().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+        text = base64.b64encode(self.spki).decode("ascii")
+        lines = [text[start : start + _PEM_WIDTH] for start in range(0, len(text), _PEM_WIDTH)]
+        return "\n".join([_BEGIN, *lines, _END, ""])
 
     def is_signer_of(self, message: bytes, signature: bytes) -> bool:
         """Say whether the signature over the message is this key's."""
@@ -89,77 +88,31 @@ class PublicKey:
     def _loaded(self) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey:
         if self.scheme is Scheme.ED25519:
             return ed25519.Ed25519PublicKey.from_public_bytes(self.spki[-32:])
-        # RFC 5480: a P-256 SPKI ends with the uncompressed point of 65 bytes.
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), self.spki[-65:])
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A private key; its repr shows the public half's id only."""
-
-    _private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-    public: PublicKey
-
-    @classmethod
-    def generate(cls, scheme: Scheme) -> Self:
-        """Make a key from the system's randomness."""
-        if scheme is Scheme.ED25519:
-            return cls._of(ed25519.Ed25519PrivateKey.generate())
-        return cls._of(ec.generate_private_key(ec.SECP256R1()))
-
-    @classmethod
-    def parse(cls, pem: bytes, *, passphrase: bytes | None = None) -> Self:
-        """Read a PEM private key.
-
-        Raises:
-            ConfigurationError: It is not PEM, encrypted under another passphrase, or of another algorithm.
-        """
-        try:
-            loaded = load_pem_private_key(pem, password=passphrase)
-        except TypeError as error:  # a passphrase missing, or given where none is needed
-            hint = "set REGALIA_KEY_PASSPHRASE" if passphrase is None else "leave the passphrase out"
-            raise ConfigurationError(f"a private key does not open: {error}", hint=hint) from error
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise ConfigurationError("a private key is not readable PEM, or has another passphrase") from error
-        if isinstance(loaded, ed25519.Ed25519PrivateKey):
-            return cls._of(loaded)
-        if isinstance(loaded, ec.EllipticCurvePrivateKey) and isinstance(loaded.curve, ec.SECP256R1):
-            return cls._of(loaded)
-        raise ConfigurationError(f"a private key is {type(loaded).__name__}, expected ECDSA P-256 or Ed25519")
-
-    @classmethod
-    def _of(cls, private: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> Self:
-        pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        return cls(private, PublicKey.parse(pem.decode("ascii")))
-
-    @property
-    def keyid(self) -> str:
-        """The public half's id."""
-        return self.public.keyid
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign; Ed25519 gives equal bytes each time, ECDSA (DER) does not."""
-        if isinstance(self._private, ed25519.Ed25519PrivateKey):
-            return self._private.sign(message)
-        return self._private.sign(message, ec.ECDSA(hashes.SHA256()))
-
-    def pem(self, *, passphrase: bytes | None = None) -> bytes:
-        """Give the private key as PKCS #8 PEM, encrypted where a passphrase is given."""
-        encryption: KeySerializationEncryption = (
-            NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
-        )
-        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-
-    def __repr__(self) -> str:
-        """Show no secret."""
-        return f"SigningKey({self.public.scheme}, {self.keyid[:12]})"
 
 
 KeyRing = Mapping[str, PublicKey]
 
 
-def _spki(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _spki(pem: str) -> bytes:
+    """Read the one block of a PEM public key, as `cryptography` writes it; line ends may be CRLF."""
+    lines = pem.split()
+    begins, ends = _BEGIN.split(), _END.split()
+    if lines[: len(begins)] != begins or lines[-len(ends) :] != ends:
+        raise TrustRootError("a public key is not readable PEM", step="root")
+    try:
+        return base64.b64decode("".join(lines[len(begins) : -len(ends)]), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise TrustRootError("a public key is not readable PEM", step="root") from error
+
+
+def _uncompressed(point: bytes) -> bytes:
+    """Spell a point of P-256 as SEC 1's 65 bytes: two spellings are one key."""
+    try:
+        numbers = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point).public_numbers()
+    except ValueError as error:
+        raise TrustRootError("a public key is no point of P-256", step="root") from error
+    return b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
 
 
 def _refuse_small_order(encoded: bytes) -> None:

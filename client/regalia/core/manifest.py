@@ -1,7 +1,6 @@
 """Manifests: one artifact version, as the OCI image manifest whose digest is its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 from regalia.core import oci
@@ -12,6 +11,7 @@ from regalia.core.kinds import KINDS, Config, Content, KindSpec
 from regalia.core.names import Kind
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import frozen
 
 MAX_ANY_MANIFEST = 16 * 1024 * 1024
 MAX_BLOB = 1024 * 1024 * 1024
@@ -19,7 +19,7 @@ MAX_BLOB = 1024 * 1024 * 1024
 _ANY_VERSION = "0.0.0"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """A parsed manifest; `body` is the exact bytes it was read from, or will be stored as."""
 
@@ -77,7 +77,7 @@ class Manifest:
         return next((layer for layer in self.layers if layer.annotations.get(oci.TITLE) == title), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Artifact:
     """A manifest with its config and the blobs that are at hand."""
 

@@ -1,11 +1,11 @@
 """Names: namespaces, applications, artifacts, slots, channels, and the references people write."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from regalia.core.errors import InvalidNameError, InvalidVersionError
+from regalia.core.values import frozen
 
 _SEGMENT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*\Z")
 # SemVer 2.0.0 without build metadata, which has no order.
@@ -100,7 +100,7 @@ def check_version(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class ApplicationName:
     """What is released: `namespace/name`."""
 
@@ -127,7 +127,7 @@ class ApplicationName:
         return f"{self.namespace}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Slot:
     """The named place of a member in a bundle: `prompts/customer_support`."""
 
@@ -153,7 +153,7 @@ class Slot:
         return f"{self.kind.folder}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class ArtifactName:
     """A named thing of a namespace, without its version: `acme/prompt/customer_support`."""
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError, InvalidNameError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import MAX_INTEGER, JsonObject
+from regalia.core.values import field, frozen
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -25,7 +25,7 @@ _MAX_MEDIA_TYPE = 255
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """What names a blob: its type, digest, size in bytes and annotations."""
 

@@ -1,16 +1,16 @@
 """References: what people write to name a version, a digest or a channel."""
 
-from dataclasses import dataclass
 from typing import Self
 
 from regalia.core.digest import Digest
 from regalia.core.errors import InvalidNameError, UnsupportedError
 from regalia.core.names import ApplicationName, ArtifactName, Kind, check_channel, check_version
+from regalia.core.values import frozen
 
 _MAX_REFERENCE = 512
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BundleReference:
     """A bundle of an application: by channel (`:prod`), by version (`@2.3.1`) or by digest (`@sha256:…`); exactly one.
 
@@ -54,7 +54,7 @@ class BundleReference:
         return f"{self.application}@{self.digest or self.version}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArtifactReference:
     """An artifact by version, range or digest: `acme/prompt/customer_support@2.3.1`, `…@^2.3`, `…@sha256:…`."""
 

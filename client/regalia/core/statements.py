@@ -1,6 +1,5 @@
 """What is signed about bundles: release statements, channel pointers and freshness."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -12,6 +11,7 @@ from regalia.core.errors import DocumentError, TooLargeError, UnsupportedError
 from regalia.core.fields import Fields
 from regalia.core.names import ApplicationName, Kind, Slot, check_channel, check_version
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import frozen
 
 STATEMENT_PAYLOAD = "application/vnd.in-toto+json"
 FRESHNESS_PAYLOAD = "application/vnd.regalia.freshness.v1+json"
@@ -34,7 +34,7 @@ class Move(StrEnum):
     REBIND = "rebind"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """Where a bundle was made: a repository without user or password, and its commit."""
 
@@ -42,7 +42,7 @@ class Source:
     git_commit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReleaseStatement:
     """That a bundle is a version of an application, said by a release key."""
 
@@ -85,7 +85,7 @@ class ReleaseStatement:
         return _write_statement(self.application, self.bundle, _RELEASE, predicate)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a pointer says that a snapshot's collection lives; a target is only a name to agents."""
 
@@ -97,7 +97,7 @@ class Place:
     table: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelPointer:
     """Which bundle a channel names, said by a channel key; later ones have a higher (epoch, sequence)."""
 
@@ -183,7 +183,7 @@ class ChannelPointer:
         return _write_statement(self.application, self.bundle, _POINTER, predicate)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Freshness:
     """That a pointer is a channel's newest, said by the registry for a day."""
 

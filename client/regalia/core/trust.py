@@ -1,7 +1,6 @@
 """The trust root: which keys may sign what, and the walk from one version to the next."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -14,6 +13,7 @@ from regalia.core.fields import Fields
 from regalia.core.keys import PublicKey
 from regalia.core.names import ApplicationName, check_channel, check_namespace, check_segment
 from regalia.core.strict_json import JsonObject, JsonValue, parse_object, write
+from regalia.core.values import field, frozen
 
 ROOT_PAYLOAD = "application/vnd.regalia.root.v1+json"
 MAX_ROOT_STEPS = 256
@@ -37,7 +37,7 @@ class Role(StrEnum):
     REVOKER = "revoker"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delegation:
     """Keys that may sign for a role on some applications and channels; `role` may be one of a later edition."""
 
@@ -63,7 +63,7 @@ class Delegation:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Root:
     """One version of the trust root. Frozen rules: no half-valid root exists."""
 
@@ -183,7 +183,7 @@ class Root:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustedRoot:
     """A verified root with the exact bytes that carry it."""
 

@@ -4,7 +4,6 @@ The order of the steps and what is remembered between them belong to the caller;
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TypeVar
@@ -24,6 +23,7 @@ from regalia.core.errors import (
 from regalia.core.names import ApplicationName, Kind
 from regalia.core.statements import ChannelPointer, Freshness, ReleaseStatement
 from regalia.core.trust import Role, Root
+from regalia.core.values import frozen
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 MAX_CLOCK_LAG = timedelta(days=1)
@@ -31,7 +31,7 @@ MAX_CLOCK_LAG = timedelta(days=1)
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What a client never goes behind: the order of the newest pointer it trusted, and which one it was."""
 
@@ -39,7 +39,7 @@ class Seen:
     identity: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifiedPointer:
     """A pointer that its channel's keys signed; `identity` is the digest of its payload."""
 
@@ -53,7 +53,7 @@ class VerifiedPointer:
         return Seen(self.pointer.order, self.identity)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifiedRelease:
     """A release statement that the application's release keys signed."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import total_ordering
 from typing import Self
@@ -11,6 +10,7 @@ import semver
 
 from regalia.core.errors import InvalidVersionError
 from regalia.core.names import check_version
+from regalia.core.values import frozen
 
 _MAX_RANGE = 256
 _HYPHEN = re.compile(r"\s*v?(\S+)\s+-\s+v?(\S+)\s*\Z")
@@ -27,7 +27,7 @@ class Part(StrEnum):
 
 
 @total_ordering
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """A SemVer 2.0.0 version without build metadata; pre-releases sort before their release.
 
@@ -67,7 +67,7 @@ class Version:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Bound:
     operator: str
     version: Version
@@ -84,7 +84,7 @@ class _Bound:
         return version == self.version
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """A set of versions; a pre-release is in it only where the range names one of the same numbers.
 

@@ -1,11 +1,11 @@
 """Authors' files to artifacts: what they are, what is wrong with them, and their bytes kept. Needs `[cli]`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from regalia.core.errors import InvalidError, SourceError
 from regalia.core.manifest import MAX_BLOB
+from regalia.core.values import frozen
 from regalia.project import Entry
 from regalia.sources import code_pin, config_file, model_list, prompt_text, prompt_yaml, secret_scan
 from regalia.sources.code_pin import find_git_source
@@ -24,7 +24,7 @@ _MAX_FILE = 64 * 1024 * 1024
 __all__ = ["FORMATS", "Draft", "Finding", "Inspection", "Options", "find_git_source", "inspect"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inspection:
     """All drafts and findings of some entries."""
 

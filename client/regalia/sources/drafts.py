@@ -1,12 +1,12 @@
 """What reading an author's file gives: drafts of artifacts, and findings about them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from regalia.core.kinds import Config
 from regalia.core.manifest import Artifact
 from regalia.core.names import Kind, Slot
+from regalia.core.values import field, frozen
 from regalia.project import Entry
 
 NO_VERSION = "0.0.0"
@@ -14,7 +14,7 @@ TEXT = "text/plain"
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """An artifact before it has its version, where the file carries none; `contents`: title → (media type, bytes)."""
 
@@ -29,7 +29,7 @@ class Draft:
         return Artifact.build(self.config, self.contents)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What is wrong or odd in a file; `place` is the file, and the line where one is known."""
 
@@ -40,7 +40,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What the caller allows."""
 
@@ -48,7 +48,7 @@ class Options:
     allow_dirty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """One entry with its bytes (empty for a code pin), the project's folder, and what is allowed."""
 
@@ -77,7 +77,7 @@ class Source:
         return Finding(is_error, f"{self.what}:{place}" if place else self.what, rule, message, hint)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """What one file gave."""
 
@@ -85,7 +85,7 @@ class Read:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Format:
     """A format of authors' files: the kind it makes, the suffixes it has, and how it is read.
 

@@ -1,7 +1,6 @@
 """What all prompt formats share: from parsed fields and templates to a config, with what is wrong in them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from regalia import strict_yaml
 from regalia.core import templates
@@ -9,6 +8,7 @@ from regalia.core.errors import InvalidError, RegaliaError, SourceError
 from regalia.core.kinds.prompt import Message, PromptConfig, Variable
 from regalia.core.names import check_version
 from regalia.core.strict_json import JsonObject, JsonValue
+from regalia.core.values import frozen
 from regalia.sources.drafts import NO_VERSION, TEXT, Draft, Finding, Read, Source
 from regalia.sources.schemas import check_schema
 
@@ -29,7 +29,7 @@ _KNOWN = frozenset(
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fields:
     """The fields of a prompt as its author wrote them, and how to name their places."""
 

@@ -7,7 +7,6 @@ def test_my_agent(regalia_registry):
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,12 +18,13 @@ from regalia.core.bundle import BundleIndex, Member
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import UnavailableError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
 from regalia.core.kinds.config import TREE_TITLE, ConfigConfig
 from regalia.core.kinds.model import ModelConfig
 from regalia.core.kinds.prompt import PromptConfig, Variable
 from regalia.core.manifest import Artifact
 from regalia.core.names import ApplicationName, Kind, Slot
+from regalia.core.signing import SigningKey
 from regalia.core.statements import (
     FRESHNESS_PAYLOAD,
     STATEMENT_PAYLOAD,
@@ -35,6 +35,7 @@ from regalia.core.statements import (
 )
 from regalia.core.strict_json import JsonValue, write
 from regalia.core.trust import ROOT_PAYLOAD, Delegation, Role, Root
+from regalia.core.values import field, frozen, replace
 from regalia.resolving import Clock
 from regalia.wire.resolution import Resolution, encode
 
@@ -42,7 +43,7 @@ _LIFE = timedelta(days=90)
 _FRESH_FOR = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """A bundle of a `MemoryRegistry`."""
 

@@ -3,13 +3,13 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject, parse_object, write
+from regalia.core.values import field, frozen
 
 MAX_ANSWER = 4 * 1024 * 1024
 MAX_INLINE = 1024 * 1024
@@ -17,7 +17,7 @@ MAX_INLINE_LAYER = 64 * 1024
 MAX_ROOTS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """A resolve answer's documents as exact bytes; nothing in it is verified.
 

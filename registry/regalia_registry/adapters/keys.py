@@ -7,7 +7,8 @@ from pathlib import Path
 import structlog
 
 from regalia.core.errors import ConfigurationError
-from regalia.core.keys import PublicKey, SigningKey
+from regalia.core.keys import PublicKey
+from regalia.core.signing import SigningKey
 
 _FRESHNESS = "freshness"
 _LOG = "log"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regalia.core.errors import ConfigurationError
-from regalia.core.keys import Scheme, SigningKey
+from regalia.core.keys import Scheme
+from regalia.core.signing import SigningKey
 from regalia.places import ADMIN_TOKEN_FILE, ADMIN_TOKEN_HASH_FILE, ROOT_FILE, server_keys_folder, write_private
 from regalia_registry.domain.access import hash_token, make_token
 

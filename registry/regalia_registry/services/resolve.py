@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -14,6 +14,7 @@ from regalia.core.manifest import Manifest
 from regalia.core.references import BundleReference
 from regalia.core.statements import FRESHNESS_PAYLOAD, Freshness
 from regalia.core.trust import Role, Root
+from regalia.core.values import replace
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token

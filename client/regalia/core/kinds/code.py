@@ -1,7 +1,6 @@
 """Code: the commit and the images that the other members were tested with."""
 
 import re
-from dataclasses import dataclass
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
@@ -9,13 +8,14 @@ from regalia.core.fields import Fields
 from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
 from regalia.core.strict_json import JsonObject
+from regalia.core.values import frozen
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _CREDENTIALS = re.compile(r"[a-z0-9+.-]+://[^/@]*@", re.IGNORECASE)
 _MAX_IMAGES = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitPin:
     """A commit of a repository; the URI never holds a user or a password."""
 
@@ -30,7 +30,7 @@ class GitPin:
             raise DocumentError("the git URI holds a user or password", hint="pin the address without them")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImagePin:
     """A container image by digest, and the platforms it was built for."""
 
@@ -45,7 +45,7 @@ class ImagePin:
         Digest.parse(digest)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeConfig:
     """A code pin: a commit, images, or both."""
 

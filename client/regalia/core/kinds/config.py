@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
 from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
 from regalia.core.strict_json import JsonObject, JsonValue, parse
+from regalia.core.values import field, frozen
 
 TREE_TITLE = "tree.json"
 MAX_TREE = 4 * KIB * KIB
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigConfig:
     """A config's metadata; `schema` is the JSON Schema that its tree was checked against."""
 

@@ -1,15 +1,14 @@
 """Models: a provider's model at a revision that does not float, for one use."""
 
-from dataclasses import dataclass, field
-
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
 from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
 from regalia.core.strict_json import JsonObject
+from regalia.core.values import field, frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelConfig:
     """Which model answers one use case; `parameters` are the provider's own."""
 

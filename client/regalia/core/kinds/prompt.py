@@ -1,7 +1,6 @@
 """Prompts: a text or a chat template, its engine and its variables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import unified_diff
 
 from regalia.core.errors import DocumentError
@@ -9,13 +8,14 @@ from regalia.core.fields import Fields
 from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
 from regalia.core.strict_json import JsonObject, JsonValue
+from regalia.core.values import field, frozen
 
 _MAX_TEMPLATE = KIB * KIB
 _MAX_MESSAGES = 1000
 _MAX_VARIABLES = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """A name that a template uses; `schema` is a JSON Schema for its value."""
 
@@ -29,7 +29,7 @@ class Variable:
         return without_none(name=self.name, required=self.required, default=self.default, schema=self.schema)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One turn of a chat prompt."""
 
@@ -41,7 +41,7 @@ class Message:
         return {"role": self.role, "content": self.content}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PromptConfig:
     """A prompt: `template` of a text prompt, or `messages` of a chat prompt."""
 

@@ -1,19 +1,18 @@
 """Snapshots: what an agent may read about the content of one vector collection."""
 
-from dataclasses import dataclass
-
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
 from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
 from regalia.core.strict_json import JsonObject
+from regalia.core.values import frozen
 
 _MAX_VECTORS = 64
 _MAX_MANIFEST = 16 * KIB * KIB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VectorSpace:
     """One named vector of a collection."""
 
@@ -26,7 +25,7 @@ class VectorSpace:
         return {"name": self.name, "dims": self.dims, "metric": self.metric}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Embedding:
     """Which embedder made the vectors."""
 
@@ -39,7 +38,7 @@ class Embedding:
         return {"provider": self.provider, "model": self.model, "revision": self.revision}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SnapshotConfig:
     """A snapshot: rows counted, their root, and the vectors' spaces."""
 

@@ -1,19 +1,19 @@
 """What every kind of artifact says about itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from regalia.core.fields import Fields
 from regalia.core.names import Kind
 from regalia.core.strict_json import JsonObject
+from regalia.core.values import frozen
 
 KIB = 1024
 MAX_MANIFEST = 4 * KIB * KIB
 
 
 class Config(Protocol):
-    """The typed metadata of an artifact version; a frozen dataclass a kind."""
+    """The typed metadata of an artifact version; one class of values a kind."""
 
     @property
     def kind(self) -> Kind:
@@ -35,7 +35,7 @@ class Config(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """An artifact version as a diff reads it: its config, and the layers at hand by title."""
 
@@ -43,7 +43,7 @@ class Content:
     files: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What changed, in one sentence for the record and in lines for people; `restored` says it on the way back."""
 
@@ -52,7 +52,7 @@ class Change:
     restored: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KindSpec:
     """One kind: its caps in bytes, how its config is read, and how two versions are compared."""
 

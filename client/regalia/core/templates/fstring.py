@@ -6,10 +6,10 @@ variable, `{{` and `}}` are one brace each where they pair up around balanced te
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 
 from regalia.core.templates.values import NAME, each_once, find, joined, text_of
+from regalia.core.values import frozen
 
 _TOKEN = re.compile(r"\{\{|\{(?P<name>" + NAME + r")\}|[{}]")
 _CURLY = re.compile(r"(?<!\{)\{\{\s*+(" + NAME + r")\s*+\}\}(?!\})")
@@ -19,7 +19,7 @@ _ALMOST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Piece:
     """Text as it is printed, or a variable's name."""
 

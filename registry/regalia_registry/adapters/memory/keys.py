@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from regalia.core.keys import PublicKey, Scheme, SigningKey
+from regalia.core.keys import PublicKey, Scheme
+from regalia.core.signing import SigningKey
 
 
 class MemoryKeys:
