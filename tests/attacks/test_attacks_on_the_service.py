@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +28,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         assert "Traceback" not in (made.folder / "registry.log").read_text()
 
 
-def token_of(made: Home) -> str:
-    tables = tomllib.loads((made.folder / ".config/regalia/credentials.toml").read_text())
-    token: str = next(iter(tables.values()))["token"]
-    return token
-
-
 def send(
     made: Home,
     method: str,
@@ -50,7 +43,7 @@ def send(
         connection.putrequest(method, path, skip_host=True)
         connection.putheader("Host", host)
         if token is not None:
-            connection.putheader("Authorization", f"Bearer {token or token_of(made)}")
+            connection.putheader("Authorization", f"Bearer {token or made.token}")
         for name, value in {"content_length": str(len(body)), **headers}.items():
             connection.putheader(name.replace("_", "-"), value)
         connection.endheaders(body)
@@ -96,7 +89,7 @@ def test_a_blob_that_is_not_its_digest_is_not_kept(served: Home) -> None:
 def test_a_length_that_is_none_is_refused(served: Home, length: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
     connection.putrequest("PUT", f"{NS}/blobs/{GOOD}")
-    connection.putheader("Authorization", f"Bearer {token_of(served)}")
+    connection.putheader("Authorization", f"Bearer {served.token}")
     connection.putheader("Content-Length", length.encode("utf-8"))
     connection.endheaders(b"hello")
     try:
@@ -226,7 +219,7 @@ def test_a_pointer_that_nobody_signed_moves_nothing(served: Home) -> None:
 def test_the_log_holds_no_token(served: Home) -> None:
     send(served, "GET", "/v1/whoami")
 
-    assert token_of(served) not in (served.folder / "registry.log").read_text()
+    assert served.token not in (served.folder / "registry.log").read_text()
 
 
 def test_a_read_only_data_folder_is_told_in_words(tmp_path: Path) -> None:

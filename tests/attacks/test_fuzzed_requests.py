@@ -10,7 +10,6 @@ from schemathesis import Case
 from schemathesis.core.result import Ok
 
 from regalia_cli.demo.stage import FILES
-from tests.attacks.test_attacks_on_the_service import token_of
 from tests.support.registries import Home, home
 
 
@@ -26,7 +25,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def test_no_request_makes_the_registry_fail(fuzzed: Home) -> None:
-    bearer = {"Authorization": f"Bearer {token_of(fuzzed)}"}
+    bearer = {"Authorization": f"Bearer {fuzzed.token}"}
     api = schemathesis.openapi.from_url(f"{fuzzed.url}/openapi.json", headers=bearer)
     operations = [found.ok() for found in api.get_all_operations() if isinstance(found, Ok)]
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ class Home:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGALIA_", "XDG_"))}
         return {**kept, "HOME": str(self.folder), "REGALIA_URL": self.url, "NO_COLOR": "1", **self.more}
+
+    @property
+    def token(self) -> str:
+        tables = tomllib.loads((self.folder / ".config/regalia/credentials.toml").read_text())
+        return str(tables[self.url]["token"])
 
     def reg(self, *arguments: str, given: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
-from io import BufferedReader, FileIO, RawIOBase
+from io import BufferedIOBase, BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -40,7 +40,7 @@ class DiskBlobs:
                 if left.stat().st_mtime < oldest:
                     left.unlink()
 
-    def put(self, *, digest: Digest, source: BinaryIO, size_bytes: int) -> bool:
+    def put(self, *, digest: Digest, source: BufferedIOBase, size_bytes: int) -> bool:
         """Keep the stream under `digest`, hashing while it is written."""
         try:
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
@@ -48,7 +48,7 @@ class DiskBlobs:
             raise _translated(error) from error
         incoming = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as target:
+            with FileIO(descriptor, "wb") as target:
                 _copy(source, target, digest, size_bytes)
             return self._keep(incoming, digest)
         except OSError as error:
@@ -148,14 +148,14 @@ class _Window(RawIOBase):
         super().close()
 
 
-def _copy(source: BinaryIO, target: BinaryIO, digest: Digest, size_bytes: int) -> None:
-    state, copied = sha256(), 0
-    while chunk := source.read(_CHUNK):
-        copied += len(chunk)
+def _copy(source: BufferedIOBase, target: FileIO, digest: Digest, size_bytes: int) -> None:
+    state, copied, buffer = sha256(), 0, memoryview(bytearray(min(_CHUNK, size_bytes + 1)))
+    while count := source.readinto(buffer):
+        copied += count
         if copied > size_bytes:
             raise DigestError(f"the blob {digest.short} is longer than the {size_bytes} bytes declared")
-        state.update(chunk)
-        target.write(chunk)
+        state.update(buffer[:count])
+        _write(target, buffer[:count])
     if copied != size_bytes:
         raise DigestError(
             f"the blob {digest.short} has {copied} bytes, declared were {size_bytes}",
@@ -166,8 +166,12 @@ def _copy(source: BinaryIO, target: BinaryIO, digest: Digest, size_bytes: int) -
             f"the body hashes to {Digest(state.hexdigest()).short}, the URL says {digest.short}",
             hint="the upload was altered on its way; push again",
         )
-    target.flush()
     os.fsync(target.fileno())
+
+
+def _write(target: FileIO, content: memoryview) -> None:
+    while content:
+        content = content[target.write(content) :]
 
 
 def _sync_folder(folder: Path) -> None:

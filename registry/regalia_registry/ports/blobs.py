@@ -1,6 +1,7 @@
 """Where blobs live: bytes under their own digest."""
 
 from collections.abc import Iterator
+from io import BufferedIOBase
 from typing import BinaryIO, Protocol
 
 from regalia.core.digest import Digest
@@ -9,7 +10,7 @@ from regalia.core.digest import Digest
 class BlobStore(Protocol):
     """Bytes under their own digest. Nothing is ever overwritten."""
 
-    def put(self, *, digest: Digest, source: BinaryIO, size_bytes: int) -> bool:
+    def put(self, *, digest: Digest, source: BufferedIOBase, size_bytes: int) -> bool:
         """Keep the stream under `digest`, hashing while it is written.
 
         Returns:

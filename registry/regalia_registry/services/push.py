@@ -1,7 +1,7 @@
 """Pushing: blobs first, then the manifest that links them, in one transaction with its record."""
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError, NotFoundError, TooLargeError
@@ -30,7 +30,7 @@ def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequ
 
 
 def put_blob(
-    ports: Ports, caller: Caller, *, namespace: str, digest: Digest, source: BinaryIO, size_bytes: int
+    ports: Ports, caller: Caller, *, namespace: str, digest: Digest, source: BufferedIOBase, size_bytes: int
 ) -> bool:
     """Keep a blob for the namespace; False where the namespace had it."""
     caller.actor.require(Right.PUBLISH, on=namespace)

@@ -1,7 +1,7 @@
 """Blobs in a dict."""
 
 from collections.abc import Iterator
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from threading import Lock
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ class MemoryBlobs:
         self._blobs: dict[Digest, bytes] = {}
         self._lock = Lock()
 
-    def put(self, *, digest: Digest, source: BinaryIO, size_bytes: int) -> bool:
+    def put(self, *, digest: Digest, source: BufferedIOBase, size_bytes: int) -> bool:
         """Keep the stream under `digest`."""
         content = source.read(size_bytes + 1)
         if len(content) != size_bytes:

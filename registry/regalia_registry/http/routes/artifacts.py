@@ -63,8 +63,10 @@ def put_blob(
     length = request.headers.get("content-length", "")
     if not (length.isascii() and length.isdigit()):
         raise InvalidError("a blob is sent with its Content-Length", hint="reg push does")
-    source = BufferedReader(BodyStream(request), _CHUNK)
-    created = push.put_blob(ports, caller, namespace=namespace, digest=digest, source=source, size_bytes=int(length))
+    with BufferedReader(BodyStream(request), _CHUNK) as source:
+        created = push.put_blob(
+            ports, caller, namespace=namespace, digest=digest, source=source, size_bytes=int(length)
+        )
     return Response(status_code=201 if created else 200)
 
 
