@@ -5,11 +5,14 @@ classes before its first bundle. Here the classes share their methods; type chec
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform, overload
 
 Value = TypeVar("Value")
 
 _FIELDS = "__value_fields__"
+_CONTENT = "__value_content__"
+_HASHED = "__value_hashed__"
 _ABSENT: Any = object()
 
 
@@ -69,7 +72,8 @@ def _made(cls: type[Value], methods: dict[str, object]) -> type[Value]:
     names = tuple(cls.__annotations__)
     body = {name: given for name, given in vars(cls).items() if name not in {"__dict__", "__weakref__"}}
     described = [_described(name, body.pop(name, _ABSENT)) for name in names]
-    body |= {"__slots__": names, "__match_args__": names, _FIELDS: tuple(described)}
+    body |= {"__slots__": names, "__match_args__": names, _FIELDS: tuple(described), _CONTENT: attrgetter(*names)}
+    body[_HASHED] = attrgetter(*(one.name for one in described if one.has_hash))
     made: Any = type(cls.__name__, cls.__bases__, {**methods, **body})
     made.__qualname__ = cls.__qualname__
     for one in described:
@@ -101,24 +105,23 @@ def _init(self: object, /, *values: object, **named: object) -> None:
         check()
 
 
-def _content(self: object) -> tuple[Any, ...]:
-    return tuple(getattr(self, one.name) for one in fields(self))
+def _eq(self: Any, other: object) -> object:
+    content = self.__value_content__
+    return content(self) == content(other) if type(other) is type(self) else NotImplemented
 
 
-def _eq(self: object, other: object) -> bool:
-    return _content(self) == _content(other) if type(other) is type(self) else NotImplemented
+def _lt(self: Any, other: object) -> object:
+    content = self.__value_content__
+    return content(self) < content(other) if type(other) is type(self) else NotImplemented
 
 
-def _lt(self: object, other: object) -> bool:
-    return _content(self) < _content(other) if type(other) is type(self) else NotImplemented
+def _le(self: Any, other: object) -> object:
+    content = self.__value_content__
+    return content(self) <= content(other) if type(other) is type(self) else NotImplemented
 
 
-def _le(self: object, other: object) -> bool:
-    return _content(self) <= _content(other) if type(other) is type(self) else NotImplemented
-
-
-def _hash(self: object) -> int:
-    return hash(tuple(getattr(self, one.name) for one in fields(self) if one.has_hash))
+def _hash(self: Any) -> int:
+    return hash(self.__value_hashed__(self))
 
 
 def _repr(self: object) -> str:
@@ -131,7 +134,7 @@ def _refuse(self: object, name: str, _: object = None) -> None:
 
 
 def _reduce(self: object) -> tuple[object, ...]:
-    return type(self), _content(self)
+    return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
 
 _METHODS: dict[str, object] = {

@@ -5,6 +5,7 @@ The documented route calls the same function, so both answer the same bytes.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 from starlette.types import Scope
@@ -18,6 +19,8 @@ from regalia_registry.services.resolve import Question, Resolver
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
 _MAX_ROOT = 2**53
+_MAX_QUERY = 1024
+_MAX_KEPT = 4096
 
 
 def is_resolve(scope: Scope) -> bool:
@@ -59,9 +62,10 @@ def _tags(header: bytes) -> Iterable[bytes]:
     return () if not header else {tag.strip().removeprefix(b"W/") for tag in header.split(b",")}
 
 
+@lru_cache(maxsize=_MAX_KEPT)  # agents ask the same again and again; what is refused is not kept
 def _question(path: str, query: bytes) -> Question:
     matched = _PATH.match(path)
-    if matched is None:
+    if matched is None or len(query) > _MAX_QUERY:
         raise InvalidError(f"{path[:120]!r} is no address to resolve")
     namespace, name, what, selector = map(unquote, matched.groups())
     application = ApplicationName(namespace, name)
