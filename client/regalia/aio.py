@@ -1,13 +1,20 @@
 """The client for asyncio: the same client, in a thread."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from regalia._transport import Transport
 from regalia.bundle import Bundle
 from regalia.client import Client
 from regalia.resolving import Clock
+
+TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
+
+if TYPE_CHECKING:
+    import regalia.core.diff
+    import regalia.publishing
+    import regalia.wire.answers
 
 
 class AsyncClient:
@@ -49,6 +56,32 @@ class AsyncClient:
     async def refresh(self, reference: str) -> Bundle:
         """Ask the registry now; see `Client.refresh`."""
         return await asyncio.to_thread(self.client.refresh, reference)
+
+    async def push(self, *paths: str | Path, bump: str | None = None) -> "list[regalia.publishing.PushedArtifact]":
+        """Push the project's files, or these; see `Client.push`."""
+        return await asyncio.to_thread(self.client.push, *paths, bump=bump)
+
+    async def create_bundle(self, version: str | None = None) -> str:
+        """Push the project, pin what that gives, and sign it; see `Client.create_bundle`."""
+        return await asyncio.to_thread(self.client.create_bundle, version)
+
+    async def promote(self, reference: str, *, to: str, reason: str = "", ticket: str | None = None) -> None:
+        """Make a channel name a bundle; see `Client.promote`."""
+        await asyncio.to_thread(self.client.promote, reference, to=to, reason=reason, ticket=ticket)
+
+    async def restore(self, channel: str, *, to: str = "previous", reason: str, hold: bool = True) -> None:
+        """Bring a channel back to a bundle that it named before; see `Client.restore`."""
+        await asyncio.to_thread(self.client.restore, channel, to=to, reason=reason, hold=hold)
+
+    async def history(self, channel: str) -> "AsyncIterator[regalia.wire.answers.PointerEntry]":
+        """List the pointers that a channel has and had, newest first."""
+        entries = self.client.history(channel)
+        while (entry := await asyncio.to_thread(next, entries, None)) is not None:
+            yield entry
+
+    async def diff(self, old: str, new: str) -> "tuple[regalia.core.diff.SlotChange, ...]":
+        """Put into words what differs between two bundles; see `Client.diff`."""
+        return await asyncio.to_thread(self.client.diff, old, new)
 
     @property
     def behind(self) -> int:

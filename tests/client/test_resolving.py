@@ -9,6 +9,7 @@ import pytest
 
 from regalia import AsyncClient, Client
 from regalia.core.errors import (
+    ClockError,
     ConfigurationError,
     ExpiredError,
     NotFoundError,
@@ -246,3 +247,32 @@ def test_a_long_walk_of_roots_is_followed(registry: MemoryRegistry) -> None:
 
     assert client.resolve(PROD).version == "2.3.0"
     assert client.resolver.trust.newest().root.version == 31
+
+
+def test_a_clock_that_is_set_back_judges_nothing(registry: MemoryRegistry, clock: TurnedClock) -> None:
+    registry.client().resolve(PROD)
+    clock.turn(days=-2)
+
+    with pytest.raises(ClockError, match="the clock says"):
+        registry.client().resolve(PROD)
+
+
+def test_a_clock_that_is_an_hour_behind_is_no_trouble(registry: MemoryRegistry, clock: TurnedClock) -> None:
+    registry.client().resolve(PROD)
+    clock.turn(hours=-1)
+
+    assert registry.client().resolve(PROD).version == "2.3.0"
+
+
+def test_a_clock_that_jumps_ahead_makes_everything_expired_and_nothing_forged(
+    registry: MemoryRegistry, clock: TurnedClock
+) -> None:
+    client = registry.client(on_stale="strict")
+    client.resolve(PROD)
+    registry.is_down = True
+    clock.turn(days=4000)
+
+    with pytest.raises(ExpiredError):
+        client.resolve(PROD)
+    clock.turn(days=-4000)
+    assert client.resolve(PROD).version == "2.3.0"

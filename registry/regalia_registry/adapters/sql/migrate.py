@@ -30,7 +30,10 @@ def upgrade(url: str) -> None:
     config = _configured()
     engine = open_engine(url)
     try:
-        _require_known(_revision(engine), config)
+        current = _revision(engine)
+        _require_known(current, config)
+        if current == ScriptDirectory.from_config(config).get_current_head():
+            return  # a database that can only be read is served too
         with engine.connect().execution_options(regalia_begin=Begin.WRITE) as connection, connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

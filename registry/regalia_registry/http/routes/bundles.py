@@ -99,7 +99,7 @@ def resolve_bundle(
     selector: str,  # noqa: ARG001 # documented here, read from the path by the shared function
     request: Request,
     resolver: CurrentResolver,
-    root: Annotated[int | None, Query(description="the root version that the client has")] = None,  # noqa: ARG001 # as above
+    root: Annotated[str | None, Query(description="the number of the root that the client has")] = None,  # noqa: ARG001 # as above
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a bundle by version or digest: like a channel's, without pointer and freshness."""

@@ -72,7 +72,7 @@ def channel_history(
 def resolve_channel(
     request: Request,
     resolver: CurrentResolver,
-    root: Annotated[int | None, Query(description="the root version that the client has")] = None,  # noqa: ARG001 # documented here, read from the path by the shared function
+    root: Annotated[str | None, Query(description="the number of the root that the client has")] = None,  # noqa: ARG001 # documented here, read from the path by the shared function
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a channel: everything that an agent verifies and starts from, in one answer."""
