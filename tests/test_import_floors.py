@@ -74,7 +74,6 @@ IMPURE = {
     "tempfile",
     "http",
     "urllib",
-    "uuid",
 }
 PURE_ROOMS = ("regalia.core", "regalia.wire", "regalia_registry.domain")
 
