@@ -24,6 +24,7 @@ FLOORS = {
     "regalia_registry.domain": {"regalia.core"},
     "regalia_registry.ports": {"regalia_registry.domain", "regalia.core"},
     "regalia_registry.adapters": {"regalia_registry.ports", "regalia_registry.domain", "regalia.core"},
+    "regalia_registry.segments": {"regalia_registry.domain", "regalia.core"},
     "regalia_registry.services": {"regalia_registry.ports", "regalia_registry.domain", "regalia.core", "regalia.wire"},
     "regalia_registry.settings": {"regalia.core", "regalia.places"},
     "regalia_registry.http": {
@@ -58,6 +59,8 @@ LIBRARIES = {
     "jinja2": {"regalia.core.templates.jinja"},
     "semver": {"regalia.core.versions"},
     "cryptography": {"regalia.core.keys", "regalia.core.signing"},
+    "numpy": {"regalia_registry.segments"},
+    "pyarrow": {"regalia_registry.segments"},
     "pytest": {"regalia.testing"},
 }
 

@@ -1,0 +1,112 @@
+"""Which segments a snapshot is made of: the layer `segments.json`, and which of their rows are dead."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DocumentError
+from regalia.core.fields import Fields
+from regalia.core.strict_json import JsonObject, parse_object, write
+
+MAX_LISTING = 8 * 1024 * 1024
+MAX_SEGMENTS = 4096
+
+_MIN_LIVE_SHARE = 0.6
+_MAX_SMALL = 32
+_SMALL_ROWS = 10_000
+_EDITION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An immutable pair of files; `tombstones` is where its bitmap stands in the layer `tombstones`: offset, bytes."""
+
+    keys: Digest
+    rows: Digest
+    count: int
+    live: int
+    tombstones: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse counts that can't be."""
+        if not 0 < self.live <= self.count or (self.tombstones is None) != (self.live == self.count):
+            raise DocumentError("a segment's counts and tombstones do not agree")
+
+    @property
+    def keys_title(self) -> str:
+        """The file name of its keys."""
+        return f"{self.keys.hex[:16]}.keys.parquet"
+
+    @property
+    def rows_title(self) -> str:
+        """The file name of its rows."""
+        return f"{self.rows.hex[:16]}.rows.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A snapshot's segments, in the order of their making."""
+
+    segments: tuple[Segment, ...]
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a listing; the inverse of `written`.
+
+        Raises:
+            DocumentError: It is none.
+        """
+        what = "the segment list"
+        fields = Fields(parse_object(body, what=what, max_bytes=MAX_LISTING), what)
+        if fields.integer("v") != _EDITION:
+            raise DocumentError(f"{what} is of a later edition", hint="upgrade regalia")
+        return cls(tuple(map(_parse_segment, fields.children("segments", maximum=MAX_SEGMENTS))))
+
+    def written(self) -> bytes:
+        """Write the layer."""
+        return write({"v": _EDITION, "segments": [_written(segment) for segment in self.segments]})
+
+    @property
+    def count(self) -> int:
+        """How many rows are live."""
+        return sum(segment.live for segment in self.segments)
+
+    @property
+    def wants_compaction(self) -> bool:
+        """Whether reading it costs much more than its rows: dead rows, or many small segments."""
+        small = sum(segment.count < _SMALL_ROWS for segment in self.segments)
+        return small > _MAX_SMALL or any(segment.live < _MIN_LIVE_SHARE * segment.count for segment in self.segments)
+
+
+def shared(one: Listing, other: Listing) -> frozenset[Digest]:
+    """Name the segments, by their keys' digest, that two snapshots share."""
+    return frozenset(_names(one.segments)) & frozenset(_names(other.segments))
+
+
+def _names(segments: Iterable[Segment]) -> Iterable[Digest]:
+    return (segment.keys for segment in segments)
+
+
+def _parse_segment(fields: Fields) -> Segment:
+    tombstones = fields.child("tombstones") if fields.has("tombstones") else None
+    return Segment(
+        keys=Digest.parse(fields.text("keys")),
+        rows=Digest.parse(fields.text("rows")),
+        count=fields.integer("count", minimum=1),
+        live=fields.integer("live", minimum=1),
+        tombstones=None if tombstones is None else (tombstones.integer("offset"), tombstones.integer("bytes")),
+    )
+
+
+def _written(segment: Segment) -> JsonObject:
+    written: JsonObject = {
+        "keys": str(segment.keys),
+        "rows": str(segment.rows),
+        "count": segment.count,
+        "live": segment.live,
+    }
+    if segment.tombstones is not None:
+        offset, size_bytes = segment.tombstones
+        written["tombstones"] = {"offset": offset, "bytes": size_bytes}
+    return written

@@ -1,0 +1,75 @@
+"""Reading a snapshot back: its live rows, and whether they are what its root says."""
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DigestError, DocumentError
+from regalia_registry.domain.snapshots.listing import Listing, Segment
+from regalia_registry.domain.snapshots.rows import Row, row_digest
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.segments.parquet import read_rows
+from regalia_registry.segments.spool import RootSpool
+
+Fetch = Callable[[Segment], Path]
+
+
+def dead_rows(segment: Segment, tombstones: bytes) -> bytes:
+    """Cut a segment's bitmap out of the layer.
+
+    Raises:
+        DocumentError: The layer is shorter than the list says, or its bits are not as many as the list counts.
+    """
+    if segment.tombstones is None:
+        return b""
+    offset, size_bytes = segment.tombstones
+    bitmap = tombstones[offset : offset + size_bytes]
+    if len(bitmap) != (segment.count + 7) // 8:
+        raise DocumentError(f'the tombstones of "{segment.keys_title}" are cut')
+    dead = int(np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count).sum())
+    if segment.count - dead != segment.live:
+        raise DocumentError(f'the tombstones of "{segment.keys_title}" leave {segment.count - dead} rows alive')
+    return bitmap
+
+
+def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch) -> Iterator[list[Row]]:
+    """Read the rows of all segments that live, in batches; `fetch` gives the file of a segment's rows.
+
+    Raises:
+        DocumentError: A file is no segment, or holds another number of rows than is listed.
+    """
+    for segment in listing.segments:
+        yield from _live_of(segment, dead_rows(segment, tombstones), fetch(segment), schema)
+
+
+def _live_of(segment: Segment, bitmap: bytes, path: Path, schema: Schema) -> Iterator[list[Row]]:
+    dead = np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count) if bitmap else None
+    seen = 0
+    for rows in read_rows(path, schema.vectors):
+        here = None if dead is None else dead[seen : seen + len(rows)].tolist()
+        seen += len(rows)
+        yield rows if here is None else [row for row, is_dead in zip(rows, here, strict=False) if not is_dead]
+    if seen != segment.count:
+        raise DocumentError(f'the segment "{segment.rows_title}" has {seen} rows, listed are {segment.count}')
+
+
+def verify_root(folder: Path, schema: Schema, expected: Digest, batches: Iterator[Sequence[Row]]) -> int:
+    """Hash all rows anew; gives how many there are.
+
+    Raises:
+        DigestError: They are not what the root says.
+    """
+    spool = RootSpool(folder / "root")
+    for rows in batches:
+        for row in rows:
+            spool.add(sha256(row.key).digest(), row_digest(row))
+    found = spool.root(schema.digest)
+    if found != expected:
+        raise DigestError(
+            f"the rows hash to {found.short}, the snapshot says {expected.short}",
+            hint="the snapshot is not what was taken: take it again, or restore the blobs from a backup",
+        )
+    return spool.count
