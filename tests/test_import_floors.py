@@ -59,7 +59,8 @@ LIBRARIES = {
     "jinja2": {"regalia.core.templates.jinja"},
     "semver": {"regalia.core.versions"},
     "cryptography": {"regalia.core.keys", "regalia.core.signing"},
-    "numpy": {"regalia_registry.segments"},
+    "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
+    "psycopg": {"regalia_registry.adapters.vectors.pgvector"},
     "pyarrow": {"regalia_registry.segments"},
     "pytest": {"regalia.testing"},
 }

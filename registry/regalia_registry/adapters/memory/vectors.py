@@ -1,0 +1,143 @@
+"""Vector collections in memory: the twin that the contract suite holds the engines to."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from regalia.core.errors import ConflictError, NotFoundError
+from regalia_registry.domain.snapshots.distances import distance
+from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit
+
+_BATCH = 1000
+
+
+@dataclass
+class Held:
+    """One collection."""
+
+    schema: Schema
+    mark: str = ""
+    rows: dict[bytes, Row] = field(default_factory=dict)
+    groups: int = 0
+
+
+@dataclass
+class MemoryReading:
+    """A copy of the rows, as they were when it was opened."""
+
+    rows: Sequence[Row]
+    consistency: Consistency = Consistency.POINT_IN_TIME
+
+    def batches(self) -> Iterator[Sequence[Row]]:
+        """Read all rows."""
+        for start in range(0, len(self.rows), _BATCH):
+            yield self.rows[start : start + _BATCH]
+
+
+class MemoryVectors:
+    """A `Provider` whose ports are all itself; `held` is what others write into."""
+
+    def __init__(self, held: dict[str, Held] | None = None) -> None:
+        """Keep the collections."""
+        self.held = {} if held is None else held
+
+    @property
+    def collections(self) -> "MemoryVectors":
+        """Itself."""
+        return self
+
+    @property
+    def source(self) -> "MemoryVectors":
+        """Itself."""
+        return self
+
+    @property
+    def sink(self) -> "MemoryVectors":
+        """Itself."""
+        return self
+
+    def physical_name(self, logical: str, suffix: str) -> str:
+        """Join the two."""
+        return f"{logical}_{suffix}"
+
+    def close(self) -> None:
+        """Keep everything."""
+
+    def check(self) -> Checked:
+        """Say that all is well."""
+        return Checked("memory")
+
+    def list(self) -> Sequence[CollectionEntry]:
+        """List by name."""
+        return [CollectionEntry(name, len(one.rows), bool(one.mark)) for name, one in sorted(self.held.items())]
+
+    def describe(self, name: str) -> Description:
+        """Give the schema that it was made with."""
+        return Description(self._get(name).schema)
+
+    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+        """Make an empty one, unless it is there with this mark."""
+        there = self.held.get(name)
+        if there is None:
+            self.held[name] = Held(schema, mark)
+        elif there.mark != mark:
+            raise ConflictError(f'the name "{name}" is taken', hint="choose another")
+
+    def drop(self, name: str, *, mark: str) -> bool:
+        """Remove ours."""
+        there = self.held.get(name)
+        if there is None:
+            return False
+        if there.mark != mark:
+            raise ConflictError(f'the collection "{name}" is not ours', hint="remove it with the engine's own tools")
+        del self.held[name]
+        return True
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[MemoryReading]:
+        """Copy the rows."""
+        yield MemoryReading(list(self._get(name).rows.values()))
+
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
+        """Load groups that were not loaded before."""
+        held = self._require(name, schema)
+        for number, rows in enumerate(groups):
+            if number >= held.groups:
+                held.rows |= {row.key: row for row in rows}
+                held.groups += 1
+            yield len(held.rows)
+
+    def build_index(self, name: str, schema: Schema) -> None:
+        """Compare the schema: every search looks at every row."""
+        self._require(name, schema)
+
+    def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
+        """Compare with every row."""
+        held = self._get(name)
+        metric = next((one.metric for one in held.schema.vectors if one.name == space), None)
+        if metric is None:
+            raise NotFoundError(f'"{name}" has no vector "{space}"', hint="reg collection show names them")
+        hits = [
+            Hit(row.key, distance(metric, vector, content), row.properties)
+            for row in held.rows.values()
+            for name_of, content in row.vectors
+            if name_of == space
+        ]
+        return sorted(hits, key=lambda hit: (hit.distance, hit.key))[:limit]
+
+    def unreachable(self, name: str, keys: Collection[bytes]) -> frozenset[bytes]:
+        """Name the keys that are not there at all."""
+        return frozenset(keys) - frozenset(self._get(name).rows)
+
+    def _require(self, name: str, schema: Schema) -> Held:
+        held = self._get(name)
+        if held.schema != schema:
+            raise ConflictError(f'the collection "{name}" has another schema', hint="load into a new one")
+        return held
+
+    def _get(self, name: str) -> Held:
+        if name not in self.held:
+            raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list")
+        return self.held[name]

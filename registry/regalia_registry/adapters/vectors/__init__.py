@@ -1,0 +1,1 @@
+"""Vector engines: one package each, found through the entry points `regalia.providers`."""

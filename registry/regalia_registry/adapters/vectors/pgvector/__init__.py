@@ -1,0 +1,1 @@
+"""PostgreSQL with pgvector, embedded or external. Needs the extra `[pgvector]`."""

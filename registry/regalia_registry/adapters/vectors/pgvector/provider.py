@@ -1,0 +1,321 @@
+"""The provider: collections of PostgreSQL, read in one transaction and loaded group by group."""
+
+import struct
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
+from regalia_registry.adapters.vectors.pgvector import catalog
+from regalia_registry.adapters.vectors.pgvector.catalog import Place
+from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
+from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
+from regalia_registry.adapters.vectors.pgvector.grammar import Table
+from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
+from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit
+
+_MAX_IDENTIFIER = 63
+_OLDEST = (0, 8, 0)
+_MARK = "regalia: "
+_OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
+_KEY_COLUMNS = {KeyKind.UUID: "uuid", KeyKind.INTEGER: "bigint", KeyKind.TEXT: "text"}
+_FLOAT_BYTES = 4
+_FIND_MARK = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
+_FIND_CURSOR = "SELECT groups, rows FROM regalia.cursor WHERE collection = %s"
+_SET_CURSOR = """
+INSERT INTO regalia.cursor VALUES (%s, %s, %s)
+ON CONFLICT (collection) DO UPDATE SET groups = excluded.groups, rows = excluded.rows
+"""
+_CURSORS = """
+CREATE SCHEMA IF NOT EXISTS regalia;
+CREATE TABLE IF NOT EXISTS regalia.cursor (collection text PRIMARY KEY, groups integer NOT NULL, rows bigint NOT NULL)
+"""
+_LIST = """
+SELECT n.nspname, c.relname, c.reltuples, obj_description(n.oid, 'pg_namespace')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'regalia')
+  AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+              WHERE a.attrelid = c.oid AND t.typname = 'vector' AND NOT a.attisdropped)
+ORDER BY 1, 2
+"""
+
+
+class CopyReading:
+    """One repeatable-read transaction: what was committed when it began, whatever is written meanwhile."""
+
+    consistency = Consistency.POINT_IN_TIME
+
+    def __init__(self, connection: psycopg.Connection, place: Place, schema: Schema) -> None:
+        """Read nothing yet."""
+        self._connection = connection
+        self._place = place
+        self._schema = schema
+        self._stream: Generator[Sequence[Row], None, None] | None = None
+
+    def batches(self) -> Iterator[Sequence[Row]]:
+        """Read all rows by COPY."""
+        self._stream = self._read()
+        return self._stream
+
+    def close(self) -> None:
+        """End a COPY that nobody reads on."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _read(self) -> Generator[Sequence[Row], None, None]:
+        schema = self._schema
+        columns = [
+            sql.Identifier(schema.key.name),
+            *(sql.Identifier(space.name) for space in schema.vectors),
+            *(sql.SQL("{}::text").format(sql.Identifier(one.name)) for one in schema.properties),
+        ]
+        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT BINARY)").format(
+            sql.SQL(", ").join(columns), sql.Identifier(self._place.schema, self._place.table)
+        )
+        with translated(), self._connection.cursor() as cursor, cursor.copy(query) as copy:
+            yield from read_rows(copy, schema)
+
+
+class PgvectorProvider:
+    """A `Provider` over one connection; its ports are all itself."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        """Keep the connection."""
+        self._connection = connection
+
+    @property
+    def collections(self) -> "PgvectorProvider":
+        """Itself."""
+        return self
+
+    @property
+    def source(self) -> "PgvectorProvider":
+        """Itself."""
+        return self
+
+    @property
+    def sink(self) -> "PgvectorProvider":
+        """Itself."""
+        return self
+
+    def physical_name(self, logical: str, suffix: str) -> str:
+        """Name a schema; PostgreSQL cuts silently at 63 bytes, so longer names are refused."""
+        name = f"{logical}_{suffix}"
+        if len(name.encode("utf-8")) > _MAX_IDENTIFIER:
+            raise InvalidNameError(f'"{name}" is longer than {_MAX_IDENTIFIER} bytes', hint="use a shorter name")
+        return name
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def check(self) -> Checked:
+        """Say which versions answer, and whether pgvector is there and new enough."""
+        server = self._one("SHOW server_version")
+        found = self._one("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        warnings = []
+        if found is None:
+            warnings.append("pgvector is not installed: CREATE EXTENSION vector")
+        elif tuple(int(part) for part in str(found).split(".")) < _OLDEST:
+            warnings.append(f"pgvector {found} is too old: ALTER EXTENSION vector UPDATE (0.8.4 or newer)")
+        return Checked(f"PostgreSQL {server}, pgvector {found or 'absent'}", tuple(warnings))
+
+    def list(self) -> Sequence[CollectionEntry]:
+        """List the tables that have a vector column."""
+        with translated():
+            found = self._connection.execute(_LIST).fetchall()
+        return [
+            CollectionEntry(f"{schema}.{table}", None if rows < 0 else int(rows), (told or "").startswith(_MARK))
+            for schema, table, rows, told in found
+        ]
+
+    def describe(self, name: str) -> Description:
+        """Describe a table."""
+        return catalog.describe(self._connection, catalog.find(self._connection, name))
+
+    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+        """Make a schema of this name with our mark, and the empty table in it."""
+        if schema.family is not Family.POSTGRESQL:
+            raise UnsupportedError(
+                f"a snapshot of {schema.family} is no table yet", hint="export it: reg snapshot export"
+            )
+        there = self._mark_of(name)
+        if there is not None:
+            if there == f"{_MARK}{mark}":
+                return
+            raise ConflictError(f'the schema "{name}" is taken', hint="choose another name")
+        table = Table.parse(schema.engine)
+        with translated(), self._connection.transaction():
+            self._require_types(table)
+            self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+            self._connection.execute(table.ddl(name, key=schema.key.name))
+            self._connection.execute(
+                sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(name), sql.Literal(f"{_MARK}{mark}"))
+            )
+
+    def drop(self, name: str, *, mark: str) -> bool:
+        """Drop our schema and what is in it."""
+        there = self._mark_of(name)
+        if there is None:
+            return False
+        if there != f"{_MARK}{mark}":
+            raise ConflictError(f'the schema "{name}" is not ours', hint="drop it with the database's own tools")
+        with translated(), self._connection.transaction():
+            self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+            self._connection.execute(_CURSORS)
+            self._connection.execute("DELETE FROM regalia.cursor WHERE collection = %s", (name,))
+        return True
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[CopyReading]:
+        """Open a transaction that sees one moment."""
+        with translated():
+            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            place = catalog.find(self._connection, name)
+            described = catalog.describe(self._connection, place)
+            if described.refusals:
+                raise UnsupportedError(
+                    f'"{name}" can\'t be a snapshot: {"; ".join(described.refusals)}',
+                    hint="reg collection show tells all",
+                )
+            with closing(CopyReading(self._connection, place, described.schema)) as reading:
+                yield reading
+        finally:
+            with translated():
+                self._connection.execute("ROLLBACK")
+
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
+        """Load each group and its cursor in one transaction: an interrupted load goes on where it was."""
+        table = sql.Identifier(name, Table.parse(schema.engine).name)
+        with translated():
+            self._connection.execute(_CURSORS)
+            row = self._connection.execute(_FIND_CURSOR, (name,)).fetchone()
+        done, total = row or (0, 0)
+        for number, rows in enumerate(groups):
+            if number >= done:
+                total += len(rows)
+                with translated(), self._connection.transaction():
+                    self._copy(table, schema, rows)
+                    self._connection.execute(_SET_CURSOR, (name, number + 1, total))
+            yield total
+
+    def build_index(self, name: str, schema: Schema) -> None:
+        """Build the recorded indexes that are not there; each is whole or absent."""
+        place = catalog.find(self._connection, name)
+        there = Table.parse(catalog.describe(self._connection, place).schema.engine).indexes
+        with translated():
+            self._connection.execute("SET maintenance_work_mem = '512MB'")
+            for index in Table.parse(schema.engine).indexes:
+                if index not in there:
+                    self._connection.execute(index.ddl(place.schema, place.table))
+            self._connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(place.schema, place.table)))
+
+    def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
+        """Order by the metric's operator, which the index serves."""
+        place = catalog.find(self._connection, name)
+        schema = catalog.describe(self._connection, place).schema
+        found = next((one for one in schema.vectors if one.name == space), None)
+        if found is None or found.metric not in _OPERATORS:
+            known = ", ".join(one.name for one in schema.vectors)
+            raise NotFoundError(f'"{name}" has no vector "{space}" that can be searched', hint=f"it has {known}")
+        if len(vector) != _FLOAT_BYTES * found.dims:
+            raise DocumentError(
+                f'the question has {len(vector) // _FLOAT_BYTES} dimensions, "{space}" has {found.dims}',
+                hint="ask with the embedder that made the collection",
+            )
+        names = [one.name for one in schema.properties]
+        query = sql.SQL("SELECT {key}, {space} {operator} %s::vector, {properties} FROM {table} ORDER BY 2 LIMIT %s")
+        asked = query.format(
+            key=sql.Identifier(schema.key.name),
+            space=sql.Identifier(space),
+            operator=sql.SQL(_OPERATORS[found.metric]),
+            properties=sql.SQL(", ").join([sql.SQL("{}::text").format(sql.Identifier(one)) for one in names])
+            or sql.SQL("NULL"),
+            table=sql.Identifier(place.schema, place.table),
+        )
+        spelled = "[" + ",".join(map(repr, struct.unpack(f"<{found.dims}f", vector))) + "]"
+        with translated():
+            rows = self._connection.execute(asked, (spelled, limit)).fetchall()
+        hits = [
+            Hit(encode_key(row[0]), float(row[1]), encode_properties(dict(zip(names, row[2:], strict=False))))
+            for row in rows
+            if row[1] is not None
+        ]
+        return sorted(hits, key=lambda hit: (hit.distance, hit.key))  # the index orders by rounded distances
+
+    def unreachable(self, name: str, keys: Collection[bytes]) -> frozenset[bytes]:
+        """Name the keys that are not stored: what a transaction of PostgreSQL stored stands in its indexes."""
+        place = catalog.find(self._connection, name)
+        key = catalog.describe(self._connection, place).schema.key
+        query = sql.SQL("SELECT {key} FROM {table} WHERE {key} = ANY(%s)").format(
+            key=sql.Identifier(key.name), table=sql.Identifier(place.schema, place.table)
+        )
+        with translated():
+            rows = self._connection.execute(query, ([decode_key(one) for one in keys],)).fetchall()
+        return frozenset(keys) - {encode_key(row[0]) for row in rows}
+
+    def _copy(self, table: sql.Identifier, schema: Schema, rows: Sequence[Row]) -> None:
+        """COPY into a side table of texts, from which the server casts: a column's text is what its own type reads."""
+        columns = [
+            sql.SQL("{} {}").format(sql.Identifier("key"), sql.SQL(_KEY_COLUMNS[schema.key_kind])),
+            *(sql.SQL("{} vector").format(sql.Identifier(f"v{place}")) for place in range(len(schema.vectors))),
+            *(sql.SQL("{} text").format(sql.Identifier(f"p{place}")) for place in range(len(schema.properties))),
+        ]
+        targets = [schema.key.name, *(one.name for one in schema.vectors), *(one.name for one in schema.properties)]
+        sources = [
+            sql.SQL("key::{}").format(sql.SQL(schema.key.type)),
+            *(sql.Identifier(f"v{place}") for place in range(len(schema.vectors))),
+            *(
+                sql.SQL("{}::{}").format(sql.Identifier(f"p{place}"), sql.SQL(one.type))
+                for place, one in enumerate(schema.properties)
+            ),
+        ]
+        side = sql.Identifier("regalia_group")
+        self._connection.execute(
+            sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(side, sql.SQL(", ").join(columns))
+        )
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(side)) as copy,
+        ):
+            for block in write_rows(rows, schema):
+                copy.write(block)
+        self._connection.execute(
+            sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}").format(
+                table,
+                sql.SQL(", ").join(map(sql.Identifier, targets)),
+                sql.SQL(", ").join(sources),
+                side,
+            )
+        )
+
+    def _require_types(self, table: Table) -> None:
+        """Look every type up on the target, as the target reads it, before it stands in a statement."""
+        for column in table.columns:
+            if self._one("SELECT to_regtype(%s)::text", column.type) is None:
+                raise UnsupportedError(
+                    f'the target has no type "{column.type}", which the column "{column.name}" needs',
+                    hint="make it there first: CREATE TYPE or CREATE EXTENSION",
+                )
+
+    def _mark_of(self, name: str) -> str | None:
+        """Give the comment on a schema, empty where it has none; None where there is no such schema."""
+        found = self._one(
+            "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s", name
+        )
+        return None if found is None else str(found)
+
+    def _one(self, query: LiteralString, *given: object) -> object:
+        with translated():
+            row = self._connection.execute(query, given).fetchone()
+        return None if row is None else row[0]
+
+
+def open_pgvector(url: str, *, password: str | None = None) -> PgvectorProvider:
+    """Open a connection as a provider."""
+    return PgvectorProvider(connect(url, password=password))

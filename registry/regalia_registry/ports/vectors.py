@@ -1,0 +1,181 @@
+"""Vector engines: what a snapshot is read from and loaded into. A provider bundles the ports of one connection."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.schema import Schema
+
+
+class Consistency(StrEnum):
+    """What a reading says about a collection that is written meanwhile."""
+
+    POINT_IN_TIME = "point-in-time"
+    FROZEN = "frozen"
+    FUZZY = "fuzzy"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionEntry:
+    """A collection of an engine; `rows` is the engine's estimate, None where it has none."""
+
+    name: str
+    rows: int | None = None
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a collection is made of. Where `refusals` holds anything, it can't be a snapshot, and each says why.
+
+    `fidelity` names what a snapshot of it does not keep.
+    """
+
+    schema: Schema
+    refusals: tuple[str, ...] = ()
+    fidelity: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search: the encoded key, the distance by the collection's metric, the properties as JSON."""
+
+    key: bytes
+    distance: float
+    properties: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look at an engine tells: its version, and what should be changed before somebody relies on it."""
+
+    version: str
+    warnings: tuple[str, ...] = ()
+
+
+class Reading(Protocol):
+    """An open reading of one collection."""
+
+    @property
+    def consistency(self) -> Consistency:
+        """What the reading promises."""
+        ...
+
+    def batches(self) -> Iterator[Sequence[Row]]:
+        """Read all rows, in any order, some thousand at a time.
+
+        Raises:
+            DocumentError: A row that a snapshot can't hold; the message names its key.
+        """
+        ...
+
+
+class Collections(Protocol):
+    """The collections of an engine. Names without our mark are only ever read."""
+
+    def check(self) -> Checked:
+        """Look at the engine.
+
+        Raises:
+            UnavailableError: It does not answer.
+            AccessError: It does not let us in.
+        """
+        ...
+
+    def list(self) -> Sequence[CollectionEntry]:
+        """List what can be a snapshot, by name."""
+        ...
+
+    def describe(self, name: str) -> Description:
+        """Describe a collection.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        ...
+
+    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+        """Create an empty collection of this schema with our mark; it never replaces one.
+
+        Raises:
+            ConflictError: The name is taken, by a collection with another mark.
+            UnsupportedError: This engine can't hold the schema.
+        """
+        ...
+
+    def drop(self, name: str, *, mark: str) -> bool:
+        """Remove a collection that has this mark; False where there is none of this name.
+
+        Raises:
+            ConflictError: It has another mark, or none.
+        """
+        ...
+
+
+class RowSource(Protocol):
+    """Reads rows; it never changes what it reads."""
+
+    def open(self, name: str) -> AbstractContextManager[Reading]:
+        """Open a consistent reading.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        ...
+
+
+class RowSink(Protocol):
+    """Fills a collection that we made, and looks into any."""
+
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
+        """Load groups in order, each whole or not at all; yields the number of rows after each.
+
+        Groups that an earlier, interrupted call loaded are skipped: the same groups must be given in the same order.
+        """
+        ...
+
+    def build_index(self, name: str, schema: Schema) -> None:
+        """Build what makes searches fast, and wait until it covers every row."""
+        ...
+
+    def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
+        """Find the nearest rows through the engine's own index."""
+        ...
+
+    def unreachable(self, name: str, keys: Collection[bytes]) -> frozenset[bytes]:
+        """Name those of these keys that a search can't find: absent, or stored and missing from the index."""
+        ...
+
+
+class Provider(Protocol):
+    """One connection to one engine."""
+
+    @property
+    def collections(self) -> Collections:
+        """Its collections."""
+        ...
+
+    @property
+    def source(self) -> RowSource:
+        """Reads rows."""
+        ...
+
+    @property
+    def sink(self) -> RowSink:
+        """Loads and searches."""
+        ...
+
+    def physical_name(self, logical: str, suffix: str) -> str:
+        """Name a collection within the engine's limits: injective, and refused rather than cut.
+
+        Raises:
+            InvalidNameError: The engine could not keep the name as it is.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...

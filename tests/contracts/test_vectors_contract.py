@@ -1,0 +1,250 @@
+"""What every vector engine promises: the memory twin, and PostgreSQL with pgvector."""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import psycopg
+import pytest
+
+from regalia.core.digest import Digest
+from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, RegaliaError
+from regalia.core.kinds.snapshot import VectorSpace
+from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
+from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
+from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
+from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
+from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.ports.vectors import Provider
+from tests.servers import postgres
+
+SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+COUNT = 2500
+SCHEMA = Schema(
+    Family.FILES,
+    Property("id", "uuid"),
+    KeyKind.UUID,
+    (VectorSpace("embedding", 3, "cosine"),),
+    (Property("body", "text"),),
+    {},
+)
+
+
+def vector(number: int) -> list[float]:
+    return [1.0, number / COUNT, -0.0]
+
+
+def name_of(number: int) -> UUID:
+    return uuid5(SPACE, str(number))
+
+
+@dataclass
+class Engine:
+    """A provider, and how its users make a collection in it: `kb` with rows from 0 up to a number."""
+
+    provider: Provider
+    fill: Callable[[int], str]
+
+
+def memory() -> Iterator[Engine]:
+    provider = MemoryVectors()
+
+    def fill(count: int) -> str:
+        rows = [
+            Row(
+                encode_key(name_of(number)),
+                (("embedding", struct.pack("<3f", *vector(number))),),
+                encode_properties({"body": f"passage {number}"}),
+            )
+            for number in range(count)
+        ]
+        provider.held["kb"] = Held(SCHEMA, rows={row.key: row for row in rows})
+        return "kb"
+
+    yield Engine(provider, fill)
+
+
+def pgvector(folder: Path) -> Iterator[Engine]:
+    with postgres.running(folder) as server:
+
+        def fill(count: int) -> str:
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                connection.execute("DROP TABLE IF EXISTS kb")
+                connection.execute("CREATE TABLE kb (id uuid PRIMARY KEY, body text NOT NULL, embedding vector(3))")
+                connection.execute("CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops) WITH (m = 8)")
+                rows = [(name_of(number), f"passage {number}", str(vector(number))) for number in range(count)]
+                connection.cursor().executemany("INSERT INTO kb VALUES (%s, %s, %s)", rows)
+            return "public.kb"
+
+        provider = open_pgvector(server.url)
+        yield Engine(provider, fill)
+        provider.close()
+
+
+@pytest.fixture(scope="module", params=["memory", "pgvector", "another pgvector"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    made = memory() if request.param == "memory" else pgvector(tmp_path_factory.mktemp("postgres"))
+    yield from made
+
+
+@pytest.fixture
+def fresh(engine: Engine) -> Iterator[str]:
+    name = engine.provider.physical_name("kb", "a1b2c3d4")
+    yield name
+    engine.provider.collections.drop(name, mark="test")
+
+
+def rows_of(engine: Engine, name: str) -> list[Row]:
+    with engine.provider.source.open(name) as reading:
+        return sorted(row for batch in reading.batches() for row in batch)
+
+
+def root_of(schema: Schema, rows: Sequence[Row]) -> Digest:
+    buckets: list[list[tuple[bytes, bytes]]] = [[] for _ in range(BUCKETS)]
+    for row in rows:
+        place = sha256(row.key).digest()
+        buckets[place[0]].append((place, row_digest(row)))
+    return content_root(schema.digest, count=len(rows), buckets=[bucket_digest(one) for one in buckets])
+
+
+def groups(rows: Sequence[Row], size: int = 600) -> list[Sequence[Row]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def loaded(engine: Engine, name: str, source: str) -> tuple[Schema, list[Row]]:
+    schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
+    engine.provider.collections.create(name, schema, mark="test")
+    assert list(engine.provider.sink.load(name, schema, groups(rows)))[-1] == len(rows)
+    engine.provider.sink.build_index(name, schema)
+    return schema, rows
+
+
+def test_an_engine_that_answers_says_its_version(engine: Engine) -> None:
+    checked = engine.provider.collections.check()
+
+    assert checked.version
+    assert checked.warnings == ()
+
+
+def test_a_reading_gives_every_row_once(engine: Engine) -> None:
+    rows = rows_of(engine, engine.fill(COUNT))
+
+    assert len({row.key for row in rows}) == len(rows) == COUNT
+    assert dict(rows[0].vectors).keys() == {"embedding"}
+    assert struct.pack("<f", -0.0) in rows[0].vectors[0][1]
+
+
+def test_reading_changes_nothing(engine: Engine) -> None:
+    name = engine.fill(100)
+    schema = engine.provider.collections.describe(name).schema
+
+    assert root_of(schema, rows_of(engine, name)) == root_of(schema, rows_of(engine, name))
+
+
+def test_an_empty_collection_has_no_rows(engine: Engine) -> None:
+    assert rows_of(engine, engine.fill(0)) == []
+
+
+def test_what_is_loaded_under_another_name_has_the_same_root(engine: Engine, fresh: str) -> None:
+    source = engine.fill(COUNT)
+    schema, rows = loaded(engine, fresh, source)
+
+    again = engine.provider.collections.describe(fresh).schema
+
+    assert again == schema
+    assert root_of(again, rows_of(engine, fresh)) == root_of(schema, rows)
+
+
+def test_a_load_that_was_cut_goes_on_where_it_was(engine: Engine, fresh: str) -> None:
+    source = engine.fill(COUNT)
+    schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
+    engine.provider.collections.create(fresh, schema, mark="test")
+    cut = engine.provider.sink.load(fresh, schema, groups(rows))
+    assert [next(cut), next(cut)] == [600, 1200]
+
+    assert list(engine.provider.sink.load(fresh, schema, groups(rows))) == [1200, 1200, 1800, 2400, 2500]
+    assert rows_of(engine, fresh) == rows
+
+
+def test_a_group_that_fails_leaves_nothing_of_itself(engine: Engine, fresh: str) -> None:
+    source = engine.fill(10)
+    schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
+    engine.provider.collections.create(fresh, schema, mark="test")
+
+    def failing() -> Iterator[Sequence[Row]]:
+        yield rows[:5]
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        list(engine.provider.sink.load(fresh, schema, failing()))
+    assert rows_of(engine, fresh) == rows[:5]
+
+
+def test_a_name_is_created_once_and_again_only_for_its_own_mark(engine: Engine, fresh: str) -> None:
+    schema = engine.provider.collections.describe(engine.fill(1)).schema
+    engine.provider.collections.create(fresh, schema, mark="test")
+
+    engine.provider.collections.create(fresh, schema, mark="test")
+
+    with pytest.raises(ConflictError, match="is taken"):
+        engine.provider.collections.create(fresh, schema, mark="another")
+    assert any(entry.is_ours for entry in engine.provider.collections.list())
+
+
+def test_what_is_not_ours_is_never_dropped(engine: Engine, fresh: str) -> None:
+    schema = engine.provider.collections.describe(engine.fill(1)).schema
+    engine.provider.collections.create(fresh, schema, mark="test")
+
+    with pytest.raises(ConflictError, match="not ours"):
+        engine.provider.collections.drop(fresh, mark="another")
+    assert engine.provider.collections.drop(fresh, mark="test")
+    assert not engine.provider.collections.drop(fresh, mark="test")
+    with pytest.raises(NotFoundError):
+        engine.provider.collections.describe(fresh)
+
+
+def test_a_search_finds_a_row_by_its_own_vector(engine: Engine, fresh: str) -> None:
+    loaded(engine, fresh, engine.fill(COUNT))
+
+    hits = engine.provider.sink.search(fresh, struct.pack("<3f", *vector(17)), space="embedding", limit=5)
+
+    assert hits[0].key == encode_key(name_of(17))
+    assert hits[0].properties == b'{"body":"passage 17"}'
+    assert [hit.distance for hit in hits] == sorted(hit.distance for hit in hits)
+    assert hits[0].distance == pytest.approx(0, abs=1e-6)
+
+
+def test_a_question_of_another_dimension_or_vector_is_refused(engine: Engine, fresh: str) -> None:
+    loaded(engine, fresh, engine.fill(3))
+
+    for question, space in ((struct.pack("<2f", 1, 2), "embedding"), (struct.pack("<3f", 1, 2, 3), "absent")):
+        with pytest.raises(RegaliaError):
+            engine.provider.sink.search(fresh, question, space=space, limit=1)
+
+
+def test_rows_that_no_search_can_find_are_named(engine: Engine, fresh: str) -> None:
+    _, rows = loaded(engine, fresh, engine.fill(20))
+    absent = encode_key(name_of(COUNT + 1))
+
+    assert engine.provider.sink.unreachable(fresh, [row.key for row in rows]) == frozenset()
+    assert engine.provider.sink.unreachable(fresh, [rows[0].key, absent]) == {absent}
+
+
+def test_what_is_not_there_is_not_found(engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="absent"):
+        engine.provider.collections.describe("absent")
+    with pytest.raises(NotFoundError), engine.provider.source.open("absent"):
+        pass
+
+
+def test_a_name_that_the_engine_would_cut_is_refused(engine: Engine) -> None:
+    short, long = engine.provider.physical_name("kb", "a1b2c3d4"), "k" * 40
+
+    assert engine.provider.physical_name(long, "a1b2c3d4") != short
+    if isinstance(engine.provider, MemoryVectors):
+        return
+    with pytest.raises(InvalidNameError, match="longer than"):
+        engine.provider.physical_name("ü" * 40, "a1b2c3d4")
