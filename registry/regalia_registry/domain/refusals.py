@@ -104,3 +104,8 @@ def root_exists(version: int) -> ConflictError:
 def token_exists(name: str) -> ConflictError:
     """Say that a token's id or secret is taken."""
     return ConflictError(f'the token "{name}" exists', hint="reg token list")
+
+
+def no_operation(operation_id: str) -> NotFoundError:
+    """Refuse an operation that is not there."""
+    return NotFoundError(f'there is no operation "{operation_id[:40]}"', hint="reg operation list")

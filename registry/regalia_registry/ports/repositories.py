@@ -9,7 +9,9 @@ from typing import Protocol
 
 from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, ArtifactName, Kind
+from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.entries import Entry, StoredEntry
+from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.records import (
     ArtifactKey,
     ArtifactVersion,
@@ -276,4 +278,60 @@ class AuditRepository(Protocol):
 
     def is_void(self, pointer: Digest) -> bool:
         """Say whether a deployment record tells that this pointer was refused."""
+        ...
+
+
+class OperationRepository(Protocol):
+    """The journal of operations. What a worker writes counts only while its epoch is the operation's."""
+
+    def add(self, operation: Operation) -> None:
+        """Insert an operation."""
+        ...
+
+    def get(self, operation_id: str) -> Operation:
+        """Get an operation.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        ...
+
+    def list(self, namespace: str, *, after: str | None, limit: int) -> Sequence[Operation]:
+        """List a namespace's operations, newest first; `after` is an id."""
+        ...
+
+    def claim(self, *, now: datetime, until: datetime) -> Operation | None:
+        """Take the oldest operation that may be claimed: running, one epoch higher, leased until then."""
+        ...
+
+    def update(self, operation: Operation, *, epoch: int) -> bool:
+        """Replace state, lease, cancellation and outcome; False where the stored epoch is another."""
+        ...
+
+    def append(self, operation_id: str, *, time: datetime, body: JsonObject) -> OperationEvent:
+        """Append an event."""
+        ...
+
+    def events(self, operation_id: str, *, after: int, limit: int) -> Sequence[OperationEvent]:
+        """List events behind a number, oldest first."""
+        ...
+
+
+class TargetRepository(Protocol):
+    """Named connections to vector engines."""
+
+    def add(self, target: Target) -> bool:
+        """Insert a target; False where the name is taken."""
+        ...
+
+    def find(self, name: str) -> Target | None:
+        """Find a target."""
+        ...
+
+    def list(self) -> Sequence[Target]:
+        """List targets by name."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Remove a target; False where there is none."""
         ...

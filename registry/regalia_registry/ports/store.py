@@ -12,7 +12,9 @@ from regalia_registry.ports.repositories import (
     BundleRepository,
     ChannelRepository,
     HoldRepository,
+    OperationRepository,
     RootRepository,
+    TargetRepository,
 )
 
 
@@ -52,6 +54,16 @@ class Transaction(Protocol):
     @property
     def access(self) -> AccessRepository:
         """Tokens."""
+        ...
+
+    @property
+    def operations(self) -> OperationRepository:
+        """The journal of operations."""
+        ...
+
+    @property
+    def targets(self) -> TargetRepository:
+        """Named connections to vector engines."""
         ...
 
     @property

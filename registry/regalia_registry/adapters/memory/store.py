@@ -6,6 +6,7 @@ from threading import Lock
 
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
 from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
 from regalia_registry.adapters.memory.tables import Tables
 from regalia_registry.domain.access import Actor
 
@@ -22,6 +23,8 @@ class MemoryTransaction:
         self.roots = MemoryRoots(tables)
         self.blobs = MemoryLinks(tables)
         self.access = MemoryAccess(tables)
+        self.operations = MemoryOperations(tables)
+        self.targets = MemoryTargets(tables)
         self.audit = MemoryAudit(tables)
 
 

@@ -8,6 +8,7 @@ from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, ArtifactName
 from regalia.core.versions import Version
 from regalia_registry.domain.entries import StoredEntry
+from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 
 
@@ -26,6 +27,9 @@ class Tables:
     entries: dict[str, StoredEntry] = field(default_factory=dict)
     deployments: dict[str, tuple[ApplicationName, str]] = field(default_factory=dict)
     refused: dict[Digest, str] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    events: dict[tuple[str, int], OperationEvent] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""

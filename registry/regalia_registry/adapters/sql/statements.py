@@ -23,6 +23,9 @@ TOKEN = _TABLES[str(tables.AccessToken.__tablename__)]
 ENTRY = _TABLES[str(tables.AuditEntry.__tablename__)]
 TEXT = _TABLES[str(tables.AuditText.__tablename__)]
 DEPLOYMENT = _TABLES[str(tables.Deployment.__tablename__)]
+OPERATION = _TABLES[str(tables.Operation.__tablename__)]
+EVENT = _TABLES[str(tables.OperationEvent.__tablename__)]
+TARGET = _TABLES[str(tables.Target.__tablename__)]
 
 Value = TypeVar("Value")
 

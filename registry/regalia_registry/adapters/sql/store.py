@@ -1,4 +1,4 @@
-"""The store on SQLAlchemy connections: one transaction a context, eight small repositories over it."""
+"""The store on SQLAlchemy connections: one transaction a context, ten small repositories over it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from regalia_registry.adapters.sql.audit import SqlAudit
 from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
 from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
+from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
 from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
 from regalia_registry.domain.access import Actor
 
@@ -27,6 +28,8 @@ class SqlTransaction:
         self.roots = SqlRoots(connection)
         self.blobs = SqlBlobs(connection)
         self.access = SqlAccess(connection)
+        self.operations = SqlOperations(connection)
+        self.targets = SqlTargets(connection)
         self.audit = SqlAudit(connection)
 
 

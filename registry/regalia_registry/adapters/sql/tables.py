@@ -177,3 +177,45 @@ class Deployment(SQLModel, table=True):
     entry: str = Field(max_length=_ID, primary_key=True, foreign_key="audit_entry.id")
     channel: str = Field(max_length=32)
     refused: str | None = Field(default=None, max_length=_DIGEST)
+
+
+class Operation(SQLModel, table=True):
+    """One operation of the journal; `request` and `outcome` are JSON."""
+
+    __table_args__ = (
+        Index("operation_namespace", "namespace", "id"),
+        Index("operation_open", "state", "id"),
+    )
+
+    id: str = Field(max_length=_ID, primary_key=True)
+    kind: str = Field(max_length=16)
+    namespace: str = Field(max_length=_NAME)
+    subject: str = Field(max_length=_VERSION)
+    created_at: str = Field(max_length=_TIME)
+    created_by: str = Field(max_length=_ID)
+    state: str = Field(max_length=16)
+    epoch: int
+    lease_until: str | None = Field(default=None, max_length=_TIME)
+    cancel_requested: bool
+    request: str
+    outcome: str | None = None
+
+
+class OperationEvent(SQLModel, table=True):
+    """What happened in an operation, in its order."""
+
+    __tablename__ = "operation_event"
+
+    operation: str = Field(max_length=_ID, primary_key=True, foreign_key="operation.id")
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    time: str = Field(max_length=_TIME)
+    body: str
+
+
+class Target(SQLModel, table=True):
+    """A named connection; `credential` says where its password is."""
+
+    name: str = Field(max_length=_NAME, primary_key=True)
+    provider: str = Field(max_length=_NAME)
+    url: str
+    credential: str | None = None

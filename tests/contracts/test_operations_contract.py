@@ -1,0 +1,123 @@
+"""What every store keeps about operations and targets: nobody works twice on one thing."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from regalia.core.errors import NotFoundError
+from regalia_registry.domain.operations import GRACE, LEASE, Operation, OperationKind, OperationState, Target
+from regalia_registry.ports.store import Store
+from tests.support.records import NOW
+
+
+def operation(number: int, *, namespace: str = "acme") -> Operation:
+    return Operation(f"op-{number:04}", OperationKind.SNAPSHOT, namespace, "snapshot/kb", {"name": "kb"}, NOW, "ann")
+
+
+def add(store: Store, *added: Operation) -> None:
+    with store.note() as tx:
+        for one in added:
+            tx.operations.add(one)
+
+
+def claim(store: Store, *, after: timedelta = timedelta()) -> Operation | None:
+    with store.note() as tx:
+        return tx.operations.claim(now=NOW + after, until=NOW + after + LEASE)
+
+
+def test_an_operation_is_read_back_as_it_was_added(store: Store) -> None:
+    add(store, operation(1))
+
+    with store.read() as tx:
+        assert tx.operations.get("op-0001") == operation(1)
+        with pytest.raises(NotFoundError, match="op-9999"):
+            tx.operations.get("op-9999")
+
+
+def test_the_oldest_is_claimed_first_and_each_once(store: Store) -> None:
+    add(store, operation(2), operation(1))
+
+    claimed = [claim(store), claim(store), claim(store)]
+
+    assert [None if one is None else (one.id, one.epoch, one.state) for one in claimed] == [
+        ("op-0001", 1, "running"),
+        ("op-0002", 1, "running"),
+        None,
+    ]
+
+
+def test_what_a_dead_worker_left_is_claimed_once_its_lease_and_the_grace_are_over(store: Store) -> None:
+    add(store, operation(1))
+    claim(store)
+
+    assert claim(store, after=LEASE + GRACE - timedelta(seconds=1)) is None
+    taken = claim(store, after=LEASE + GRACE)
+    assert taken is not None
+    assert taken.epoch == 2
+
+
+def test_a_late_worker_changes_nothing(store: Store) -> None:
+    add(store, operation(1))
+    late = claim(store)
+    taken = claim(store, after=LEASE + GRACE)
+    assert late is not None
+    assert taken is not None
+
+    with store.note() as tx:
+        assert not tx.operations.update(replace(late, state=OperationState.DONE), epoch=late.epoch)
+        assert tx.operations.update(replace(taken, lease_until=NOW + 3 * LEASE), epoch=taken.epoch)
+    with store.read() as tx:
+        assert tx.operations.get("op-0001").state is OperationState.RUNNING
+
+
+@pytest.mark.parametrize("state", [OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED])
+def test_what_is_over_is_never_claimed(store: Store, state: OperationState) -> None:
+    add(store, operation(1))
+    claimed = claim(store)
+    assert claimed is not None
+    with store.note() as tx:
+        over = replace(claimed, state=state, lease_until=None, outcome={"digest": "sha256:…"})
+        assert tx.operations.update(over, epoch=1)
+
+    assert claim(store, after=timedelta(days=1)) is None
+    with store.read() as tx:
+        assert tx.operations.get("op-0001") == over
+
+
+def test_operations_are_listed_by_namespace_newest_first(store: Store) -> None:
+    add(store, *(operation(number) for number in range(1, 6)), operation(9, namespace="other"))
+
+    with store.read() as tx:
+        first = tx.operations.list("acme", after=None, limit=3)
+        rest = tx.operations.list("acme", after=first[-1].id, limit=3)
+
+    assert [one.id for one in (*first, *rest)] == [f"op-{number:04}" for number in (5, 4, 3, 2, 1)]
+
+
+def test_events_are_numbered_and_read_from_where_one_was(store: Store) -> None:
+    add(store, operation(1), operation(2))
+    with store.note() as tx:
+        for rows in (10, 20, 30):
+            tx.operations.append("op-0001", time=NOW, body={"rows": rows})
+        tx.operations.append("op-0002", time=NOW, body={})
+
+    with store.read() as tx:
+        found = tx.operations.events("op-0001", after=1, limit=10)
+
+    assert [(one.number, one.body) for one in found] == [(2, {"rows": 20}), (3, {"rows": 30})]
+
+
+def test_a_target_has_one_name(store: Store) -> None:
+    one, other = Target("kb", "pgvector", "postgresql://a", "env:A"), Target("kb", "files", "file:///b")
+    with store.note() as tx:
+        assert [tx.targets.add(one), tx.targets.add(other), tx.targets.add(replace(other, name="a"))] == [
+            True,
+            False,
+            True,
+        ]
+
+    with store.note() as tx:
+        assert tx.targets.find("kb") == one
+        assert [target.name for target in tx.targets.list()] == ["a", "kb"]
+        assert [tx.targets.remove("a"), tx.targets.remove("a"), tx.targets.find("a")] == [True, False, None]
