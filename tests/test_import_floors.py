@@ -25,7 +25,19 @@ FLOORS = {
     "regalia_registry.ports": {"regalia_registry.domain", "regalia.core"},
     "regalia_registry.adapters": {"regalia_registry.ports", "regalia_registry.domain", "regalia.core"},
     "regalia_registry.segments": {"regalia_registry.domain", "regalia.core"},
-    "regalia_registry.services": {"regalia_registry.ports", "regalia_registry.domain", "regalia.core", "regalia.wire"},
+    "regalia_registry.services": {
+        "regalia_registry.segments",
+        "regalia_registry.ports",
+        "regalia_registry.domain",
+        "regalia.core",
+        "regalia.wire",
+    },
+    "regalia_registry.worker": {
+        "regalia_registry.services",
+        "regalia_registry.ports",
+        "regalia_registry.domain",
+        "regalia.core",
+    },
     "regalia_registry.settings": {"regalia.core", "regalia.places"},
     "regalia_registry.http": {
         "regalia_registry.services",
@@ -165,6 +177,13 @@ def test_only_the_sdk_has_imports_for_type_checkers_alone(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
     assert module == "regalia" or not any(map(is_for_types_only, tree.body))
+
+
+def test_a_web_process_loads_no_engine_and_no_parquet() -> None:
+    script = "import sys, regalia_registry.admin.web; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"pyarrow", "numpy", "psycopg", "regalia_registry.services.snapshots"} & set(loaded) == set()
 
 
 def test_importing_the_sdk_loads_nothing_heavy() -> None:

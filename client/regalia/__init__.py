@@ -62,6 +62,7 @@ _ROOMS = frozenset(
         "keystore",
         "moving",
         "notices",
+        "operations",
         "project",
         "publishing",
         "rotation",

@@ -242,3 +242,46 @@ class AuditEntry:
     actor: str
     object: str
     entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEntry:
+    """A named connection to a vector engine; `credential` says where its password is."""
+
+    name: str
+    provider: str
+    url: str
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEntry:
+    """Work of a worker: what was asked, how far it is, and its outcome (or its error) once it is over."""
+
+    id: str
+    kind: str
+    namespace: str
+    subject: str
+    state: str
+    created_at: str
+    created_by: str
+    request: dict[str, object]
+    outcome: dict[str, object] | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperationEventEntry:
+    """Something that happened in an operation."""
+
+    number: int
+    time: str
+    body: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationProgress:
+    """An operation, and its events behind the number that was asked for."""
+
+    operation: OperationEntry
+    events: tuple[OperationEventEntry, ...]

@@ -2,6 +2,7 @@
 
 import errno
 import http.client
+import importlib.util
 import json
 import os
 import socket
@@ -55,15 +56,21 @@ def _supervise(folder: Path, listening: socket.socket, workers: int) -> int:
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def command(alive_fd: int) -> list[str]:
-        web = [sys.executable, "-m", "regalia_registry.admin.web"]
-        return [*web, str(folder), str(listening.fileno()), str(alive_fd)]
+    def web(alive_fd: int) -> list[str]:
+        command = [sys.executable, "-m", "regalia_registry.admin.web"]
+        return [*command, str(folder), str(listening.fileno()), str(alive_fd)]
+
+    def work(alive_fd: int) -> list[str]:
+        return [sys.executable, "-m", "regalia_registry.admin.work", str(folder), str(alive_fd)]
+
+    has_worker = importlib.util.find_spec("pyarrow") is not None
 
     def on_ready() -> None:
-        processes = f"{workers} web process{'es' if workers > 1 else ''}"
+        processes = f"{workers} web process{'es' if workers > 1 else ''}{' and a worker' if has_worker else ''}"
         _tell(f"regalia {regalia.__version__} serves {url} from {folder} with {processes}; Ctrl-C stops it")
 
-    supervisor = Supervisor(command, workers, (listening.fileno(),), _tell)
+    commands = [*[web] * workers, *([work] if has_worker else [])]
+    supervisor = Supervisor(commands, (listening.fileno(),), _tell)
     return supervisor.run(ready=lambda: _answers(_EVERYWHERE.get(host, host), port), on_ready=on_ready)
 
 

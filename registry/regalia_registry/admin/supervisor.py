@@ -26,13 +26,12 @@ class _Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs `count` processes of one command until it is told to stop.
+    """Runs a process of each command until it is told to stop.
 
     Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies.
     """
 
-    command: Callable[[int], Sequence[str]]
-    count: int
+    commands: Sequence[Callable[[int], Sequence[str]]]
     descriptors: tuple[int, ...]
     tell: Callable[[str], None]
     _children: list[_Child] = field(default_factory=list)
@@ -44,14 +43,14 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         try:
-            self._children = [self._start(read_end) for _ in range(self.count)]
+            self._children = [self._start(command, read_end) for command in self.commands]
             is_ready = False
             while not self._stopping:
                 if not is_ready and ready():
                     is_ready = True
                     on_ready()
                 if not self._tend(read_end) and not is_ready:
-                    self.tell("the web processes do not start; see the lines above")
+                    self.tell("the processes do not start; see the lines above")
                     return 1
                 time.sleep(_TICK_S)
             return 0
@@ -60,9 +59,9 @@ class Supervisor:
             os.close(read_end)
             os.close(write_end)
 
-    def _start(self, alive_fd: int) -> _Child:
+    def _start(self, command: Callable[[int], Sequence[str]], alive_fd: int) -> _Child:
         process = subprocess.Popen(  # noqa: S603 # our own command
-            self.command(alive_fd),
+            command(alive_fd),
             pass_fds=(*self.descriptors, alive_fd),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process, which then lets the others drain
@@ -81,9 +80,9 @@ class Supervisor:
                 pause_s = _FIRST_PAUSE_S if now - child.started > _HEALTHY_S else child.pause_s
                 child.restart_at = now + pause_s
                 child.pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                self.tell(f"a web process ended ({child.process.returncode}); another starts in {pause_s:.1f} s")
+                self.tell(f"a process ended ({child.process.returncode}); another starts in {pause_s:.1f} s")
             elif now >= child.restart_at:
-                started = self._start(alive_fd)
+                started = self._start(self.commands[place], alive_fd)
                 started.pause_s = child.pause_s
                 self._children[place] = started
         return all_alive

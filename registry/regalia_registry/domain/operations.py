@@ -1,10 +1,18 @@
 """Work that takes longer than a request: asked for in the journal, done by a worker that holds a lease."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from regalia.core.errors import InvalidError
+from regalia.core.fields import Fields
+from regalia.core.kinds.snapshot import Embedding
+from regalia.core.names import check_segment
 from regalia.core.strict_json import JsonObject
+
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&\s]password\s*=", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/.{1,1024}|aws-secretsmanager:.{1,512})\Z")
 
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(seconds=15)  # how long after its lease a worker may still be at its last step
@@ -67,6 +75,37 @@ class OperationEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotWish:
+    """What a snapshot is to be taken of, and what it is to be called."""
+
+    target: str
+    collection: str
+    name: str
+    embedding: Embedding | None = None
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "SnapshotWish":
+        """Read what `written` wrote."""
+        fields = Fields(request, "the operation")
+        embedding = fields.child("embedding") if fields.has("embedding") else None
+        return cls(
+            fields.text("target"),
+            fields.text("collection"),
+            check_segment(fields.text("name"), what="snapshot"),
+            None
+            if embedding is None
+            else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+        )
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        written: JsonObject = {"target": self.target, "collection": self.collection, "name": self.name}
+        if self.embedding is not None:
+            written["embedding"] = self.embedding.written()
+        return written
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A named connection to a vector engine; `credential` says where its password is, and is never one."""
 
@@ -74,3 +113,15 @@ class Target:
     provider: str
     url: str
     credential: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a secret where only its place may stand."""
+        check_segment(self.name, what="target")
+        if _PASSWORD.search(self.url):
+            raise InvalidError(
+                "the target's URL holds a password", hint="say where it is: --credential env:NAME or file:PATH"
+            )
+        if self.credential is not None and not _CREDENTIAL.match(self.credential):
+            raise InvalidError(
+                "a credential is env:NAME, file:PATH or aws-secretsmanager:ID", hint="it is never the password itself"
+            )

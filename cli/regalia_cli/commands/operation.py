@@ -1,0 +1,88 @@
+"""`reg operation`: what the worker does."""
+
+import click
+
+from regalia import operations
+from regalia.core.errors import RegaliaError
+from regalia.wire.answers import OperationEntry, OperationProgress
+from regalia_cli import output
+from regalia_cli.state import State, pass_state
+
+
+@click.group()
+def operation() -> None:
+    """List, watch and cancel the work of the worker."""
+
+
+@operation.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def list_(state: State, *, as_json: bool) -> None:
+    """List operations of the project's namespace, newest first."""
+    found = list(operations.list_operations(state.client, state.application().namespace))
+    if as_json:
+        output.answer_json(found)
+        return
+    rows = [(one.id, one.kind, one.subject, one.state, one.created_at) for one in found]
+    output.answer_table(("ID", "KIND", "OF", "STATE", "ASKED"), rows, empty="no operations")
+
+
+@operation.command()
+@click.argument("operation_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def show(state: State, operation_id: str, *, as_json: bool) -> None:
+    """Show an operation and what happened in it."""
+    found = operations.get_operation(state.client, state.application().namespace, operation_id)
+    if as_json:
+        output.answer_json(found)
+        return
+    output.answer(f"{found.operation.id}  {found.operation.kind} of {found.operation.subject}: {found.operation.state}")
+    for event in found.events:
+        output.answer(f"  {event.time}  {_told(event.body)}")
+
+
+@operation.command()
+@click.argument("operation_id", metavar="ID")
+@pass_state
+def watch(state: State, operation_id: str) -> None:
+    """Follow an operation until it is over; Ctrl-C leaves it at work."""
+    finished(state, operation_id)
+
+
+@operation.command()
+@click.argument("operation_id", metavar="ID")
+@pass_state
+def cancel(state: State, operation_id: str) -> None:
+    """Ask an operation to end at its next step."""
+    found = operations.cancel(state.client, state.application().namespace, operation_id)
+    output.answer(f"{found.id}  {'cancelled' if found.state == 'cancelled' else 'ends at its next step'}")
+
+
+def finished(state: State, operation_id: str) -> OperationEntry:
+    """Follow an operation and tell its progress; gives it once it is over.
+
+    Raises:
+        RegaliaError: It failed or was cancelled.
+    """
+    found: OperationProgress | None = None
+    try:
+        for found in operations.watch(state.client, state.application().namespace, operation_id):
+            for event in found.events:
+                output.tell(_told(event.body))
+    except KeyboardInterrupt:
+        output.tell(f"it goes on without you; come back with: reg operation watch {operation_id}")
+        raise
+    if found is None or found.operation.state != "done":
+        outcome = {} if found is None or found.operation.outcome is None else found.operation.outcome
+        told = str(outcome.get("message") or "the operation was cancelled")
+        raise RegaliaError(told, hint=str(outcome.get("hint") or "ask again when it may go on"))
+    return found.operation
+
+
+def _told(body: dict[str, object]) -> str:
+    """Put an event into words: its step, then what it counts."""
+    step = str(body.get("step", ""))
+    rest = {name: value for name, value in body.items() if name != "step"}
+    counted = [f"{name} {value:,}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
+    return " ".join([step, *counted])

@@ -1,0 +1,70 @@
+"""`reg snapshot`: the content of a live vector collection as one more version."""
+
+import click
+
+from regalia import operations
+from regalia.core.kinds.snapshot import Embedding
+from regalia_cli import output
+from regalia_cli.commands.operation import finished
+from regalia_cli.state import State, pass_state
+
+
+@click.group()
+def snapshot() -> None:
+    """Take, list and show snapshots of vector collections."""
+
+
+@snapshot.command()
+@click.argument("target")
+@click.argument("collection")
+@click.option("--name", help="What the snapshot is called; default: the collection's last name.")
+@click.option("--embedder", metavar="PROVIDER/MODEL@REVISION", help="Which embedder made the vectors.")
+@click.option("--detach", is_flag=True, help="Ask for it, and don't wait.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def create(
+    state: State, target: str, collection: str, name: str | None, embedder: str | None, *, detach: bool, as_json: bool
+) -> None:
+    """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
+    asked = operations.start_snapshot(
+        state.client,
+        state.application().namespace,
+        target=target,
+        collection=collection,
+        name=name or collection.rpartition(".")[2].lower(),
+        embedding=_embedding(embedder),
+    )
+    if detach:
+        output.answer_json(asked) if as_json else output.answer(asked.id)
+        return
+    outcome = finished(state, asked.id).outcome or {}
+    if as_json:
+        output.answer_json(outcome)
+        return
+    told = "taken" if outcome["created"] else "unchanged"
+    output.tell(f"  {outcome['count']:,} rows, {outcome['rows_stored']:,} stored, {outcome['rows_kept']:,} kept")
+    output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
+
+
+@snapshot.command(name="list")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def list_(state: State, name: str, *, as_json: bool) -> None:
+    """List a snapshot's versions, highest first."""
+    found = list(operations.list_snapshots(state.client, state.application().namespace, name))
+    if as_json:
+        output.answer_json(found)
+        return
+    rows = [(one.version, one.digest[:19], one.pushed_at) for one in found]
+    output.answer_table(("VERSION", "DIGEST", "TAKEN"), rows, empty=f'no snapshot "{name}"')
+
+
+def _embedding(text: str | None) -> Embedding | None:
+    if text is None:
+        return None
+    model, _, revision = text.partition("@")
+    provider, _, name = model.partition("/")
+    if not (provider and name and revision):
+        raise click.UsageError(f"--embedder {text!r} is not PROVIDER/MODEL@REVISION")
+    return Embedding(provider, name, revision)

@@ -1,0 +1,61 @@
+"""`reg target`: named connections to vector engines."""
+
+import click
+
+from regalia import operations
+from regalia.wire.answers import TargetEntry
+from regalia_cli import output
+from regalia_cli.state import State, pass_state
+
+
+@click.group()
+def target() -> None:
+    """Name, list and remove connections to vector engines; `local` is the embedded PostgreSQL."""
+
+
+@target.command()
+@click.argument("name")
+@click.argument("url")
+@click.option("--provider", default="pgvector", show_default=True, help="Which engine answers there.")
+@click.option("--credential", help="Where its password is: env:NAME or file:PATH, as the worker sees it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def add(state: State, name: str, url: str, provider: str, credential: str | None, *, as_json: bool) -> None:
+    """Add a target: a NAME and the URL of its engine, without a password."""
+    made = operations.add_target(state.client, TargetEntry(name, provider, url, credential))
+    output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {made.provider} {made.url}")
+
+
+@target.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def list_(state: State, *, as_json: bool) -> None:
+    """List targets."""
+    found = list(operations.list_targets(state.client))
+    if as_json:
+        output.answer_json(found)
+        return
+    rows = [(one.name, one.provider, one.url, one.credential or "") for one in found]
+    output.answer_table(("NAME", "PROVIDER", "URL", "CREDENTIAL"), rows, empty="no targets")
+
+
+@target.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def show(state: State, name: str, *, as_json: bool) -> None:
+    """Show a target."""
+    found = operations.get_target(state.client, name)
+    if as_json:
+        output.answer_json(found)
+        return
+    output.answer(f"{found.name}  {found.provider} {found.url}  credential: {found.credential or 'none'}")
+
+
+@target.command()
+@click.argument("name")
+@pass_state
+def remove(state: State, name: str) -> None:
+    """Remove a target; what it points at stays as it is."""
+    operations.remove_target(state.client, name)
+    output.answer(f"{name}  removed")

@@ -1,0 +1,78 @@
+"""Work that a worker does: asking for it, watching it, ending it."""
+
+from collections.abc import Iterator
+
+from regalia.client import Client
+from regalia.core.kinds.snapshot import Embedding
+from regalia.core.strict_json import JsonObject
+from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgress, TargetEntry
+
+_WAIT_S = 10
+
+
+def add_target(client: Client, target: TargetEntry) -> TargetEntry:
+    """Add a named connection to a vector engine."""
+    body: JsonObject = {"name": target.name, "provider": target.provider, "url": target.url}
+    if target.credential is not None:
+        body["credential"] = target.credential
+    return client.registry.send(TargetEntry, "POST", "/v1/targets", body)
+
+
+def list_targets(client: Client) -> Iterator[TargetEntry]:
+    """List targets, the embedded one first."""
+    return client.registry.pages(TargetEntry, "/v1/targets")
+
+
+def get_target(client: Client, name: str) -> TargetEntry:
+    """Get a target."""
+    return client.registry.get(TargetEntry, f"/v1/targets/{name}")
+
+
+def remove_target(client: Client, name: str) -> None:
+    """Remove a target; what it points at stays as it is."""
+    client.registry.change("DELETE", f"/v1/targets/{name}")
+
+
+def start_snapshot(
+    client: Client, namespace: str, *, target: str, collection: str, name: str, embedding: Embedding | None = None
+) -> OperationEntry:
+    """Ask for a snapshot of a target's collection."""
+    body: JsonObject = {"target": target, "collection": collection, "name": name}
+    if embedding is not None:
+        body["embedding"] = embedding.written()
+    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots", body)
+
+
+def list_snapshots(client: Client, namespace: str, name: str) -> Iterator[ArtifactEntry]:
+    """List a snapshot's versions, highest first."""
+    return client.registry.pages(ArtifactEntry, f"/v1/namespaces/{namespace}/artifacts/snapshot/{name}")
+
+
+def list_operations(client: Client, namespace: str) -> Iterator[OperationEntry]:
+    """List operations, newest first."""
+    return client.registry.pages(OperationEntry, f"/v1/namespaces/{namespace}/operations")
+
+
+def get_operation(client: Client, namespace: str, operation_id: str) -> OperationProgress:
+    """Get an operation with its first events."""
+    return client.registry.get(OperationProgress, f"/v1/namespaces/{namespace}/operations/{operation_id}")
+
+
+def watch(client: Client, namespace: str, operation_id: str) -> Iterator[OperationProgress]:
+    """Follow an operation until it is over; each answer holds what happened since the one before."""
+    after = 0
+    while True:
+        query: dict[str, str | int | None] = {"after": after, "wait": _WAIT_S}
+        path = f"/v1/namespaces/{namespace}/operations/{operation_id}"
+        found = client.registry.get(OperationProgress, path, query)
+        yield found
+        after = found.events[-1].number if found.events else after
+        if found.operation.state not in {"queued", "running"} and not found.events:
+            return
+
+
+def cancel(client: Client, namespace: str, operation_id: str) -> OperationEntry:
+    """Ask an operation to end at its worker's next step."""
+    return client.registry.send(
+        OperationEntry, "POST", f"/v1/namespaces/{namespace}/operations/{operation_id}/cancel", {}
+    )

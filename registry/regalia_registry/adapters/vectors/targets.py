@@ -1,0 +1,60 @@
+"""Finding the provider of a target among those that are installed, and its password where its credential says."""
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from regalia.core.errors import ConfigurationError
+from regalia_registry.domain.operations import Target
+from regalia_registry.ports.vectors import Provider
+
+_GROUP = "regalia.providers"
+_MAX_SECRET = 8192
+
+
+class InstalledTargets:
+    """A `Targets` over the entry points `regalia.providers`; each is called with URL, password and data folder."""
+
+    def __init__(self, data: Path) -> None:
+        """Open nothing yet."""
+        self._data = data
+
+    def connect(self, target: Target) -> Provider:
+        """Open a connection."""
+        found = {point.name: point for point in entry_points(group=_GROUP)}
+        if target.provider not in found:
+            raise ConfigurationError(
+                f'no provider "{target.provider}" is installed', hint=f"known: {', '.join(sorted(found))}"
+            )
+        try:
+            opens = found[target.provider].load()
+        except ImportError as error:
+            raise ConfigurationError(
+                f'the provider "{target.provider}" lacks a library: {error.name}',
+                hint=f"pip install 'regalia[{target.provider}]'",
+            ) from error
+        opened: Provider = opens(target.url, password=_password(target.credential), data=self._data)
+        return opened
+
+
+def _password(credential: str | None) -> str | None:
+    """Read a secret from where the credential says."""
+    if credential is None:
+        return None
+    kind, _, place = credential.partition(":")
+    if kind == "env":
+        found = os.environ.get(place)
+        if found is None:
+            raise ConfigurationError(
+                f"the worker's environment has no {place}", hint="set it where reg serve or reg worker runs"
+            )
+        return found
+    if kind == "file":
+        try:
+            with Path(place).open("rb") as file:
+                return file.read(_MAX_SECRET).decode("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f'the secret in "{place}" can\'t be read', hint="it is a file that the worker may read"
+            ) from error
+    raise ConfigurationError(f'secrets from "{kind}" are not read by this version', hint="env:NAME or file:PATH")

@@ -1,0 +1,15 @@
+"""Building a worker: beside `bootstrap`, since what it loads is too large for a web process."""
+
+import threading
+
+from regalia_registry.adapters.vectors.targets import InstalledTargets
+from regalia_registry.bootstrap import make_ports
+from regalia_registry.settings import Settings
+from regalia_registry.worker.loop import Worker
+
+_WORK = "work"
+
+
+def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
+    """Build a worker on migrated storage."""
+    return Worker(make_ports(settings), InstalledTargets(settings.data), settings.data / _WORK, stopping)

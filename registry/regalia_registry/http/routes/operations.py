@@ -1,0 +1,125 @@
+"""Targets, and operations: asked for here, done by a worker."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from regalia.core.kinds.snapshot import Embedding
+from regalia.core.names import check_segment
+from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
+from regalia_registry.domain.operations import SnapshotWish, Target
+from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
+from regalia_registry.http.pages import Page, page_of
+from regalia_registry.services import operations, targets
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+
+_MAX_WAIT_S = 20
+_LOOK_S = 0.25
+
+
+class TargetIn(BaseModel):
+    """A target to add; `credential` says where its password is, and is never one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=64)
+    provider: str = Field(max_length=64)
+    url: str = Field(max_length=2048)
+    credential: str | None = Field(default=None, max_length=2048)
+
+
+class EmbeddingIn(BaseModel):
+    """Which embedder made the vectors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: str = Field(max_length=128)
+    model: str = Field(max_length=256)
+    revision: str = Field(max_length=256)
+
+
+class SnapshotIn(BaseModel):
+    """A snapshot to take of a target's collection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = Field(max_length=64)
+    collection: str = Field(min_length=1, max_length=256)
+    name: str = Field(max_length=64)
+    embedding: EmbeddingIn | None = None
+
+
+@router.get("/targets")
+def list_targets(caller: CurrentCaller, ports: CurrentPorts) -> Page[TargetEntry]:
+    """List targets, the embedded one first."""
+    return Page(targets.list_targets(ports, caller))
+
+
+@router.post("/targets", status_code=201)
+def add_target(sent: TargetIn, caller: CurrentCaller, ports: CurrentPorts) -> TargetEntry:
+    """Add a target."""
+    return targets.add_target(ports, caller, Target(sent.name, sent.provider, sent.url, sent.credential))
+
+
+@router.get("/targets/{name}")
+def get_target(name: str, caller: CurrentCaller, ports: CurrentPorts) -> TargetEntry:
+    """Get a target."""
+    return targets.get_target(ports, caller, name=check_segment(name, what="target"))
+
+
+@router.delete("/targets/{name}", status_code=204)
+def remove_target(name: str, caller: CurrentCaller, ports: CurrentPorts) -> None:
+    """Remove a target; what it points at stays as it is."""
+    targets.remove_target(ports, caller, name=check_segment(name, what="target"))
+
+
+@router.post("/namespaces/{namespace}/snapshots", status_code=202)
+def start_snapshot(
+    namespace: NamespacePath, sent: SnapshotIn, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask for a snapshot; a worker takes it."""
+    given = sent.embedding
+    embedding = None if given is None else Embedding(given.provider, given.model, given.revision)
+    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding)
+    return operations.start_snapshot(ports, caller, namespace=namespace, wish=wish)
+
+
+@router.get("/namespaces/{namespace}/operations")
+def list_operations(
+    namespace: NamespacePath, caller: CurrentCaller, ports: CurrentPorts, after: After = None, limit: Limit = 50
+) -> Page[OperationEntry]:
+    """List operations, newest first."""
+    found = operations.list_operations(ports, caller, namespace=namespace, after=after, limit=limit)
+    return page_of(found, limit=limit, key=lambda entry: entry.id)
+
+
+@router.get("/namespaces/{namespace}/operations/{operation_id}")
+def follow_operation(
+    namespace: NamespacePath,
+    operation_id: str,
+    caller: CurrentCaller,
+    ports: CurrentPorts,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="the number of the last event that was seen")] = 0,
+    wait: Annotated[int, Query(ge=0, le=_MAX_WAIT_S, description="seconds to wait for something new")] = 0,
+) -> OperationProgress:
+    """Get an operation and what happened since; waits for something to happen where it is asked to."""
+    deadline = time.monotonic() + wait
+    while True:
+        found = operations.follow_operation(
+            ports, caller, namespace=namespace, operation_id=operation_id[:64], after=after
+        )
+        is_over = found.operation.state not in {"queued", "running"}
+        if found.events or is_over or time.monotonic() >= deadline:
+            return found
+        time.sleep(_LOOK_S)
+
+
+@router.post("/namespaces/{namespace}/operations/{operation_id}/cancel")
+def cancel_operation(
+    namespace: NamespacePath, operation_id: str, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask an operation to end."""
+    return operations.cancel_operation(ports, caller, namespace=namespace, operation_id=operation_id[:64])

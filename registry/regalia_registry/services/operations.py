@@ -1,0 +1,107 @@
+"""Asking for work in the journal, and watching it; a worker does it."""
+
+from dataclasses import replace
+
+from regalia.core import times
+from regalia.core.errors import ConflictError, NotFoundError
+from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationProgress
+from regalia_registry.domain.access import Right
+from regalia_registry.domain.entries import Event
+from regalia_registry.domain.operations import (
+    Operation,
+    OperationEvent,
+    OperationKind,
+    OperationState,
+    SnapshotWish,
+)
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.records import record
+from regalia_registry.services.steps.targets import find_target
+
+_EVENTS = 200
+
+
+def start_snapshot(ports: Ports, caller: Caller, *, namespace: str, wish: SnapshotWish) -> OperationEntry:
+    """Ask for a snapshot.
+
+    Raises:
+        NotFoundError: There is no such target.
+    """
+    caller.actor.require(Right.PUBLISH, on=namespace)
+    made = Operation(
+        id=ports.ids.new(),
+        kind=OperationKind.SNAPSHOT,
+        namespace=namespace,
+        subject=f"snapshot/{wish.name}",
+        request=wish.written(),
+        created_at=ports.clock.now(),
+        created_by=caller.actor.id,
+    )
+    with ports.store.write(caller.actor) as tx:
+        find_target(tx, wish.target)
+        tx.operations.add(made)
+        record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
+    return _entry(made)
+
+
+def list_operations(
+    ports: Ports, caller: Caller, *, namespace: str, after: str | None, limit: int
+) -> list[OperationEntry]:
+    """List a namespace's operations, newest first."""
+    caller.actor.require(Right.READ, on=namespace)
+    with ports.store.read() as tx:
+        return [_entry(one) for one in tx.operations.list(namespace, after=after, limit=limit)]
+
+
+def follow_operation(
+    ports: Ports, caller: Caller, *, namespace: str, operation_id: str, after: int
+) -> OperationProgress:
+    """Give an operation and what happened in it behind an event."""
+    caller.actor.require(Right.READ, on=namespace)
+    with ports.store.read() as tx:
+        found = _of_namespace(tx.operations.get(operation_id), namespace)
+        events = tx.operations.events(operation_id, after=after, limit=_EVENTS)
+    return OperationProgress(_entry(found), tuple(map(_event, events)))
+
+
+def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_id: str) -> OperationEntry:
+    """Ask an operation to end: at once where nobody works on it, else at its worker's next step.
+
+    Raises:
+        ConflictError: It is over.
+    """
+    caller.actor.require(Right.PUBLISH, on=namespace)
+    with ports.store.write(caller.actor) as tx:
+        found = _of_namespace(tx.operations.get(operation_id), namespace)
+        if found.state.is_over:
+            raise ConflictError(f"the operation is over: {found.state}", hint="reg operation show")
+        is_idle = found.state is OperationState.QUEUED
+        cancelled = replace(found, cancel_requested=True, state=OperationState.CANCELLED if is_idle else found.state)
+        tx.operations.update(cancelled, epoch=found.epoch)
+        record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
+    return _entry(cancelled)
+
+
+def _of_namespace(found: Operation, namespace: str) -> Operation:
+    if found.namespace != namespace:
+        raise NotFoundError(f'there is no operation "{found.id}" in "{namespace}"', hint="reg operation list")
+    return found
+
+
+def _entry(operation: Operation) -> OperationEntry:
+    return OperationEntry(
+        id=operation.id,
+        kind=str(operation.kind),
+        namespace=operation.namespace,
+        subject=operation.subject,
+        state=str(operation.state),
+        created_at=times.write(operation.created_at),
+        created_by=operation.created_by,
+        request=dict(operation.request),
+        outcome=None if operation.outcome is None else dict(operation.outcome),
+        cancel_requested=operation.cancel_requested,
+    )
+
+
+def _event(event: OperationEvent) -> OperationEventEntry:
+    return OperationEventEntry(event.number, times.write(event.time), dict(event.body))

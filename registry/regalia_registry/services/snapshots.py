@@ -1,0 +1,252 @@
+"""Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
+
+import io
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from regalia.core import oci
+from regalia.core.digest import Digest
+from regalia.core.errors import DigestError, NotFoundError, UnsupportedError
+from regalia.core.kinds.snapshot import SnapshotConfig
+from regalia.core.manifest import Manifest, fingerprint, parse_config, write_config
+from regalia.core.names import ArtifactName, Kind
+from regalia.core.oci import Descriptor
+from regalia.core.strict_json import JsonObject, parse_object
+from regalia.core.versions import Part, Version
+from regalia_registry.domain.access import Actor
+from regalia_registry.domain.operations import Operation, SnapshotWish
+from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.domain.snapshots.listing import Listing
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.ports.blobs import read_blob
+from regalia_registry.ports.vectors import Description, Targets
+from regalia_registry.segments.base import Base, BaseSegment
+from regalia_registry.segments.build import Build, Built
+from regalia_registry.segments.parquet import StoredFile, StoredSegment
+from regalia_registry.segments.reading import dead_rows
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.targets import find_target
+
+SCHEMA, LISTING, TOMBSTONES = "schema.json", "segments.json", "tombstones"
+
+_FIRST = "1.0.0"
+_CHUNK = 1024 * 1024
+_JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
+_BITMAP_TYPE = "application/octet-stream"
+
+Tell = Callable[[JsonObject], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a worker's services need besides the ports: the engines, an empty folder, and how to tell progress.
+
+    `tell` raises where the operation was cancelled or taken over: nothing is done after it.
+    """
+
+    targets: Targets
+    folder: Path
+    tell: Tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A stored snapshot version, read."""
+
+    stored: ArtifactVersion
+    manifest: Manifest
+    config: SnapshotConfig
+
+
+def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Take the snapshot that an operation asks for; gives its outcome.
+
+    Raises:
+        UnsupportedError: The collection can't be a snapshot; all reasons are in the message.
+        RegaliaError: Whatever kept it from being read or stored.
+    """
+    wish = SnapshotWish.parse(operation.request)
+    artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
+    with ports.store.read() as tx:
+        target = find_target(tx, wish.target)
+    newest = _newest(ports, artifact)
+    bench.tell({"step": "connecting", "target": wish.target})
+    with closing(bench.targets.connect(target)) as provider:
+        description = provider.collections.describe(wish.collection)
+        _require_kept(wish.collection, description)
+        schema = description.schema
+        base = _base(ports, newest, schema, bench.folder)
+        with provider.source.open(wish.collection) as reading:
+            consistency = str(reading.consistency)
+            keep = _Keeper(ports, operation.namespace)
+            build = Build(_made(bench.folder / "build"), schema, base, keep.segment)
+            rows = 0
+            for batch in reading.batches():
+                build.add(batch)
+                rows += len(batch)
+                bench.tell({"step": "reading", "rows": rows})
+    built = build.finish()
+    if newest is not None and _is_same(newest, built, schema, wish):
+        return _outcome(newest.stored, built, created=False)
+    config = SnapshotConfig(
+        name=wish.name,
+        version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
+        count=built.listing.count,
+        content_root=built.root,
+        schema_digest=schema.digest,
+        vectors=schema.vectors,
+        embedding=wish.embedding,
+        fidelity="; ".join(description.fidelity) or None,
+        consistency=consistency,
+    )
+    bench.tell({"step": "storing", "rows": rows})
+    stored = _stored(ports, artifact, config, keep.layers(schema, built))
+    caller = Caller(actor, operation.id)
+    with ports.store.write(actor) as tx:
+        created = add_version(ports, caller, tx, stored)
+    return _outcome(stored, built, created=created)
+
+
+class _Keeper:
+    """Puts files and small layers into the blob store, and links them for the namespace."""
+
+    def __init__(self, ports: Ports, namespace: str) -> None:
+        self._ports = ports
+        self._namespace = namespace
+        self._sizes: dict[Digest, int] = {}
+
+    def segment(self, made: StoredSegment) -> None:
+        """Store a segment's files, and let go of them."""
+        for file in (made.keys, made.rows):
+            self._file(file)
+            file.path.unlink()
+
+    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
+        """Store the small layers; gives all of the manifest's, in their order."""
+        small = {SCHEMA: (_JSON_TYPE, schema.written()), LISTING: (_JSON_TYPE, built.listing.written())}
+        if built.tombstones:
+            small[TOMBSTONES] = _BITMAP_TYPE, built.tombstones
+        described = [
+            Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
+            for title, (media_type, body) in small.items()
+        ]
+        for segment in built.listing.segments:
+            for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
+                size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
+                described.append(Descriptor(_PARQUET_TYPE, digest, size_bytes or 0, {oci.TITLE: title}))
+        return tuple(described)
+
+    def small(self, body: bytes) -> bytes:
+        """Store some bytes; gives them back."""
+        digest = Digest.of(body)
+        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
+        self._link(digest, len(body))
+        return body
+
+    def _file(self, file: StoredFile) -> None:
+        with file.path.open("rb") as source:
+            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
+        self._link(file.digest, file.size_bytes)
+
+    def _link(self, digest: Digest, size_bytes: int) -> None:
+        self._sizes[digest] = size_bytes
+        with self._ports.store.note() as tx:
+            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
+
+
+def _stored(
+    ports: Ports, artifact: ArtifactName, config: SnapshotConfig, layers: tuple[Descriptor, ...]
+) -> ArtifactVersion:
+    body = _Keeper(ports, artifact.namespace).small(write_config(config))
+    manifest = Manifest.build(config, layers)
+    written = parse_object(body, what="the config", max_bytes=len(body))
+    return ArtifactVersion(
+        artifact=artifact,
+        version=config.version,
+        digest=manifest.digest,
+        fingerprint=fingerprint(manifest, written),
+        manifest=manifest.body,
+        pushed_at=ports.clock.now(),
+    )
+
+
+def _newest(ports: Ports, artifact: ArtifactName) -> _Known | None:
+    """Read the highest version of a snapshot."""
+    with ports.store.read() as tx:
+        listed = tx.artifacts.versions(artifact, after=None, limit=1)
+        if not listed:
+            return None
+        stored = tx.artifacts.get(artifact, version=listed[0].version)
+    manifest = Manifest.parse(stored.manifest)
+    config = parse_config(manifest, read_blob(ports.blobs, manifest.config.digest))
+    return _Known(stored, manifest, config) if isinstance(config, SnapshotConfig) else None
+
+
+def _base(ports: Ports, newest: _Known | None, schema: Schema, folder: Path) -> Base | None:
+    """Fetch the keys of the newest snapshot, if it has this schema."""
+    if newest is None or newest.config.schema_digest != schema.digest:
+        return None
+    keys = _made(folder / "base")
+    listing = Listing.parse(read_blob(ports.blobs, _layer(newest, LISTING)))
+    tombstones = newest.manifest.layer(TOMBSTONES)
+    bitmaps = b"" if tombstones is None else read_blob(ports.blobs, tombstones.digest)
+    return Base(
+        [
+            BaseSegment(one, _fetched(ports, one.keys, keys / one.keys_title), dead_rows(one, bitmaps))
+            for one in listing.segments
+        ]
+    )
+
+
+def _layer(known: _Known, title: str) -> Digest:
+    layer = known.manifest.layer(title)
+    if layer is None:
+        raise NotFoundError(f'the snapshot {known.stored.version} has no layer "{title}"', hint="take it again")
+    return layer.digest
+
+
+def _fetched(ports: Ports, digest: Digest, path: Path) -> Path:
+    """Copy a blob into a file, hashed on the way."""
+    state = sha256()
+    with ports.blobs.open(digest=digest) as source, path.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            state.update(chunk)
+            target.write(chunk)
+    if state.hexdigest() != digest.hex:
+        raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
+    return path
+
+
+def _require_kept(collection: str, description: Description) -> None:
+    if description.refusals:
+        raise UnsupportedError(
+            f'"{collection}" can\'t be a snapshot: {"; ".join(description.refusals)}',
+            hint="change the collection, or snapshot another that is made from it",
+        )
+
+
+def _is_same(newest: _Known, built: Built, schema: Schema, wish: SnapshotWish) -> bool:
+    config = newest.config
+    return (config.content_root, config.schema_digest, config.embedding) == (built.root, schema.digest, wish.embedding)
+
+
+def _outcome(stored: ArtifactVersion, built: Built, *, created: bool) -> JsonObject:
+    return {
+        "reference": f"{stored.artifact}@{stored.version}",
+        "version": stored.version,
+        "digest": str(stored.digest),
+        "content_root": str(built.root),
+        "count": built.listing.count,
+        "rows_stored": built.stored,
+        "rows_kept": built.kept,
+        "created": created,
+    }
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,135 @@
+"""A snapshot from end to end: `reg`, the service, its worker, and its embedded PostgreSQL."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from regalia_cli.demo.stage import FILES
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from tests.support.registries import Home, home
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Home]:
+    with home(tmp_path, files=FILES) as made:
+        made.must("init", "acme/support-agent", "--registry", made.url)
+        made.start()
+        yield made
+        made.stop()
+        assert "Traceback" not in (made.folder / "registry.log").read_text()
+    shutil.rmtree(local_of(made).folder, ignore_errors=True)
+
+
+def local_of(made: Home) -> EmbeddedPostgres:
+    return EmbeddedPostgres(made.folder / ".local/share/regalia/postgres", wheel_binaries())
+
+
+def fill(made: Home, statements: str) -> None:
+    server = local_of(made)
+    server.start()
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(statements.encode())
+
+
+def pids_of(made: Home, module: str) -> list[int]:
+    assert made.server is not None
+    children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children").read_text().split()
+    return [int(pid) for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+TABLE = """
+CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
+INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 5000) n;
+"""
+
+
+def snapshot(made: Home, *more: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(made.must("snapshot", "create", "local", "public.kb", "--json", *more))
+    return found
+
+
+def test_a_collection_becomes_a_version_and_only_changes_are_stored_again(served: Home) -> None:
+    fill(served, TABLE)
+
+    first = snapshot(served)
+    again = snapshot(served)
+    fill(served, "UPDATE kb SET body = 'changed' WHERE id <= 50; DELETE FROM kb WHERE id = 77")
+    changed = snapshot(served)
+
+    assert (first["reference"], first["count"], first["rows_stored"]) == ("acme/snapshot/kb@1.0.0", 5000, 5000)
+    assert (again["digest"], again["created"], again["rows_stored"]) == (first["digest"], False, 0)
+    assert (changed["reference"], changed["count"]) == ("acme/snapshot/kb@1.0.1", 4999)
+    assert (changed["rows_stored"], changed["rows_kept"]) == (50, 4949)
+    assert changed["content_root"] != first["content_root"]
+    listed = json.loads(served.must("snapshot", "list", "kb", "--json"))
+    assert [one["version"] for one in listed] == ["1.0.1", "1.0.0"]
+    assert [one["state"] for one in json.loads(served.must("operation", "list", "--json"))] == ["done"] * 3
+
+
+def test_another_embedder_is_another_version(served: Home) -> None:
+    fill(served, TABLE)
+
+    one, other = snapshot(served), snapshot(served, "--embedder", "local/minilm@6")
+
+    assert (one["content_root"], one["rows_stored"]) == (other["content_root"], 5000)
+    assert (other["version"], other["rows_stored"]) == ("1.0.1", 0)
+
+
+def test_what_can_not_be_a_snapshot_is_told_with_every_reason(served: Home) -> None:
+    fill(served, "CREATE TABLE kb (body text, half halfvec(3))")
+
+    refused = served.reg("snapshot", "create", "local", "kb")
+
+    assert refused.returncode == 1
+    for word in ("no primary key", "halfvec(3)", "no column of type vector"):
+        assert word in refused.stderr
+    assert served.reg("snapshot", "create", "local", "absent").returncode == 1
+    assert 'there is no target "elsewhere"' in served.reg("snapshot", "create", "elsewhere", "kb").stderr
+
+
+def test_a_worker_that_is_killed_is_followed_by_another_that_finishes(served: Home) -> None:
+    fill(served, TABLE.replace("5000", "60000"))
+    asked = served.must("snapshot", "create", "local", "public.kb", "--detach").strip()
+    deadline = time.monotonic() + 20
+    while not json.loads(served.must("operation", "show", asked, "--json"))["events"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    [worker] = pids_of(served, "admin.work")
+    os.kill(worker, signal.SIGTERM)
+
+    watched = served.reg("operation", "watch", asked)
+
+    assert watched.returncode == 0, watched.stderr
+    done = json.loads(served.must("operation", "show", asked, "--json"))["operation"]
+    assert (done["state"], done["outcome"]["count"]) == ("done", 60000)
+
+
+def test_targets_are_named_connections_without_secrets(served: Home) -> None:
+    served.must("target", "add", "prod", "postgresql://reader@db.example.com/kb", "--credential", "env:KB_PASSWORD")
+
+    assert [one["name"] for one in json.loads(served.must("target", "list", "--json"))] == ["local", "prod"]
+    refused = served.reg("target", "add", "bad", "postgresql://reader:hunter2@db.example.com/kb")
+    assert refused.returncode == 1
+    assert "holds a password" in refused.stderr
+    assert "hunter2" not in (served.folder / "registry.log").read_text() + refused.stderr
+    assert "env:NAME" in served.reg("target", "add", "bad", "postgresql://db/kb", "--credential", "hunter2").stderr
+    missing = served.reg("snapshot", "create", "prod", "kb")
+    assert "the worker's environment has no KB_PASSWORD" in missing.stderr
+    served.must("target", "remove", "prod")
+    assert served.reg("target", "show", "prod").returncode == 1
+
+
+def test_nothing_of_the_service_is_left_running(served: Home) -> None:
+    fill(served, TABLE)
+    snapshot(served)
+    server = local_of(served)
+
+    served.stop()
+
+    assert not (server.folder / "cluster" / "postmaster.pid").exists()
