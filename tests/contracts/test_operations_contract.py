@@ -38,6 +38,8 @@ def test_an_operation_is_read_back_as_it_was_added(store: Store) -> None:
 def test_the_oldest_is_claimed_first_and_each_once(store: Store) -> None:
     add(store, operation(2), operation(1))
 
+    with store.read() as tx:
+        assert tx.operations.is_waiting(now=NOW)
     claimed = [claim(store), claim(store), claim(store)]
 
     assert [None if one is None else (one.id, one.epoch, one.state) for one in claimed] == [
@@ -45,6 +47,9 @@ def test_the_oldest_is_claimed_first_and_each_once(store: Store) -> None:
         ("op-0002", 1, "running"),
         None,
     ]
+    with store.read() as tx:
+        assert not tx.operations.is_waiting(now=NOW + LEASE)
+        assert tx.operations.is_waiting(now=NOW + LEASE + GRACE)
 
 
 def test_what_a_dead_worker_left_is_claimed_once_its_lease_and_the_grace_are_over(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
 from regalia_cli.demo.stage import FILES
-from regalia_registry.bootstrap import web_app
+from regalia_registry.bootstrap.web import web_app
 from regalia_registry.http import front
 from regalia_registry.settings import load_settings
 from tests.support.registries import Home, home

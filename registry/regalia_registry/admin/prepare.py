@@ -8,7 +8,7 @@ from regalia.core.errors import RegaliaError
 from regalia.places import ADMIN_TOKEN_HASH_FILE, ROOT_FILE
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.admin.logs import configure_logs
-from regalia_registry.bootstrap import make_ports
+from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.services.access import take_in_admin_token
 from regalia_registry.services.trust import take_in_first_root
 from regalia_registry.settings import Settings, load_settings

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from regalia_registry.admin.logs import configure_logs
-from regalia_registry.bootstrap import web_app
+from regalia_registry.bootstrap.web import web_app
 from regalia_registry.settings import load_settings
 
 _DRAIN_S = 8

@@ -7,9 +7,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from regalia_registry.adapters.vectors.pgvector.embedded import stop_embedded
 from regalia_registry.admin.logs import configure_logs
-from regalia_registry.bootstrap_worker import make_worker
+from regalia_registry.bootstrap.worker import make_worker
 from regalia_registry.settings import load_settings
 
 
@@ -25,10 +24,7 @@ def main(data: Path, alive_fd: int) -> None:
     threading.Thread(target=_stop_without_supervisor, args=(alive_fd, stopping), daemon=True).start()
     settings = load_settings(data=data)
     configure_logs(settings)
-    try:
-        make_worker(settings, stopping).run()
-    finally:
-        stop_embedded(data)
+    make_worker(settings, stopping).run()
 
 
 def _stop_without_supervisor(alive_fd: int, stopping: threading.Event) -> None:

@@ -300,6 +300,10 @@ class OperationRepository(Protocol):
         """List a namespace's operations, newest first; `after` is an id."""
         ...
 
+    def is_waiting(self, *, now: datetime) -> bool:
+        """Say whether there is an operation that may be claimed."""
+        ...
+
     def claim(self, *, now: datetime, until: datetime) -> Operation | None:
         """Take the oldest operation that may be claimed: running, one epoch higher, leased until then."""
         ...

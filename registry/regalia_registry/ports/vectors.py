@@ -193,3 +193,7 @@ class Targets(Protocol):
             UnavailableError: Nothing answers.
         """
         ...
+
+    def close(self) -> None:
+        """Stop what runs on this machine for its targets."""
+        ...

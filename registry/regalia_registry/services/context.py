@@ -1,11 +1,15 @@
 """What every service is given: the ports, and who asks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.ports.store import Store
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
+from regalia_registry.ports.vectors import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,15 @@ class Caller:
 
     actor: Actor
     request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a worker's service needs besides the ports: the engines, an empty folder, and how to tell progress.
+
+    `tell` raises where the operation was cancelled or taken over: nothing is done after it.
+    """
+
+    targets: Targets
+    folder: Path
+    tell: Callable[[JsonObject], None]

@@ -1,7 +1,6 @@
 """Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
 
 import io
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,12 +21,12 @@ from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.listing import Listing
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.blobs import read_blob
-from regalia_registry.ports.vectors import Description, Targets
+from regalia_registry.ports.vectors import Description
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
-from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.targets import find_target
 
@@ -37,20 +36,6 @@ _FIRST = "1.0.0"
 _CHUNK = 1024 * 1024
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
 _BITMAP_TYPE = "application/octet-stream"
-
-Tell = Callable[[JsonObject], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What a worker's services need besides the ports: the engines, an empty folder, and how to tell progress.
-
-    `tell` raises where the operation was cancelled or taken over: nothing is done after it.
-    """
-
-    targets: Targets
-    folder: Path
-    tell: Tell
 
 
 @dataclass(frozen=True, slots=True)

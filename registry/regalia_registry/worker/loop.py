@@ -1,5 +1,6 @@
 """Claiming, leasing, doing: an operation belongs to whoever holds its lease, and to nobody else."""
 
+import importlib
 import shutil
 import threading
 import time
@@ -15,8 +16,7 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.operations import GRACE, LEASE, Operation, OperationKind, OperationState
 from regalia_registry.ports.vectors import Targets
-from regalia_registry.services.context import Ports
-from regalia_registry.services.snapshots import Bench, take_snapshot
+from regalia_registry.services.context import Bench, Ports
 
 _RENEW_S = 10.0
 _NEEDED = timedelta(seconds=35)  # what a step may take before the lease is looked at again
@@ -27,7 +27,8 @@ log = structlog.get_logger("regalia.worker")
 
 Doing = Callable[[Ports, Actor, Operation, Bench], JsonObject]
 
-_DOINGS: Mapping[OperationKind, Doing] = {OperationKind.SNAPSHOT: take_snapshot}
+# Kind → (module in services/, its function), loaded when there is something to do: an idle worker stays small.
+_DOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.SNAPSHOT: ("snapshots", "take_snapshot")}
 
 
 class _Ended(BaseException):
@@ -49,10 +50,14 @@ class Worker:
         while not self.stopping.is_set():
             if not self.run_one():
                 self.stopping.wait(_IDLE_S)
+        self.targets.close()
 
     def run_one(self) -> bool:
         """Do the oldest operation that nobody does; False where there is none."""
         now = self.ports.clock.now()
+        with self.ports.store.read() as tx:
+            if not tx.operations.is_waiting(now=now):  # most looks find nothing, and take no lock
+                return False
         with self.ports.store.note() as tx:
             claimed = tx.operations.claim(now=now, until=now + LEASE)
         if claimed is None:
@@ -71,7 +76,7 @@ class Worker:
         )
         try:
             with hold:
-                outcome = _DOINGS[claimed.kind](self.ports, actor, claimed, Bench(self.targets, folder, hold.tell))
+                outcome = _doing(claimed.kind)(self.ports, actor, claimed, Bench(self.targets, folder, hold.tell))
         except _Ended:
             log.info("operation left", operation=claimed.id)
         except RegaliaError as error:
@@ -94,6 +99,12 @@ class Worker:
             if is_ours:
                 tx.operations.append(claimed.id, time=self.ports.clock.now(), body={"step": str(state)})
         log.info("operation over", operation=claimed.id, state=str(state), ours=is_ours)
+
+
+def _doing(kind: OperationKind) -> Doing:
+    module, name = _DOINGS[kind]
+    found: Doing = getattr(importlib.import_module(f"regalia_registry.services.{module}"), name)
+    return found
 
 
 class _Hold:

@@ -34,6 +34,10 @@ class MemoryOperations:
         found = [one for one in self._tables.operations.values() if one.namespace == namespace]
         return page(found, key=lambda one: one.id, after=after, limit=limit, is_descending=True)
 
+    def is_waiting(self, *, now: datetime) -> bool:
+        """Look for one."""
+        return any(one.is_claimable(now) for one in self._tables.operations.values())
+
     def claim(self, *, now: datetime, until: datetime) -> Operation | None:
         """Take the oldest that nobody works on."""
         found = [one for one in self._tables.operations.values() if one.is_claimable(now)]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, or_, select, update
 
 from regalia.core import times
 from regalia.core.strict_json import JsonObject
@@ -57,12 +57,15 @@ class SqlOperations:
         rows = self._connection.execute(query.order_by(OPERATION.c.id.desc()).limit(limit)).mappings()
         return [_read(row) for row in rows]
 
+    def is_waiting(self, *, now: datetime) -> bool:
+        """Look for one."""
+        return self._connection.execute(select(OPERATION.c.id).where(_is_claimable(now)).limit(1)).first() is not None
+
     def claim(self, *, now: datetime, until: datetime) -> Operation | None:
         """Take the oldest that nobody works on."""
         columns = OPERATION.c
-        is_left = and_(columns.state == str(OperationState.RUNNING), columns.lease_until <= times.write(now - GRACE))
-        query = select(OPERATION).where(or_(columns.state == str(OperationState.QUEUED), is_left))
-        row = self._connection.execute(query.order_by(columns.id).limit(1)).mappings().first()
+        query = select(OPERATION).where(_is_claimable(now)).order_by(columns.id).limit(1)
+        row = self._connection.execute(query).mappings().first()
         if row is None:
             return None
         found = _read(row)
@@ -129,6 +132,13 @@ class SqlTargets:
     def remove(self, name: str) -> bool:
         """Remove a target."""
         return self._connection.execute(delete(TARGET).where(TARGET.c.name == name)).rowcount == 1
+
+
+def _is_claimable(now: datetime) -> ColumnElement[bool]:
+    is_left = and_(
+        OPERATION.c.state == str(OperationState.RUNNING), OPERATION.c.lease_until <= times.write(now - GRACE)
+    )
+    return or_(OPERATION.c.state == str(OperationState.QUEUED), is_left)
 
 
 def _changing(operation: Operation) -> dict[str, object]:

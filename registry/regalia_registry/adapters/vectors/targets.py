@@ -1,5 +1,7 @@
 """Finding the provider of a target among those that are installed, and its password where its credential says."""
 
+import importlib
+import importlib.util
 import os
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -35,6 +37,11 @@ class InstalledTargets:
             ) from error
         opened: Provider = opens(target.url, password=_password(target.credential), data=self._data)
         return opened
+
+    def close(self) -> None:
+        """Stop the embedded PostgreSQL, if there is one; its module is loaded for that alone."""
+        if importlib.util.find_spec("psycopg") is not None:
+            importlib.import_module("regalia_registry.adapters.vectors.pgvector.embedded").stop_embedded(self._data)
 
 
 def _password(credential: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The one place where adapters are built and handed to the services."""
+"""The adapters that every process of the service needs."""
 
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit
@@ -8,31 +8,11 @@ from regalia.places import ROOT_FILE, server_keys_folder
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.system import SystemClock, SystemIds
-from regalia_registry.http.app import make_app
-from regalia_registry.http.front import Front
-from regalia_registry.http.health import Dependency, Readiness, State
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.services.context import Ports
-from regalia_registry.services.health import dependencies
 from regalia_registry.settings import Settings
 
 _BLOBS = "regalia.blobs"
-
-
-def web_app(settings: Settings) -> Front:
-    """Build the service on migrated storage."""
-    ports = make_ports(settings)
-
-    def readiness() -> Readiness:
-        found = dependencies(ports)
-        return Readiness.of([Dependency(name, State(state), told) for name, state, told in found])
-
-    return make_app(
-        ports,
-        allowed_hosts=settings.allowed_hosts,
-        max_blob_bytes=settings.max_blob_bytes,
-        readiness=readiness,
-    )
 
 
 def make_ports(settings: Settings) -> Ports:

@@ -1,9 +1,9 @@
-"""Building a worker: beside `bootstrap`, since what it loads is too large for a web process."""
+"""What a worker is made of."""
 
 import threading
 
 from regalia_registry.adapters.vectors.targets import InstalledTargets
-from regalia_registry.bootstrap import make_ports
+from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.settings import Settings
 from regalia_registry.worker.loop import Worker
 
