@@ -43,6 +43,17 @@ def start_snapshot(
     return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots", body)
 
 
+def start_load(client: Client, namespace: str, name: str, version: str, *, target: str, logical: str) -> OperationEntry:
+    """Ask for a version to be loaded into a new collection whose name begins with `logical`."""
+    body: JsonObject = {"target": target, "logical": logical}
+    return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/load", body)
+
+
+def start_verify(client: Client, namespace: str, name: str, version: str) -> OperationEntry:
+    """Ask for a stored version to be read through and compared with its root."""
+    return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/verify", {})
+
+
 def list_snapshots(client: Client, namespace: str, name: str) -> Iterator[ArtifactEntry]:
     """List a snapshot's versions, highest first."""
     return client.registry.pages(ArtifactEntry, f"/v1/namespaces/{namespace}/artifacts/snapshot/{name}")
@@ -76,3 +87,7 @@ def cancel(client: Client, namespace: str, operation_id: str) -> OperationEntry:
     return client.registry.send(
         OperationEntry, "POST", f"/v1/namespaces/{namespace}/operations/{operation_id}/cancel", {}
     )
+
+
+def _snapshot(namespace: str, name: str, version: str) -> str:
+    return f"/v1/namespaces/{namespace}/snapshots/{name}/{version}"

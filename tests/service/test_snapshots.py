@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from regalia import operations
+from regalia.client import Client
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from tests.support.registries import Home, home
@@ -133,3 +135,63 @@ def test_nothing_of_the_service_is_left_running(served: Home) -> None:
     served.stop()
 
     assert not (server.folder / "cluster" / "postmaster.pid").exists()
+
+
+def test_a_snapshot_is_loaded_beside_its_source_and_is_the_same(served: Home) -> None:
+    fill(served, TABLE + "CREATE INDEX ON kb USING hnsw (embedding vector_l2_ops);")
+    taken = snapshot(served)
+
+    loaded = json.loads(served.must("snapshot", "load", "kb@1.0.0", "--target", "local", "--as", "kb", "--json"))
+    again = json.loads(
+        served.must("snapshot", "create", "local", str(loaded["collection"]), "--name", "copy", "--json")
+    )
+
+    assert loaded["content_root"] == again["content_root"] == taken["content_root"]
+    assert str(loaded["collection"]).startswith("kb_")
+    with psycopg.connect(local_of(served).url) as connection:
+        found = connection.execute(f"SELECT count(*) FROM {loaded['collection']}.kb").fetchone()  # noqa: S608 # our name
+    assert found == (5000,)
+    assert "no snapshot" not in served.reg("snapshot", "load", "kb@9.9.9", "--target", "local").stdout
+    assert served.reg("snapshot", "load", "kb@1.0.0", "--target", "local", "--as", "KB; DROP").returncode == 1
+
+
+def test_a_load_whose_worker_is_stopped_goes_on_in_the_same_collection(served: Home) -> None:
+    fill(served, TABLE.replace("5000", "60000"))
+    taken = snapshot(served)
+    client = Client(environment=served.environment, folder=served.project)
+    asked = operations.start_load(client, "acme", "kb", "1.0.0", target="local", logical="kb")
+    steps = []
+    for progress in operations.watch(client, "acme", asked.id):
+        steps += [str(event.body["step"]) for event in progress.events]
+        if "loading" in steps:
+            break
+    os.kill(pids_of(served, "admin.work")[0], signal.SIGTERM)
+
+    watched = served.reg("operation", "watch", asked.id)
+
+    assert watched.returncode == 0, watched.stderr
+    done = json.loads(served.must("operation", "show", asked.id, "--json"))
+    assert done["operation"]["outcome"]["content_root"] == taken["content_root"]
+    assert [event["body"]["step"] for event in done["events"]].count("connecting") == 2
+    with psycopg.connect(local_of(served).url) as connection:
+        [ours] = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'kb\\_%'").fetchall()
+    assert ours == (done["operation"]["outcome"]["collection"],)
+
+
+def test_a_stored_snapshot_is_verified_and_damage_is_named(served: Home) -> None:
+    fill(served, TABLE)
+    snapshot(served)
+    assert "verified" in served.must("snapshot", "verify", "kb@1.0.0")
+    blobs = served.folder / ".local/share/regalia/blobs/sha256"
+    largest = max((path for path in blobs.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    body = bytearray(largest.read_bytes())
+    body[len(body) // 2] ^= 1
+    largest.chmod(0o600)
+    largest.write_bytes(body)
+
+    refused = served.reg("snapshot", "verify", "kb@1.0.0")
+
+    assert refused.returncode == 1
+    assert largest.name[:12] in refused.stderr
+    largest.unlink()
+    assert largest.name[:12] in served.reg("snapshot", "verify", "kb@1.0.0").stderr

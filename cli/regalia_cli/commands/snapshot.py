@@ -60,6 +60,47 @@ def list_(state: State, name: str, *, as_json: bool) -> None:
     output.answer_table(("VERSION", "DIGEST", "TAKEN"), rows, empty=f'no snapshot "{name}"')
 
 
+@snapshot.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@click.option("--target", required=True, help="Where to: local, or one of reg target list.")
+@click.option("--as", "logical", help="How the new collection's name begins; default: the snapshot's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
+    """Load a snapshot into a new collection, index it, and prove that it is what was taken."""
+    name, version = _reference(reference)
+    namespace = state.application().namespace
+    asked = operations.start_load(
+        state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
+    )
+    outcome = finished(state, asked.id).outcome or {}
+    if as_json:
+        output.answer_json(outcome)
+        return
+    output.answer(f"{outcome['target']}  {outcome['collection']}  {outcome['count']:,} rows, verified")
+
+
+@snapshot.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def verify(state: State, reference: str, *, as_json: bool) -> None:
+    """Read every row of a stored snapshot and compare it with its content root."""
+    asked = operations.start_verify(state.client, state.application().namespace, *_reference(reference))
+    outcome = finished(state, asked.id).outcome or {}
+    if as_json:
+        output.answer_json(outcome)
+        return
+    output.answer(f"{outcome['reference']}  verified  {outcome['count']:,} rows")
+
+
+def _reference(text: str) -> tuple[str, str]:
+    name, _, version = text.rpartition("/")[2].partition("@")
+    if not (name and version):
+        raise click.UsageError(f"{text!r} is not NAME@VERSION; reg snapshot list NAME")
+    return name, version
+
+
 def _embedding(text: str | None) -> Embedding | None:
     if text is None:
         return None

@@ -8,9 +8,10 @@ from enum import StrEnum
 from regalia.core.errors import InvalidError
 from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import Embedding
-from regalia.core.names import check_segment
+from regalia.core.names import check_segment, check_version
 from regalia.core.strict_json import JsonObject
 
+_LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&\s]password\s*=", re.IGNORECASE)
 _CREDENTIAL = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/.{1,1024}|aws-secretsmanager:.{1,512})\Z")
 
@@ -23,6 +24,7 @@ class OperationKind(StrEnum):
 
     SNAPSHOT = "snapshot"
     LOAD = "load"
+    VERIFY = "verify"
 
 
 class OperationState(StrEnum):
@@ -103,6 +105,55 @@ class SnapshotWish:
         if self.embedding is not None:
             written["embedding"] = self.embedding.written()
         return written
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyWish:
+    """Which stored version is to be read through."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "VerifyWish":
+        """Read what `written` wrote."""
+        fields = Fields(request, "the operation")
+        return cls(check_segment(fields.text("name"), what="snapshot"), check_version(fields.text("version")))
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        return {"name": self.name, "version": self.version}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWish:
+    """Which version is to be loaded where; `logical` begins the collection's name."""
+
+    name: str
+    version: str
+    target: str
+    logical: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that engines would fold or cut."""
+        if not _LOGICAL.match(self.logical):
+            raise InvalidError(
+                f"\"{self.logical[:60]}\" can't begin a collection's name", hint="a-z, then a-z, 0-9 and _, at most 40"
+            )
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "LoadWish":
+        """Read what `written` wrote."""
+        fields = Fields(request, "the operation")
+        which = VerifyWish.parse(request)
+        return cls(which.name, which.version, fields.text("target"), fields.text("logical"))
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        return {"name": self.name, "version": self.version, "target": self.target, "logical": self.logical}
+
+
+Wish = SnapshotWish | LoadWish | VerifyWish
 
 
 @dataclass(frozen=True, slots=True)

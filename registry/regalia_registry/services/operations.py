@@ -4,15 +4,19 @@ from dataclasses import replace
 
 from regalia.core import times
 from regalia.core.errors import ConflictError, NotFoundError
+from regalia.core.names import ArtifactName, Kind
 from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationProgress
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import (
+    LoadWish,
     Operation,
     OperationEvent,
     OperationKind,
     OperationState,
     SnapshotWish,
+    VerifyWish,
+    Wish,
 )
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.records import record
@@ -21,16 +25,23 @@ from regalia_registry.services.steps.targets import find_target
 _EVENTS = 200
 
 
-def start_snapshot(ports: Ports, caller: Caller, *, namespace: str, wish: SnapshotWish) -> OperationEntry:
-    """Ask for a snapshot.
+_KINDS: dict[type[Wish], OperationKind] = {
+    SnapshotWish: OperationKind.SNAPSHOT,
+    LoadWish: OperationKind.LOAD,
+    VerifyWish: OperationKind.VERIFY,
+}
+
+
+def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> OperationEntry:
+    """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target.
+        NotFoundError: There is no such target, or no such version.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
     made = Operation(
         id=ports.ids.new(),
-        kind=OperationKind.SNAPSHOT,
+        kind=_KINDS[type(wish)],
         namespace=namespace,
         subject=f"snapshot/{wish.name}",
         request=wish.written(),
@@ -38,7 +49,10 @@ def start_snapshot(ports: Ports, caller: Caller, *, namespace: str, wish: Snapsh
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:
-        find_target(tx, wish.target)
+        if not isinstance(wish, VerifyWish):
+            find_target(tx, wish.target)
+        if not isinstance(wish, SnapshotWish):
+            tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return _entry(made)

@@ -2,15 +2,13 @@
 
 import io
 from contextlib import closing
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from regalia.core import oci
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError, NotFoundError, UnsupportedError
+from regalia.core.errors import UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
-from regalia.core.manifest import Manifest, fingerprint, parse_config, write_config
+from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import JsonObject, parse_object
@@ -18,9 +16,7 @@ from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
 from regalia_registry.domain.records import ArtifactVersion
-from regalia_registry.domain.snapshots.listing import Listing
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.vectors import Description
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
@@ -28,23 +24,19 @@ from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.snapshots import (
+    LISTING,
+    SCHEMA,
+    TOMBSTONES,
+    OpenedSnapshot,
+    fetched,
+    find_newest,
+)
 from regalia_registry.services.steps.targets import find_target
 
-SCHEMA, LISTING, TOMBSTONES = "schema.json", "segments.json", "tombstones"
-
 _FIRST = "1.0.0"
-_CHUNK = 1024 * 1024
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
 _BITMAP_TYPE = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A stored snapshot version, read."""
-
-    stored: ArtifactVersion
-    manifest: Manifest
-    config: SnapshotConfig
 
 
 def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
@@ -58,7 +50,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     with ports.store.read() as tx:
         target = find_target(tx, wish.target)
-    newest = _newest(ports, artifact)
+    newest = find_newest(ports, artifact)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target)) as provider:
         description = provider.collections.describe(wish.collection)
@@ -159,51 +151,17 @@ def _stored(
     )
 
 
-def _newest(ports: Ports, artifact: ArtifactName) -> _Known | None:
-    """Read the highest version of a snapshot."""
-    with ports.store.read() as tx:
-        listed = tx.artifacts.versions(artifact, after=None, limit=1)
-        if not listed:
-            return None
-        stored = tx.artifacts.get(artifact, version=listed[0].version)
-    manifest = Manifest.parse(stored.manifest)
-    config = parse_config(manifest, read_blob(ports.blobs, manifest.config.digest))
-    return _Known(stored, manifest, config) if isinstance(config, SnapshotConfig) else None
-
-
-def _base(ports: Ports, newest: _Known | None, schema: Schema, folder: Path) -> Base | None:
+def _base(ports: Ports, newest: OpenedSnapshot | None, schema: Schema, folder: Path) -> Base | None:
     """Fetch the keys of the newest snapshot, if it has this schema."""
     if newest is None or newest.config.schema_digest != schema.digest:
         return None
     keys = _made(folder / "base")
-    listing = Listing.parse(read_blob(ports.blobs, _layer(newest, LISTING)))
-    tombstones = newest.manifest.layer(TOMBSTONES)
-    bitmaps = b"" if tombstones is None else read_blob(ports.blobs, tombstones.digest)
     return Base(
         [
-            BaseSegment(one, _fetched(ports, one.keys, keys / one.keys_title), dead_rows(one, bitmaps))
-            for one in listing.segments
+            BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead_rows(one, newest.tombstones))
+            for one in newest.listing.segments
         ]
     )
-
-
-def _layer(known: _Known, title: str) -> Digest:
-    layer = known.manifest.layer(title)
-    if layer is None:
-        raise NotFoundError(f'the snapshot {known.stored.version} has no layer "{title}"', hint="take it again")
-    return layer.digest
-
-
-def _fetched(ports: Ports, digest: Digest, path: Path) -> Path:
-    """Copy a blob into a file, hashed on the way."""
-    state = sha256()
-    with ports.blobs.open(digest=digest) as source, path.open("wb") as target:
-        while chunk := source.read(_CHUNK):
-            state.update(chunk)
-            target.write(chunk)
-    if state.hexdigest() != digest.hex:
-        raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
-    return path
 
 
 def _require_kept(collection: str, description: Description) -> None:
@@ -214,7 +172,7 @@ def _require_kept(collection: str, description: Description) -> None:
         )
 
 
-def _is_same(newest: _Known, built: Built, schema: Schema, wish: SnapshotWish) -> bool:
+def _is_same(newest: OpenedSnapshot, built: Built, schema: Schema, wish: SnapshotWish) -> bool:
     config = newest.config
     return (config.content_root, config.schema_digest, config.embedding) == (built.root, schema.digest, wish.embedding)
 

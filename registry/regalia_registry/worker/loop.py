@@ -28,7 +28,11 @@ log = structlog.get_logger("regalia.worker")
 Doing = Callable[[Ports, Actor, Operation, Bench], JsonObject]
 
 # Kind → (module in services/, its function), loaded when there is something to do: an idle worker stays small.
-_DOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.SNAPSHOT: ("snapshots", "take_snapshot")}
+_DOINGS: Mapping[OperationKind, tuple[str, str]] = {
+    OperationKind.SNAPSHOT: ("snapshots", "take_snapshot"),
+    OperationKind.LOAD: ("loading", "load_snapshot"),
+    OperationKind.VERIFY: ("loading", "verify_snapshot"),
+}
 
 
 class _Ended(BaseException):

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from regalia.core.kinds.snapshot import Embedding
-from regalia.core.names import check_segment
+from regalia.core.names import check_segment, check_version
 from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
-from regalia_registry.domain.operations import SnapshotWish, Target
+from regalia_registry.domain.operations import LoadWish, SnapshotWish, Target, VerifyWish
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
@@ -52,6 +52,15 @@ class SnapshotIn(BaseModel):
     embedding: EmbeddingIn | None = None
 
 
+class LoadIn(BaseModel):
+    """Where a snapshot is to be loaded, and how the new collection's name begins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: str = Field(max_length=64)
+    logical: str = Field(max_length=64)
+
+
 @router.get("/targets")
 def list_targets(caller: CurrentCaller, ports: CurrentPorts) -> Page[TargetEntry]:
     """List targets, the embedded one first."""
@@ -84,7 +93,26 @@ def start_snapshot(
     given = sent.embedding
     embedding = None if given is None else Embedding(given.provider, given.model, given.revision)
     wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding)
-    return operations.start_snapshot(ports, caller, namespace=namespace, wish=wish)
+    return operations.start(ports, caller, namespace=namespace, wish=wish)
+
+
+@router.post("/namespaces/{namespace}/snapshots/{name}/{version}/load", status_code=202)
+def start_load(
+    namespace: NamespacePath, name: str, version: str, sent: LoadIn, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask for a version to be loaded into a new collection; a worker loads and proves it."""
+    which = check_segment(name, what="snapshot"), check_version(version)
+    wish = LoadWish(*which, sent.target, sent.logical)
+    return operations.start(ports, caller, namespace=namespace, wish=wish)
+
+
+@router.post("/namespaces/{namespace}/snapshots/{name}/{version}/verify", status_code=202)
+def start_verify(
+    namespace: NamespacePath, name: str, version: str, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask for a stored version to be read through and compared with its root."""
+    wish = VerifyWish(check_segment(name, what="snapshot"), check_version(version))
+    return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 
 @router.get("/namespaces/{namespace}/operations")

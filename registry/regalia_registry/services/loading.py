@@ -1,0 +1,147 @@
+"""Loading a snapshot into a new collection, and proving that what is there is what was taken. Run by a worker."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+
+from regalia.core.errors import ConflictError
+from regalia.core.names import ArtifactName, Kind
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.access import Actor
+from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
+from regalia_registry.domain.snapshots.listing import Segment
+from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.ports.vectors import Provider
+from regalia_registry.segments.reading import live_rows, verify_root
+from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
+from regalia_registry.services.steps.targets import find_target
+
+_GROUP_ROWS = 5000
+_SUFFIX_BYTES = 5
+
+
+def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
+    """Load a version into a collection of its own name, index it, and read it back.
+
+    The name comes from the operation, so that a worker that takes it over goes on in the same collection.
+
+    Raises:
+        UnsupportedError: The target can't hold it.
+        ConflictError: What is there in the end is not what was loaded.
+    """
+    wish = LoadWish.parse(operation.request)
+    snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
+    with ports.store.read() as tx:
+        target = find_target(tx, wish.target)
+    bench.tell({"step": "connecting", "target": wish.target})
+    with closing(bench.targets.connect(target)) as provider:
+        collection = provider.physical_name(wish.logical, _suffix(operation.id))
+        provider.collections.create(collection, snapshot.schema, mark=operation.id)
+        groups = _groups(_rows(ports, snapshot, _made(bench.folder / "segments")))
+        for rows in provider.sink.load(collection, snapshot.schema, groups):
+            bench.tell({"step": "loading", "rows": rows, "of": snapshot.config.count})
+        bench.tell({"step": "indexing", "rows": snapshot.config.count})
+        provider.sink.build_index(collection, snapshot.schema)
+        bench.tell({"step": "verifying", "rows": snapshot.config.count})
+        _prove(provider, collection, snapshot, bench)
+    return {
+        "collection": collection,
+        "target": wish.target,
+        "count": snapshot.config.count,
+        "content_root": str(snapshot.config.content_root),
+    }
+
+
+def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
+    """Hash every file of a stored version, read every row, and compare the root.
+
+    Raises:
+        DigestError: A segment is damaged, or the rows are not what the root says.
+        NotFoundError: A segment is gone.
+    """
+    wish = VerifyWish.parse(operation.request)
+    snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
+
+    def told() -> Iterator[Sequence[Row]]:
+        done = 0
+        for rows in _rows(ports, snapshot, _made(bench.folder / "segments")):
+            yield rows
+            done += len(rows)
+            bench.tell({"step": "reading", "rows": done, "of": snapshot.config.count})
+
+    keys = _made(bench.folder / "keys")
+    for segment in snapshot.listing.segments:
+        fetched(ports, segment.keys, keys / segment.keys_title).unlink()
+        bench.tell({"step": "hashing keys"})
+    count = verify_root(bench.folder, snapshot.schema, snapshot.config.content_root, told())
+    return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
+
+
+def _prove(provider: Provider, collection: str, snapshot: OpenedSnapshot, bench: Bench) -> None:
+    """Read the collection back: its schema, its root, and that a search reaches every row."""
+    found = provider.collections.describe(collection).schema
+    if found != snapshot.schema:
+        raise ConflictError(
+            f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
+        )
+    with provider.source.open(collection) as reading:
+
+        def reached() -> Iterator[Sequence[Row]]:
+            for rows in reading.batches():
+                yield rows
+                bench.tell({"step": "verifying"})
+
+        verify_root(bench.folder, snapshot.schema, snapshot.config.content_root, reached())
+    for rows in _rows_again(provider, collection):
+        lost = provider.sink.unreachable(collection, [row.key for row in rows])
+        if lost:
+            raise ConflictError(
+                f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
+                hint="load it again, under another name",
+            )
+        bench.tell({"step": "verifying"})
+
+
+def _rows_again(provider: Provider, collection: str) -> Iterator[Sequence[Row]]:
+    """Collect the keys before they are looked up: one connection does one thing at a time."""
+    with provider.source.open(collection) as reading:
+        keys = [row._replace(vectors=(), properties=b"") for rows in reading.batches() for row in rows]
+    yield from _groups(iter([keys]))
+
+
+def _rows(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:
+    """Read a snapshot's rows, one segment's file at a time."""
+
+    def fetch(segment: Segment) -> Path:
+        for left in folder.iterdir():
+            left.unlink()
+        return fetched(ports, segment.rows, folder / segment.rows_title)
+
+    return live_rows(snapshot.schema, snapshot.listing, snapshot.tombstones, fetch)
+
+
+def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Cut a stream into groups of one size: the same ones whenever the same snapshot is read."""
+    rows = chain.from_iterable(batches)
+    group: list[Row] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == _GROUP_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _suffix(operation_id: str) -> str:
+    """Give eight characters that belong to this operation alone."""
+    return base64.b32encode(sha256(operation_id.encode()).digest()[:_SUFFIX_BYTES]).decode("ascii").lower()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

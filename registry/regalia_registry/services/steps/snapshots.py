@@ -1,0 +1,91 @@
+"""Reading stored snapshots: a version's parts, and its segments as files."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from regalia.core.digest import Digest
+from regalia.core.errors import DigestError, DocumentError
+from regalia.core.kinds.snapshot import SnapshotConfig
+from regalia.core.manifest import Manifest, parse_config
+from regalia.core.names import ArtifactName
+from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.domain.snapshots.listing import Listing
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.ports.blobs import read_blob
+from regalia_registry.services.context import Ports
+
+SCHEMA, LISTING, TOMBSTONES = "schema.json", "segments.json", "tombstones"
+
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSnapshot:
+    """A stored version with its small parts; `tombstones` is empty where every row lives."""
+
+    stored: ArtifactVersion
+    manifest: Manifest
+    config: SnapshotConfig
+    schema: Schema
+    listing: Listing
+    tombstones: bytes
+
+
+def find_newest(ports: Ports, artifact: ArtifactName) -> OpenedSnapshot | None:
+    """Open the highest version of a snapshot, if there is one."""
+    with ports.store.read() as tx:
+        listed = tx.artifacts.versions(artifact, after=None, limit=1)
+    return open_snapshot(ports, artifact, version=listed[0].version) if listed else None
+
+
+def open_snapshot(ports: Ports, artifact: ArtifactName, *, version: str) -> OpenedSnapshot:
+    """Open a version.
+
+    Raises:
+        NotFoundError: There is none.
+        DocumentError: A part is absent or does not agree with another.
+    """
+    with ports.store.read() as tx:
+        stored = tx.artifacts.get(artifact, version=version)
+    manifest = Manifest.parse(stored.manifest)
+    config = parse_config(manifest, _read(ports, manifest.config.digest))
+    if not isinstance(config, SnapshotConfig):
+        raise DocumentError(f'"{artifact}@{version}" is no snapshot')
+    schema = Schema.parse(_read(ports, _layer(manifest, SCHEMA)))
+    listing = Listing.parse(_read(ports, _layer(manifest, LISTING)))
+    bitmaps = manifest.layer(TOMBSTONES)
+    if (schema.digest, listing.count) != (config.schema_digest, config.count):
+        raise DocumentError(f'the parts of "{artifact}@{version}" do not agree', hint="take the snapshot again")
+    tombstones = b"" if bitmaps is None else _read(ports, bitmaps.digest)
+    return OpenedSnapshot(stored, manifest, config, schema, listing, tombstones)
+
+
+def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
+    """Copy a blob into a file, hashed on the way; gives the file.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        DigestError: It is damaged.
+    """
+    state = sha256()
+    with ports.blobs.open(digest=digest) as source, path.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            state.update(chunk)
+            target.write(chunk)
+    if state.hexdigest() != digest.hex:
+        raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
+    return path
+
+
+def _read(ports: Ports, digest: Digest) -> bytes:
+    body = read_blob(ports.blobs, digest)
+    digest.check(body, what="a layer of the snapshot")
+    return body
+
+
+def _layer(manifest: Manifest, title: str) -> Digest:
+    layer = manifest.layer(title)
+    if layer is None:
+        raise DocumentError(f'the snapshot has no layer "{title}"', hint="take it again")
+    return layer.digest
