@@ -66,6 +66,7 @@ _ROOMS = frozenset(
         "project",
         "publishing",
         "rotation",
+        "snapshotting",
         "sources",
         "testing",
     }

@@ -12,6 +12,7 @@ from regalia._transport import Transport
 from regalia._transport.http import HttpTransport
 from regalia.bundle import Bundle
 from regalia.calls import Registry
+from regalia.core.names import Kind
 from regalia.core.references import BundleReference
 from regalia.resolving import Clock, Resolver
 from regalia.settings import Given, Settings, load_settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import regalia.moving
     import regalia.project
     import regalia.publishing
+    import regalia.snapshotting
     import regalia.sources
     import regalia.wire.answers
 
@@ -130,7 +132,7 @@ class Client:
         return regalia.keystore.Keystore(self.settings.environment, domain, ask=self.ask_passphrase)
 
     def push(self, *paths: str | Path, bump: str | None = None) -> "list[regalia.publishing.PushedArtifact]":
-        """Push the project's files, or these; what the registry has already comes back with `created` false.
+        """Push the project's files and take its snapshots, or push these; `created` is false for what is there already.
 
         Raises:
             SourceError: A file has an error; all errors are in the message.
@@ -138,10 +140,13 @@ class Client:
         """
         project = regalia.project.find(self.folder)
         entries = project.entries_for([Path(path) for path in paths])
-        inspection = regalia.sources.inspect(entries, folder=project.folder, options=regalia.sources.Options())
+        files = [entry for entry in entries if entry.kind is not Kind.SNAPSHOT]
+        inspection = regalia.sources.inspect(files, folder=project.folder, options=regalia.sources.Options())
         inspection.require()
         part = None if bump is None else regalia.core.versions.Part(bump)
-        return regalia.publishing.push(self, project.application.namespace, inspection.drafts, bump=part)
+        pushed = regalia.publishing.push(self, project.application.namespace, inspection.drafts, bump=part)
+        taken = regalia.snapshotting.push_snapshots(self, project.application, entries, pushed, lambda _: None)
+        return [*pushed, *taken]
 
     def create_bundle(self, version: str | None = None) -> str:
         """Push the project, pin what that gives, sign it with this machine's release key; gives the reference.

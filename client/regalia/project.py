@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regalia import strict_yaml
-from regalia.core.errors import InvalidNameError, NotFoundError, SourceError, UnsupportedError
+from regalia.core.errors import InvalidNameError, NotFoundError, SourceError
 from regalia.core.names import ApplicationName, Kind, Slot
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia.core.values import field, frozen
@@ -13,6 +13,7 @@ from regalia.places import PROJECT_FILE, find_upwards
 MODEL_LIST = "models"
 _KEYS = ("application", "registry", "push")
 _OPTIONS = ("file", "schema", "template_format", "variables", "git", "images")
+_SNAPSHOT_OPTIONS = ("target", "collection", "embedder")
 _PROMPT_SUFFIXES = (".yaml", ".yml", ".txt", ".md", ".jinja", ".jinja2", ".j2")
 
 
@@ -137,19 +138,21 @@ def _entry(path: Path, document: strict_yaml.Document, slot: str, value: JsonVal
     where = ("push", slot)
     if slot != MODEL_LIST:
         _check_slot(path, document, slot)
-    if isinstance(value, str):
+    if isinstance(value, str) and not slot.startswith("snapshots/"):
         return Entry(slot, _inside(path, document, slot, value))
     if not isinstance(value, dict):
         raise _wrong(path, document, where, "the value is no path", f"{slot}: FILE, or {slot}: {{file: FILE}}")
-    if slot.startswith("snapshots/"):
-        raise UnsupportedError(
-            f'"{slot}": this version takes no snapshots', hint="leave the line out; they join in the next edition"
-        )
-    unknown = [key for key in value if key not in _OPTIONS]
+    is_snapshot = slot.startswith("snapshots/")
+    known = _SNAPSHOT_OPTIONS if is_snapshot else _OPTIONS
+    unknown = [key for key in value if key not in known]
     if unknown:
         raise _wrong(
-            path, document, (*where, unknown[0]), f"there is no option {unknown[0][:80]!r}", f"options: {_OPTIONS}"
+            path, document, (*where, unknown[0]), f"there is no option {unknown[0][:80]!r}", f"options: {known}"
         )
+    if is_snapshot:
+        if not all(isinstance(value.get(key, ""), str) for key in known) or not value.get("collection"):
+            raise _wrong(path, document, where, "it names no collection", f"{slot}: {{target: local, collection: kb}}")
+        return Entry(slot, None, value)
     options: JsonObject = {key: option for key, option in value.items() if key != "file"}
     file = value.get("file")
     if isinstance(file, str):

@@ -13,6 +13,7 @@ from regalia.core.bundle import BundleIndex, Member
 from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
+from regalia.core.embedders import check_embedders
 from regalia.core.errors import DocumentError, InvalidVersionError, NotFoundError, SignatureError, VersionConflictError
 from regalia.core.kinds import KINDS
 from regalia.core.kinds.config import TREE_TITLE
@@ -171,12 +172,14 @@ def plan_bundle(
     Raises:
         VersionConflictError: The version has another digest.
         NotFoundError: There is nothing to bundle, or a member is not there.
+        ConflictError: A snapshot's embedder is not among the models.
     """
     members = {Slot.parse(one.slot): one.artifact for one in pushed}
     foreign = {slot: fetch_artifact(client, reference) for slot, reference in (others or {}).items()}
     members.update(foreign)
     if not members:
         raise NotFoundError("there is nothing to bundle", hint="add files to push: in regalia.yaml")
+    check_embedders([artifact.config for artifact in members.values()])
     pinned = [Member.of(slot, artifact.manifest) for slot, artifact in members.items()]
     there = _newest_version(client, application)
     newest = None if there is None else resolve_if_trusted(client, f"{application}@{there}")

@@ -13,6 +13,7 @@ import pytest
 
 from regalia import operations
 from regalia.client import Client
+from regalia.core.errors import NotPlacedError
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from tests.support.registries import Home, home
@@ -195,3 +196,38 @@ def test_a_stored_snapshot_is_verified_and_damage_is_named(served: Home) -> None
     assert largest.name[:12] in refused.stderr
     largest.unlink()
     assert largest.name[:12] in served.reg("snapshot", "verify", "kb@1.0.0").stderr
+
+
+def test_a_snapshot_is_a_member_of_a_bundle_and_its_embedder_is_bound(served: Home) -> None:
+    fill(served, TABLE)
+    lines = (served.project / "regalia.yaml").read_text()
+    models = (
+        (served.project / "model_registry.yaml")
+        .read_text()
+        .replace("    use_case", "    provider: openai\n    use_case")
+    )
+    (served.project / "model_registry.yaml").write_text(models)
+    wanted = "  snapshots/kb: {target: local, collection: kb, embedder: models/complex_queries}\n"
+    (served.project / "regalia.yaml").write_text(lines + wanted)
+
+    pushed = json.loads(served.must("push", "--json"))
+    assert {one["slot"]: one["created"] for one in pushed}["snapshots/kb"]
+    again = json.loads(served.must("push", "--json"))
+    assert not any(one["created"] for one in again)
+    served.must("bundle", "create", "1.0.0")
+    served.must("promote", "1.0.0", "--to", "prod")
+    fill(served, "DELETE FROM kb WHERE id > 4000")
+    created = served.reg("bundle", "create", "1.0.1")
+    assert "Updated kb snapshot: 5,000 → 4,000 rows" in created.stderr
+
+    bundle = Client(environment=served.environment, folder=served.project).resolve("acme/support-agent:prod")
+    assert "snapshots/kb" in bundle.slots
+    with pytest.raises(NotPlacedError, match="is not placed"):
+        bundle.collection("kb")
+
+    (served.project / "regalia.yaml").write_text(lines)
+    (served.project / "model_registry.yaml").write_text(models.replace("gpt-4-0125-preview", "gpt-4-0613"))
+    refused = served.reg("bundle", "create", "1.0.2", "--with", "snapshots/kb=acme/snapshot/kb@1.0.0")
+    assert refused.returncode == 1
+    assert "was embedded by" in refused.stderr
+    assert "gpt-4-0613" in refused.stderr

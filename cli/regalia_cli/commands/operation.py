@@ -2,8 +2,7 @@
 
 import click
 
-from regalia import operations
-from regalia.core.errors import RegaliaError
+from regalia import operations, snapshotting
 from regalia.wire.answers import OperationEntry, OperationProgress
 from regalia_cli import output
 from regalia_cli.state import State, pass_state
@@ -47,7 +46,8 @@ def show(state: State, operation_id: str, *, as_json: bool) -> None:
 @pass_state
 def watch(state: State, operation_id: str) -> None:
     """Follow an operation until it is over; Ctrl-C leaves it at work."""
-    finished(state, operation_id)
+    namespace = state.application().namespace
+    finished(state, operations.get_operation(state.client, namespace, operation_id).operation)
 
 
 @operation.command()
@@ -59,25 +59,23 @@ def cancel(state: State, operation_id: str) -> None:
     output.answer(f"{found.id}  {'cancelled' if found.state == 'cancelled' else 'ends at its next step'}")
 
 
-def finished(state: State, operation_id: str) -> OperationEntry:
+def finished(state: State, asked: OperationEntry) -> OperationEntry:
     """Follow an operation and tell its progress; gives it once it is over.
 
     Raises:
         RegaliaError: It failed or was cancelled.
     """
-    found: OperationProgress | None = None
     try:
-        for found in operations.watch(state.client, state.application().namespace, operation_id):
-            for event in found.events:
-                output.tell(_told(event.body))
+        return snapshotting.finish(state.client, asked.namespace, asked, tell_progress)
     except KeyboardInterrupt:
-        output.tell(f"it goes on without you; come back with: reg operation watch {operation_id}")
+        output.tell(f"it goes on without you; come back with: reg operation watch {asked.id}")
         raise
-    if found is None or found.operation.state != "done":
-        outcome = {} if found is None or found.operation.outcome is None else found.operation.outcome
-        told = str(outcome.get("message") or "the operation was cancelled")
-        raise RegaliaError(told, hint=str(outcome.get("hint") or "ask again when it may go on"))
-    return found.operation
+
+
+def tell_progress(progress: OperationProgress) -> None:
+    """Say what happened in an operation."""
+    for event in progress.events:
+        output.tell(f"  {_told(event.body)}")
 
 
 def _told(body: dict[str, object]) -> str:

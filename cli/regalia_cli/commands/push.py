@@ -4,11 +4,13 @@ from pathlib import Path
 
 import click
 
-from regalia import project, publishing, sources
+from regalia import project, publishing, snapshotting, sources
 from regalia.core.errors import SourceError
+from regalia.core.names import Kind
 from regalia.core.versions import Part
 from regalia_cli import output
 from regalia_cli.commands.lint import show_findings
+from regalia_cli.commands.operation import tell_progress
 from regalia_cli.state import State, pass_state
 
 
@@ -52,12 +54,16 @@ def push_project(
     entries = found.entries_for(paths)
     if not entries:
         raise SourceError("there is nothing to push", hint="add files to push: in regalia.yaml")
-    inspection = sources.inspect(entries, folder=found.folder, options=options)
+    files = [entry for entry in entries if entry.kind is not Kind.SNAPSHOT]
+    inspection = sources.inspect(files, folder=found.folder, options=options)
     show_findings(inspection)
     if inspection.errors:
         raise SourceError(f"{len(inspection.errors)} errors; nothing was pushed", hint="correct them; reg lint checks")
     namespace = found.application.namespace
-    return publishing.push(state.client, namespace, inspection.drafts, bump=bump, dry_run=dry_run)
+    pushed = publishing.push(state.client, namespace, inspection.drafts, bump=bump, dry_run=dry_run)
+    if dry_run:  # whether a collection changed is known once it was read
+        return pushed
+    return [*pushed, *snapshotting.push_snapshots(state.client, found.application, entries, pushed, tell_progress)]
 
 
 def shown(one: publishing.PushedArtifact) -> dict[str, object]:

@@ -37,7 +37,7 @@ def create(
     if detach:
         output.answer_json(asked) if as_json else output.answer(asked.id)
         return
-    outcome = finished(state, asked.id).outcome or {}
+    outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
         return
@@ -73,7 +73,7 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
     asked = operations.start_load(
         state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
     )
-    outcome = finished(state, asked.id).outcome or {}
+    outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
         return
@@ -87,7 +87,7 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 def verify(state: State, reference: str, *, as_json: bool) -> None:
     """Read every row of a stored snapshot and compare it with its content root."""
     asked = operations.start_verify(state.client, state.application().namespace, *_reference(reference))
-    outcome = finished(state, asked.id).outcome or {}
+    outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
         return

@@ -1,10 +1,13 @@
 """Bundles: an index whose release statement verifies under the root in force, and whose members are there."""
 
+from collections.abc import Sequence
+
 from regalia.core.bundle import BundleIndex
 from regalia.core.digest import Digest
+from regalia.core.embedders import check_embedders
 from regalia.core.errors import NotFoundError
-from regalia.core.manifest import Manifest
-from regalia.core.names import ApplicationName
+from regalia.core.manifest import Manifest, parse_config
+from regalia.core.names import ApplicationName, Kind
 from regalia.core.references import BundleReference
 from regalia.core.verification import VerifiedRelease, verify_index, verify_release
 from regalia.wire.answers import BundleDocuments, BundleEntry
@@ -12,6 +15,7 @@ from regalia.wire.resolution import encode
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.records import StoredBundle
+from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import bundle_entry, signers_of
@@ -28,6 +32,7 @@ def put_bundle(
     Raises:
         VerificationError: The release statement does not verify, or is about another index.
         NotFoundError: A member was not pushed to the application's namespace.
+        ConflictError: A snapshot's embedder is not among the models.
         VersionConflictError: The version has another digest.
     """
     caller.actor.require(Right.PUBLISH, on=application.namespace)
@@ -35,7 +40,8 @@ def put_bundle(
         root = current_root(tx).root
         verified = verify_release(release, root=root, application=application, bundle=digest)
         parsed = verify_index(index, release=verified.statement)
-        _require_members(tx, parsed)
+        manifests = _require_members(tx, parsed)
+    _check_embedders(ports, manifests)
     stored = _stored(ports, verified, index)
     with ports.store.write(caller.actor) as tx:
         created = tx.bundles.add(stored)
@@ -81,8 +87,15 @@ def _stored(ports: Ports, verified: VerifiedRelease, index: bytes) -> StoredBund
     )
 
 
-def _require_members(tx: Transaction, index: BundleIndex) -> None:
-    """Check that every member is a manifest of the namespace, of its slot's kind and its descriptor's size."""
+def _check_embedders(ports: Ports, manifests: Sequence[Manifest]) -> None:
+    """Read the configs that bind a snapshot to its embedder, where there is a snapshot."""
+    if any(one.kind is Kind.SNAPSHOT for one in manifests):
+        bound = [one for one in manifests if one.kind in {Kind.SNAPSHOT, Kind.MODEL}]
+        check_embedders([parse_config(one, read_blob(ports.blobs, one.config.digest)) for one in bound])
+
+
+def _require_members(tx: Transaction, index: BundleIndex) -> list[Manifest]:
+    """Give the members' manifests: each is there, of its slot's kind and its descriptor's size."""
     namespace = index.application.namespace
     found = tx.artifacts.find_all_by_digest(namespace, digests=[member.digest for member in index.members])
     absent = [str(member.slot) for member in index.members if member.digest not in found]
@@ -91,5 +104,8 @@ def _require_members(tx: Transaction, index: BundleIndex) -> None:
             f'{len(absent)} members were not pushed to "{namespace}": {", ".join(absent[:5])}',
             hint="push them: reg push",
         )
+    manifests = []
     for member in index.members:
-        member.check(Manifest.parse(found[member.digest].manifest))
+        manifests.append(Manifest.parse(found[member.digest].manifest))
+        member.check(manifests[-1])
+    return manifests

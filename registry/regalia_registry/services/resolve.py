@@ -11,6 +11,7 @@ from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope, Signature, pae
 from regalia.core.errors import UnavailableError
 from regalia.core.manifest import Manifest
+from regalia.core.names import Kind
 from regalia.core.references import BundleReference
 from regalia.core.statements import FRESHNESS_PAYLOAD, Freshness
 from regalia.core.trust import Role, Root
@@ -234,7 +235,8 @@ def _inline(tx: Transaction, ports: Ports, bundle: StoredBundle) -> dict[Digest,
     total = 0
     for member in index.members:
         manifest = Manifest.parse(stored[member.digest].manifest)
-        wanted = [manifest.config, *(layer for layer in manifest.layers if layer.size_bytes <= MAX_INLINE_LAYER)]
+        layers = () if member.slot.kind is Kind.SNAPSHOT else manifest.layers  # an agent reads rows from its collection
+        wanted = [manifest.config, *(layer for layer in layers if layer.size_bytes <= MAX_INLINE_LAYER)]
         sizes = {member.digest: len(manifest.body)} | {one.digest: one.size_bytes for one in wanted}
         for digest, size_bytes in sizes.items():
             if digest in found:

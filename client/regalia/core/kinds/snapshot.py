@@ -33,6 +33,10 @@ class Embedding:
     model: str
     revision: str
 
+    def __str__(self) -> str:
+        """Spell it for people."""
+        return f"{self.provider}/{self.model}@{self.revision}"
+
     def written(self) -> JsonObject:
         """Give its JSON."""
         return {"provider": self.provider, "model": self.model, "revision": self.revision}
@@ -101,10 +105,19 @@ class SnapshotConfig:
 def compare(old: Content, new: Content) -> Change:
     """Say how the number of rows moved."""
     before, after = _snapshot(old), _snapshot(new)
-    return Change(f"Updated {after.name} snapshot: {before.count:,} → {after.count:,} rows")
+    told = [f"{before.count:,} → {after.count:,} rows"]
+    if before.embedding != after.embedding:
+        told.append(f"embedder {_spelled(before.embedding)} → {_spelled(after.embedding)}")
+    if before.vectors != after.vectors:
+        told.append("other vectors")
+    return Change(f"Updated {after.name} snapshot: {', '.join(told)}")
 
 
 SPEC = KindSpec(Kind.SNAPSHOT, 16 * KIB, SnapshotConfig.parse, compare, max_manifest=_MAX_MANIFEST)
+
+
+def _spelled(embedding: Embedding | None) -> str:
+    return "none" if embedding is None else str(embedding)
 
 
 def _snapshot(content: Content) -> SnapshotConfig:
