@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, growth, mlflow, resolve, service
+from bench import agent, blobs, growth, mlflow, resolve, service, snapshots
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -62,7 +62,12 @@ def _growth() -> Iterator[Row]:
         yield from growth.rows(Path(folder))
 
 
-_GROUPS: dict[str, Callable[[], Iterator[Row]]] = {"mlflow": _beside_mlflow, "blobs": _blobs, "growth": _growth}
+_GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
+    "mlflow": _beside_mlflow,
+    "blobs": _blobs,
+    "growth": _growth,
+    "snapshots": snapshots.rows,
+}
 
 
 if __name__ == "__main__":
