@@ -76,6 +76,8 @@ def tell_progress(progress: OperationProgress) -> None:
     """Say what happened in an operation."""
     for event in progress.events:
         output.tell(f"  {_told(event.body)}")
+    if progress.operation.state == "queued" and not progress.events:
+        output.tell("  waiting for a worker: reg serve runs one where regalia[snapshots] is installed")
 
 
 def _told(body: dict[str, object]) -> str:

@@ -1,6 +1,5 @@
 """Which segments a snapshot is made of: the layer `segments.json`, and which of their rows are dead."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -77,15 +76,6 @@ class Listing:
         """Whether reading it costs much more than its rows: dead rows, or many small segments."""
         small = sum(segment.count < _SMALL_ROWS for segment in self.segments)
         return small > _MAX_SMALL or any(segment.live < _MIN_LIVE_SHARE * segment.count for segment in self.segments)
-
-
-def shared(one: Listing, other: Listing) -> frozenset[Digest]:
-    """Name the segments, by their keys' digest, that two snapshots share."""
-    return frozenset(_names(one.segments)) & frozenset(_names(other.segments))
-
-
-def _names(segments: Iterable[Segment]) -> Iterable[Digest]:
-    return (segment.keys for segment in segments)
 
 
 def _parse_segment(fields: Fields) -> Segment:

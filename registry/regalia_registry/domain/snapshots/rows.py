@@ -23,6 +23,7 @@ _FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _U32 = struct.Struct(">I")
 _VECTOR = struct.Struct(">BII")
+_WRITE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 class Row(NamedTuple):
@@ -79,7 +80,7 @@ def encode_properties(values: Mapping[str, object]) -> bytes:
     """
     present = {name: value for name, value in values.items() if value is not None}
     try:
-        text = json.dumps(present, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _WRITE(present)
     except (ValueError, TypeError) as error:
         raise DocumentError(f"a row's properties can't be written: {error}") from error
     encoded = _utf8(text, what="a row's properties")

@@ -1,10 +1,13 @@
 """Targets, and operations: asked for here, done by a worker."""
 
+import asyncio
 import time
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
@@ -125,7 +128,7 @@ def list_operations(
 
 
 @router.get("/namespaces/{namespace}/operations/{operation_id}")
-def follow_operation(
+async def follow_operation(
     namespace: NamespacePath,
     operation_id: str,
     caller: CurrentCaller,
@@ -136,13 +139,14 @@ def follow_operation(
     """Get an operation and what happened since; waits for something to happen where it is asked to."""
     deadline = time.monotonic() + wait
     while True:
-        found = operations.follow_operation(
-            ports, caller, namespace=namespace, operation_id=operation_id[:64], after=after
+        look = partial(
+            operations.follow_operation, ports, caller, namespace=namespace, operation_id=operation_id[:64], after=after
         )
+        found = await run_in_threadpool(look)  # a thread a look: who waits holds none
         is_over = found.operation.state not in {"queued", "running"}
         if found.events or is_over or time.monotonic() >= deadline:
             return found
-        time.sleep(_LOOK_S)
+        await asyncio.sleep(_LOOK_S)
 
 
 @router.post("/namespaces/{namespace}/operations/{operation_id}/cancel")

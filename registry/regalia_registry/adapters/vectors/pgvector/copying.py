@@ -24,6 +24,7 @@ _VECTOR_HEAD = struct.Struct(">HH")
 _INTEGERS = {2: struct.Struct(">h"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
 _INT64 = struct.Struct(">q")
 _NULL = _LENGTH.pack(-1)
+_QUOTE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every value
 
 Field = bytes | memoryview | None
 
@@ -34,7 +35,7 @@ def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[list[Row]]:
     Raises:
         DocumentError: A row that a snapshot can't hold.
     """
-    names = [json.dumps(one.name, ensure_ascii=False) for one in schema.properties]
+    names = [_QUOTE(one.name) for one in schema.properties]
     key_of = _KEY_READERS[schema.key_kind]
     waiting: list[list[Field]] = []
     for fields in _tuples(blocks):
@@ -134,9 +135,7 @@ def _floats(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -
 def _properties(names: Sequence[str], fields: Sequence[Field]) -> bytes:
     """Write canonical properties: the names are sorted, every value is a text."""
     parts = [
-        f"{name}:{json.dumps(str(value, 'utf-8'), ensure_ascii=False)}"
-        for name, value in zip(names, fields, strict=True)
-        if value is not None
+        f"{name}:{_QUOTE(str(value, 'utf-8'))}" for name, value in zip(names, fields, strict=True) if value is not None
     ]
     return ("{" + ",".join(parts) + "}").encode("utf-8")
 
