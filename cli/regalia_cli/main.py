@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write a bundle as an OCI image layout."),
     "import": ("export", "Take an exported bundle in."),
     "target": ("target", "Name, list and remove connections to vector engines."),
+    "collection": ("collection", "List and show the collections of a target."),
     "snapshot": ("snapshot", "Take, list and show snapshots of vector collections."),
     "operation": ("operation", "List, watch and cancel the work of the worker."),
     "key": ("key", "Make, back up, restore and protect keys."),

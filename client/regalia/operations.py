@@ -54,6 +54,12 @@ def start_verify(client: Client, namespace: str, name: str, version: str) -> Ope
     return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/verify", {})
 
 
+def start_look(client: Client, namespace: str, target: str, *, what: str, collection: str = "") -> OperationEntry:
+    """Ask a worker to look at a target: `check`, `list` its collections, or `show` one."""
+    path = f"/v1/namespaces/{namespace}/targets/{target}/look"
+    return client.registry.send(OperationEntry, "POST", path, {"what": what, "collection": collection})
+
+
 def list_snapshots(client: Client, namespace: str, name: str) -> Iterator[ArtifactEntry]:
     """List a snapshot's versions, highest first."""
     return client.registry.pages(ArtifactEntry, f"/v1/namespaces/{namespace}/artifacts/snapshot/{name}")

@@ -128,6 +128,21 @@ def test_targets_are_named_connections_without_secrets(served: Home) -> None:
     assert served.reg("target", "show", "prod").returncode == 1
 
 
+def test_a_target_is_looked_at_by_the_worker(served: Home) -> None:
+    fill(served, TABLE + "CREATE TABLE bad (body text, e vector(3)); ANALYZE kb;")
+
+    checked = json.loads(served.must("target", "check", "local", "--json"))
+    listed = json.loads(served.must("collection", "list", "--json"))
+    shown = served.must("collection", "show", "local", "public.bad")
+
+    assert checked["version"].startswith("PostgreSQL 18")
+    assert checked["warnings"] == []
+    assert {one["collection"]: one["rows"] for one in listed}["public.kb"] == 5000
+    assert "can't be a snapshot: it has no primary key" in shown
+    assert "vector e: 3 dimensions" in shown
+    assert served.reg("collection", "show", "local", "absent").returncode == 1
+
+
 def test_nothing_of_the_service_is_left_running(served: Home) -> None:
     fill(served, TABLE)
     snapshot(served)

@@ -1,5 +1,7 @@
 """`reg operation`: what the worker does."""
 
+from typing import Any
+
 import click
 
 from regalia import operations, snapshotting
@@ -70,6 +72,11 @@ def finished(state: State, asked: OperationEntry) -> OperationEntry:
     except KeyboardInterrupt:
         output.tell(f"it goes on without you; come back with: reg operation watch {asked.id}")
         raise
+
+
+def looked(state: State, asked: OperationEntry) -> dict[str, Any]:
+    """Wait for a look, which is short, and give what it saw."""
+    return dict(snapshotting.finish(state.client, asked.namespace, asked, lambda _: None).outcome or {})
 
 
 def tell_progress(progress: OperationProgress) -> None:

@@ -5,6 +5,7 @@ import click
 from regalia import operations
 from regalia.wire.answers import TargetEntry
 from regalia_cli import output
+from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
 
@@ -50,6 +51,21 @@ def show(state: State, name: str, *, as_json: bool) -> None:
         output.answer_json(found)
         return
     output.answer(f"{found.name}  {found.provider} {found.url}  credential: {found.credential or 'none'}")
+
+
+@target.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def check(state: State, name: str, *, as_json: bool) -> None:
+    """Let the worker look whether a target answers, with which versions, and what should be changed there."""
+    found = looked(state, operations.start_look(state.client, state.application().namespace, name, what="check"))
+    if as_json:
+        output.answer_json(found)
+        return
+    output.answer(f"{found['target']}  {found['version']}")
+    for warning in found["warnings"]:
+        output.answer(f"  {warning}")
 
 
 @target.command()

@@ -25,6 +25,7 @@ class OperationKind(StrEnum):
     SNAPSHOT = "snapshot"
     LOAD = "load"
     VERIFY = "verify"
+    LOOK = "look"
 
 
 class OperationState(StrEnum):
@@ -153,7 +154,39 @@ class LoadWish:
         return {"name": self.name, "version": self.version, "target": self.target, "logical": self.logical}
 
 
-Wish = SnapshotWish | LoadWish | VerifyWish
+class Look(StrEnum):
+    """What is looked at."""
+
+    CHECK = "check"
+    LIST = "list"
+    SHOW = "show"
+
+
+@dataclass(frozen=True, slots=True)
+class LookWish:
+    """Which target is looked at, and what of it; `collection` is for `show`."""
+
+    target: str
+    what: Look
+    collection: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.target
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "LookWish":
+        """Read what `written` wrote."""
+        fields = Fields(request, "the operation")
+        return cls(fields.text("target"), Look(fields.text("what")), fields.text("collection"))
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        return {"target": self.target, "what": str(self.what), "collection": self.collection}
+
+
+Wish = SnapshotWish | LoadWish | VerifyWish | LookWish
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import (
     LoadWish,
+    LookWish,
     Operation,
     OperationEvent,
     OperationKind,
@@ -29,6 +30,7 @@ _KINDS: dict[type[Wish], OperationKind] = {
     SnapshotWish: OperationKind.SNAPSHOT,
     LoadWish: OperationKind.LOAD,
     VerifyWish: OperationKind.VERIFY,
+    LookWish: OperationKind.LOOK,
 }
 
 
@@ -43,7 +45,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         id=ports.ids.new(),
         kind=_KINDS[type(wish)],
         namespace=namespace,
-        subject=f"snapshot/{wish.name}",
+        subject=f"{'target' if isinstance(wish, LookWish) else 'snapshot'}/{wish.name}",
         request=wish.written(),
         created_at=ports.clock.now(),
         created_by=caller.actor.id,
@@ -51,7 +53,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     with ports.store.write(caller.actor) as tx:
         if not isinstance(wish, VerifyWish):
             find_target(tx, wish.target)
-        if not isinstance(wish, SnapshotWish):
+        if isinstance(wish, LoadWish | VerifyWish):
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))

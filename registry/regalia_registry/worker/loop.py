@@ -32,6 +32,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.SNAPSHOT: ("snapshots", "take_snapshot"),
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
+    OperationKind.LOOK: ("looking", "look"),
 }
 
 

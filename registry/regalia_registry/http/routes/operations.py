@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
 from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
-from regalia_registry.domain.operations import LoadWish, SnapshotWish, Target, VerifyWish
+from regalia_registry.domain.operations import LoadWish, Look, LookWish, SnapshotWish, Target, VerifyWish
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
@@ -62,6 +62,15 @@ class LoadIn(BaseModel):
 
     target: str = Field(max_length=64)
     logical: str = Field(max_length=64)
+
+
+class LookIn(BaseModel):
+    """What to look at; `collection` is for `show`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    what: Look
+    collection: str = Field(default="", max_length=256)
 
 
 @router.get("/targets")
@@ -115,6 +124,15 @@ def start_verify(
 ) -> OperationEntry:
     """Ask for a stored version to be read through and compared with its root."""
     wish = VerifyWish(check_segment(name, what="snapshot"), check_version(version))
+    return operations.start(ports, caller, namespace=namespace, wish=wish)
+
+
+@router.post("/namespaces/{namespace}/targets/{target}/look", status_code=202)
+def start_look(
+    namespace: NamespacePath, target: str, sent: LookIn, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask a worker to look at a target; nothing there is changed."""
+    wish = LookWish(check_segment(target, what="target"), sent.what, sent.collection)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 
