@@ -87,7 +87,7 @@ class Worker:
         except RegaliaError as error:
             refused: JsonObject = {"error": error.code, "message": error.message, "hint": error.hint}
             self._end(claimed, OperationState.FAILED, refused)
-        except Exception:
+        except Exception:  # a fault of ours ends this operation, told, and never the worker
             log.exception("operation failed", operation=claimed.id)
             told: JsonObject = {"error": "internal", "message": "the worker failed", "hint": "its log says where"}
             self._end(claimed, OperationState.FAILED, told)
