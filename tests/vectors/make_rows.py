@@ -41,7 +41,7 @@ def properties(values: Json) -> bytes:
 
 
 def digest(row: Json) -> bytes:
-    key_bytes, text = encoded(row["key"]), properties(row["properties"])  # type: ignore[arg-type]
+    key_bytes, text = encoded(row["key"]), properties(row["properties"])  # type: ignore[arg-type] # a row is JSON
     vectors = row["vectors"]
     assert isinstance(vectors, dict)
     body = b"regrow/1\0" + struct.pack(">I", len(key_bytes)) + key_bytes + struct.pack(">H", len(vectors))
@@ -55,7 +55,7 @@ def digest(row: Json) -> bytes:
 def root(schema: bytes, rows: list[Json]) -> str:
     buckets: list[list[tuple[bytes, bytes]]] = [[] for _ in range(256)]
     for row in rows:
-        place = hashlib.sha256(encoded(row["key"])).digest()  # type: ignore[arg-type]
+        place = hashlib.sha256(encoded(row["key"])).digest()  # type: ignore[arg-type] # a row is JSON
         buckets[place[0]].append((place, digest(row)))
     hashed = [hashlib.sha256(b"".join(row for _, row in sorted(bucket))).digest() for bucket in buckets]
     whole = hashlib.sha256(schema).digest() + struct.pack(">Q", len(rows)) + b"".join(hashed)
@@ -67,7 +67,7 @@ def row(key: Json, vectors: dict[str, list[float]], **values: object) -> Json:
 
 
 def good(name: str, one: Json) -> Json:
-    text = properties(one["properties"]).decode()  # type: ignore[arg-type]
+    text = properties(one["properties"]).decode()  # type: ignore[arg-type] # a row is JSON
     return {"name": name, **one, "properties_text": text, "digest": digest(one).hex(), "error": None}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.ports.blobs import BlobStore
-from regalia_registry.ports.store import Store
+from regalia_registry.ports.store import Store, Transaction
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
 from regalia_registry.ports.vectors import Targets
 
@@ -36,9 +36,11 @@ class Caller:
 class Bench:
     """What a worker's service needs besides the ports: the engines, an empty folder, and how to tell progress.
 
-    `tell` raises where the operation was cancelled or taken over: nothing is done after it.
+    `tell` raises where the operation was cancelled or taken over: nothing is done after it. `fence` does so in the
+    transaction that commits, so that a late worker commits nothing.
     """
 
     targets: Targets
     folder: Path
     tell: Callable[[JsonObject], None]
+    fence: Callable[[Transaction], None]

@@ -84,6 +84,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     stored = _stored(ports, artifact, config, keep.layers(schema, built))
     caller = Caller(actor, operation.id)
     with ports.store.write(actor) as tx:
+        bench.fence(tx)
         created = add_version(ports, caller, tx, stored)
     return _outcome(stored, built, created=created)
 

@@ -15,6 +15,7 @@ from regalia.core.errors import RegaliaError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.operations import GRACE, LEASE, Operation, OperationKind, OperationState
+from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Targets
 from regalia_registry.services.context import Bench, Ports
 
@@ -81,7 +82,9 @@ class Worker:
         )
         try:
             with hold:
-                outcome = _doing(claimed.kind)(self.ports, actor, claimed, Bench(self.targets, folder, hold.tell))
+                outcome = _doing(claimed.kind)(
+                    self.ports, actor, claimed, Bench(self.targets, folder, hold.tell, hold.fence)
+                )
         except _Ended:
             log.info("operation left", operation=claimed.id)
         except RegaliaError as error:
@@ -121,6 +124,7 @@ class _Hold:
         self._stopping = stopping
         self._until = time.monotonic() + LEASE.total_seconds()
         self._told = 0.0
+        self._step: object = None
         self._over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
@@ -139,9 +143,10 @@ class _Hold:
         if self._stopping.is_set():
             self._release()
             raise _Ended
-        if now - self._told < _TELL_S and self._told:
+        is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
+        if now - self._told < _TELL_S and not is_next:
             return
-        self._told = now
+        self._told, self._step = now, body.get("step")
         with self._ports.store.note() as tx:
             there = tx.operations.get(self._claimed.id)
             if there.epoch != self._claimed.epoch or there.state.is_over:
@@ -152,6 +157,12 @@ class _Hold:
                 body = {"step": str(OperationState.CANCELLED)}
             tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
         if there.cancel_requested:
+            raise _Ended
+
+    def fence(self, tx: Transaction) -> None:
+        """Leave a transaction that would write for an operation that another worker has: nothing of it is committed."""
+        there = tx.operations.get(self._claimed.id)
+        if there.epoch != self._claimed.epoch or there.state.is_over:
             raise _Ended
 
     def _release(self) -> None:
