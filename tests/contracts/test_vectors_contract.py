@@ -13,8 +13,9 @@ import pytest
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, RegaliaError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
+from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryVectors
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
+from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
@@ -79,7 +80,7 @@ def pgvector(folder: Path) -> Iterator[Engine]:
                 connection.cursor().executemany("INSERT INTO kb VALUES (%s, %s, %s)", rows)
             return "public.kb"
 
-        provider = open_pgvector(server.url)
+        provider = open_pgvector(server.url, holder=Holder("test", 1))
         yield Engine(provider, fill)
         provider.close()
 
@@ -117,7 +118,7 @@ def groups(rows: Sequence[Row], size: int = 600) -> list[Sequence[Row]]:
 def loaded(engine: Engine, name: str, source: str) -> tuple[Schema, list[Row]]:
     schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
     engine.provider.collections.create(name, schema, mark="test")
-    assert list(engine.provider.sink.load(name, schema, groups(rows)))[-1] == len(rows)
+    assert list(engine.provider.sink.load(name, schema, groups(rows), ledger=MemoryLedger()))[-1] == len(rows)
     engine.provider.sink.build_index(name, schema)
     return schema, rows
 
@@ -162,10 +163,11 @@ def test_a_load_that_was_cut_goes_on_where_it_was(engine: Engine, fresh: str) ->
     source = engine.fill(COUNT)
     schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
     engine.provider.collections.create(fresh, schema, mark="test")
-    cut = engine.provider.sink.load(fresh, schema, groups(rows))
+    ledger = MemoryLedger()
+    cut = engine.provider.sink.load(fresh, schema, groups(rows), ledger=ledger)
     assert [next(cut), next(cut)] == [600, 1200]
 
-    assert list(engine.provider.sink.load(fresh, schema, groups(rows))) == [1200, 1200, 1800, 2400, 2500]
+    assert list(engine.provider.sink.load(fresh, schema, groups(rows), ledger=ledger)) == [600, 1200, 1800, 2400, 2500]
     assert rows_of(engine, fresh) == rows
 
 
@@ -179,7 +181,7 @@ def test_a_group_that_fails_leaves_nothing_of_itself(engine: Engine, fresh: str)
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        list(engine.provider.sink.load(fresh, schema, failing()))
+        list(engine.provider.sink.load(fresh, schema, failing(), ledger=MemoryLedger()))
     assert rows_of(engine, fresh) == rows[:5]
 
 
@@ -191,7 +193,7 @@ def test_a_name_is_created_once_and_again_only_for_its_own_mark(engine: Engine, 
 
     with pytest.raises(ConflictError, match="is taken"):
         engine.provider.collections.create(fresh, schema, mark="another")
-    assert any(entry.is_ours for entry in engine.provider.collections.list())
+    assert any(entry.mark == "test" for entry in engine.provider.collections.list())
 
 
 def test_what_is_not_ours_is_never_dropped(engine: Engine, fresh: str) -> None:

@@ -18,9 +18,11 @@ from regalia.core.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from regalia_registry.adapters.vectors.pgvector.grammar import Column, Index, Table
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
+from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key
 from regalia_registry.domain.snapshots.schema import Schema
 from tests.contracts.test_vectors_contract import root_of
@@ -71,7 +73,7 @@ def connection(server: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def provider(server: EmbeddedPostgres) -> Iterator[PgvectorProvider]:
-    made = open_pgvector(server.url)
+    made = open_pgvector(server.url, holder=Holder("test", 1))
     yield made
     made.drop("copy_1", mark="test")
     made.close()
@@ -85,7 +87,7 @@ def rows_of(provider: PgvectorProvider, name: str) -> list[Row]:
 def copied(provider: PgvectorProvider, name: str) -> tuple[Schema, list[Row]]:
     schema, rows = provider.describe(name).schema, rows_of(provider, name)
     provider.create("copy_1", schema, mark="test")
-    list(provider.load("copy_1", schema, [rows]))
+    list(provider.load("copy_1", schema, [rows], ledger=MemoryLedger()))
     provider.build_index("copy_1", schema)
     return schema, rows
 
@@ -235,7 +237,7 @@ def test_a_policy_that_hides_rows_is_an_error_and_not_a_smaller_snapshot(
     connection.execute("CREATE TABLE kb (id int PRIMARY KEY, embedding vector(1))")
     connection.execute("INSERT INTO kb VALUES (1, '[1]')")
     connection.execute("ALTER TABLE kb ENABLE ROW LEVEL SECURITY; ALTER TABLE kb FORCE ROW LEVEL SECURITY")
-    provider = open_pgvector(server.url)
+    provider = open_pgvector(server.url, holder=Holder("test", 1))
 
     with pytest.raises(AccessError, match="row-level security"):
         rows_of(provider, "kb")
@@ -300,7 +302,7 @@ def test_a_row_of_another_dimension_or_kind_is_refused(
         Row(encode_key(2**40), (), b"{}"),
     ):
         with pytest.raises(RegaliaError):
-            list(provider.load("copy_1", schema, [[row]]))
+            list(provider.load("copy_1", schema, [[row]], ledger=MemoryLedger()))
     assert rows_of(provider, "copy_1") == []
 
 
@@ -314,7 +316,7 @@ def test_a_row_of_another_dimension_or_kind_is_refused(
 )
 def test_a_wrong_address_is_told(url: str, kind: type[RegaliaError]) -> None:
     with pytest.raises(kind) as refused:
-        open_pgvector(url, password="hunter2")
+        open_pgvector(url, password="hunter2", holder=Holder("test", 1))
     assert "hunter2" not in str(refused.value)
     assert refused.value.hint
 
@@ -329,6 +331,6 @@ def test_a_killed_server_starts_again_with_everything(tmp_path: Path) -> None:
 
         server.start()
 
-        provider = open_pgvector(server.url)
+        provider = open_pgvector(server.url, holder=Holder("test", 1))
         assert len(rows_of(provider, "kb")) == 1000
         provider.close()

@@ -45,7 +45,10 @@ class OperationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more."""
+    """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more.
+
+    `journal` is what a worker leaves to the next one, should it not come to the end.
+    """
 
     id: str
     kind: OperationKind
@@ -59,12 +62,21 @@ class Operation:
     lease_until: datetime | None = None
     cancel_requested: bool = False
     outcome: JsonObject | None = None
+    journal: JsonObject | None = None
 
     def is_claimable(self, now: datetime) -> bool:
         """Say whether a worker may take it: nobody has it, or whoever had it is gone."""
         if self.state is OperationState.QUEUED:
             return True
         return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until + GRACE <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who works at a target: an operation, and which of its workers."""
+
+    operation: str
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,7 +309,7 @@ class OperationRepository(Protocol):
         ...
 
     def update(self, operation: Operation, *, epoch: int) -> bool:
-        """Replace state, lease, cancellation and outcome; False where the stored epoch is another."""
+        """Replace state, lease, cancellation, outcome and journal; False where the stored epoch is another."""
         ...
 
     def append(self, operation_id: str, *, time: datetime, body: JsonObject) -> OperationEvent:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from regalia_registry.domain.operations import Target
+from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 
@@ -21,11 +21,14 @@ class Consistency(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CollectionEntry:
-    """A collection of an engine; `rows` is the engine's estimate, None where it has none."""
+    """A collection of an engine; `rows` is the engine's estimate, None where it has none.
+
+    `mark` is the mark that it was created with, empty where it is not ours.
+    """
 
     name: str
     rows: int | None = None
-    is_ours: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Reading(Protocol):
 
     @property
     def consistency(self) -> Consistency:
-        """What the reading promises."""
+        """What the reading promises, if nothing moved."""
         ...
 
     def batches(self) -> Iterator[Sequence[Row]]:
@@ -71,6 +74,35 @@ class Reading(Protocol):
         Raises:
             DocumentError: A row that a snapshot can't hold; the message names its key.
         """
+        ...
+
+    def moved(self) -> int:
+        """Count the rows that were written while `batches` was read to its end; 0 where it saw one moment."""
+        ...
+
+
+class Ledger(Protocol):
+    """Which groups of a load are known to be whole, for engines that can't keep it beside the rows.
+
+    It outlives the worker: what was started and not acknowledged has an unknown fate.
+    """
+
+    @property
+    def started(self) -> int:
+        """How many groups were begun, by this worker or one before it."""
+        ...
+
+    @property
+    def acknowledged(self) -> int:
+        """How many groups, from the first, are whole."""
+        ...
+
+    def start(self, groups: int) -> None:
+        """Record that so many groups are begun, before the first row of the last is sent."""
+        ...
+
+    def acknowledge(self, groups: int) -> None:
+        """Record that so many groups are whole."""
         ...
 
 
@@ -119,8 +151,8 @@ class Collections(Protocol):
 class RowSource(Protocol):
     """Reads rows; it never changes what it reads."""
 
-    def open(self, name: str) -> AbstractContextManager[Reading]:
-        """Open a consistent reading.
+    def open(self, name: str, *, freeze: bool = False) -> AbstractContextManager[Reading]:
+        """Open a reading of one moment, as far as the engine can; `freeze` stops writers where only that gives one.
 
         Raises:
             NotFoundError: There is none of this name.
@@ -131,10 +163,14 @@ class RowSource(Protocol):
 class RowSink(Protocol):
     """Fills a collection that we made, and looks into any."""
 
-    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
-        """Load groups in order, each whole or not at all; yields the number of rows after each.
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
+        """Load groups in order; yields the number of rows after each.
 
-        Groups that an earlier, interrupted call loaded are skipped: the same groups must be given in the same order.
+        Groups that an earlier, interrupted call loaded are skipped, and one whose fate is unknown is loaded anew: the
+        same groups must be given in the same order.
+
+        Raises:
+            ConflictError: Another worker has taken the operation over.
         """
         ...
 
@@ -185,8 +221,8 @@ class Provider(Protocol):
 class Targets(Protocol):
     """Finds the provider of a target, with the password that its credential names."""
 
-    def connect(self, target: Target) -> Provider:
-        """Open a connection.
+    def connect(self, target: Target, *, holder: Holder) -> Provider:
+        """Open a connection for a worker of an operation; where the engine can fence, it ends those of earlier epochs.
 
         Raises:
             ConfigurationError: The provider is not installed, or the credential is not there.

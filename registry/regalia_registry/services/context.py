@@ -6,6 +6,7 @@ from pathlib import Path
 
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
+from regalia_registry.domain.operations import Holder
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.ports.store import Store, Transaction
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
@@ -37,10 +38,13 @@ class Bench:
     """What a worker's service needs besides the ports: the engines, an empty folder, and how to tell progress.
 
     `tell` raises where the operation was cancelled or taken over: nothing is done after it. `fence` does so in the
-    transaction that commits, so that a late worker commits nothing.
+    transaction that commits, so that a late worker commits nothing. `keep` replaces the operation's journal, which the
+    next worker is given, and raises likewise.
     """
 
     targets: Targets
+    holder: Holder
     folder: Path
     tell: Callable[[JsonObject], None]
     fence: Callable[[Transaction], None]
+    keep: Callable[[JsonObject], None]

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from regalia.core.errors import ConflictError
+from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
@@ -38,11 +39,12 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     with ports.store.read() as tx:
         target = find_target(tx, wish.target)
     bench.tell({"step": "connecting", "target": wish.target})
-    with closing(bench.targets.connect(target)) as provider:
+    with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
         provider.collections.create(collection, snapshot.schema, mark=operation.id)
+        ledger = _JournalLedger(operation.journal or {}, bench)
         groups = _groups(_rows(ports, snapshot, _made(bench.folder / "segments")))
-        for rows in provider.sink.load(collection, snapshot.schema, groups):
+        for rows in provider.sink.load(collection, snapshot.schema, groups, ledger=ledger):
             bench.tell({"step": "loading", "rows": rows, "of": snapshot.config.count})
         bench.tell({"step": "indexing", "rows": snapshot.config.count})
         provider.sink.build_index(collection, snapshot.schema)
@@ -79,6 +81,27 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
         bench.tell({"step": "hashing keys"})
     count = verify_root(bench.folder, snapshot.schema, snapshot.config.content_root, told())
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
+
+
+class _JournalLedger:
+    """A `Ledger` in the operation's journal."""
+
+    def __init__(self, journal: JsonObject, bench: Bench) -> None:
+        fields = Fields(journal, "the load's journal")
+        self._bench = bench
+        self.started = fields.optional("started", fields.integer) or 0
+        self.acknowledged = fields.optional("acknowledged", fields.integer) or 0
+
+    def start(self, groups: int) -> None:
+        self.started = max(self.started, groups)
+        self._keep()
+
+    def acknowledge(self, groups: int) -> None:
+        self.acknowledged = groups
+        self._keep()
+
+    def _keep(self) -> None:
+        self._bench.keep({"started": self.started, "acknowledged": self.acknowledged})
 
 
 def _prove(provider: Provider, collection: str, snapshot: OpenedSnapshot, bench: Bench) -> None:

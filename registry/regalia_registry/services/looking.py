@@ -22,7 +22,7 @@ def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Json
     with ports.store.read() as tx:
         target = find_target(tx, wish.target)
     bench.tell({"step": "connecting", "target": wish.target})
-    with closing(bench.targets.connect(target)) as provider:
+    with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         return _LOOKS[wish.what](provider, wish)
 
 
@@ -33,7 +33,7 @@ def _check(provider: Provider, wish: LookWish) -> JsonObject:
 
 def _list(provider: Provider, wish: LookWish) -> JsonObject:
     rows: list[JsonValue] = [
-        {"collection": one.name, "rows": one.rows, "ours": one.is_ours} for one in provider.collections.list()
+        {"collection": one.name, "rows": one.rows, "ours": bool(one.mark)} for one in provider.collections.list()
     ]
     return {"target": wish.target, "collections": rows}
 

@@ -52,7 +52,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = find_target(tx, wish.target)
     newest = find_newest(ports, artifact)
     bench.tell({"step": "connecting", "target": wish.target})
-    with closing(bench.targets.connect(target)) as provider:
+    with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
         schema = description.schema

@@ -14,7 +14,7 @@ import structlog
 from regalia.core.errors import RegaliaError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
-from regalia_registry.domain.operations import GRACE, LEASE, Operation, OperationKind, OperationState
+from regalia_registry.domain.operations import GRACE, LEASE, Holder, Operation, OperationKind, OperationState
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Targets
 from regalia_registry.services.context import Bench, Ports
@@ -77,14 +77,14 @@ class Worker:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         hold = _Hold(self.ports, claimed, self.stopping)
+        holder = Holder(claimed.id, claimed.epoch)
+        bench = Bench(self.targets, holder, folder, hold.tell, hold.fence, hold.keep)
         actor = Actor(
             claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
         )
         try:
             with hold:
-                outcome = _doing(claimed.kind)(
-                    self.ports, actor, claimed, Bench(self.targets, folder, hold.tell, hold.fence)
-                )
+                outcome = _doing(claimed.kind)(self.ports, actor, claimed, bench)
         except _Ended:
             log.info("operation left", operation=claimed.id)
         except RegaliaError as error:
@@ -158,6 +158,13 @@ class _Hold:
             tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
         if there.cancel_requested:
             raise _Ended
+
+    def keep(self, journal: JsonObject) -> None:
+        """Replace the operation's journal, and end it where it is no longer ours."""
+        with self._ports.store.note() as tx:
+            self.fence(tx)
+            there = tx.operations.get(self._claimed.id)
+            tx.operations.update(replace(there, journal=journal), epoch=there.epoch)
 
     def fence(self, tx: Transaction) -> None:
         """Leave a transaction that would write for an operation that another worker has: nothing of it is committed."""

@@ -8,7 +8,7 @@ from regalia.core.errors import ConflictError, NotFoundError
 from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _BATCH = 1000
 
@@ -20,7 +20,6 @@ class Held:
     schema: Schema
     mark: str = ""
     rows: dict[bytes, Row] = field(default_factory=dict)
-    groups: int = 0
 
 
 @dataclass
@@ -34,6 +33,26 @@ class MemoryReading:
         """Read all rows."""
         for start in range(0, len(self.rows), _BATCH):
             yield self.rows[start : start + _BATCH]
+
+    def moved(self) -> int:
+        """Say that nothing did."""
+        return 0
+
+
+@dataclass
+class MemoryLedger:
+    """A `Ledger` that lives as long as it does."""
+
+    started: int = 0
+    acknowledged: int = 0
+
+    def start(self, groups: int) -> None:
+        """Count what is begun."""
+        self.started = max(self.started, groups)
+
+    def acknowledge(self, groups: int) -> None:
+        """Count what is whole."""
+        self.acknowledged = groups
 
 
 class MemoryVectors:
@@ -71,7 +90,7 @@ class MemoryVectors:
 
     def list(self) -> Sequence[CollectionEntry]:
         """List by name."""
-        return [CollectionEntry(name, len(one.rows), bool(one.mark)) for name, one in sorted(self.held.items())]
+        return [CollectionEntry(name, len(one.rows), one.mark) for name, one in sorted(self.held.items())]
 
     def describe(self, name: str) -> Description:
         """Give the schema that it was made with."""
@@ -96,18 +115,20 @@ class MemoryVectors:
         return True
 
     @contextmanager
-    def open(self, name: str) -> Iterator[MemoryReading]:
+    def open(self, name: str, *, freeze: bool = False) -> Iterator[MemoryReading]:  # noqa: ARG002 # a copy needs none
         """Copy the rows."""
         yield MemoryReading(list(self._get(name).rows.values()))
 
-    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups that were not loaded before."""
-        held = self._require(name, schema)
-        for number, rows in enumerate(groups):
-            if number >= held.groups:
+        held, total = self._require(name, schema), 0
+        for number, rows in enumerate(groups, start=1):
+            if number > ledger.acknowledged:
+                ledger.start(number)
                 held.rows |= {row.key: row for row in rows}
-                held.groups += 1
-            yield len(held.rows)
+                ledger.acknowledge(number)
+            total += len(rows)
+            yield total
 
     def build_index(self, name: str, schema: Schema) -> None:
         """Compare the schema: every search looks at every row."""

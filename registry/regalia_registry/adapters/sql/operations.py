@@ -148,6 +148,7 @@ def _changing(operation: Operation) -> dict[str, object]:
         "lease_until": None if operation.lease_until is None else times.write(operation.lease_until),
         "cancel_requested": operation.cancel_requested,
         "outcome": None if operation.outcome is None else json.dumps(operation.outcome),
+        "journal": None if operation.journal is None else json.dumps(operation.journal),
     }
 
 
@@ -166,4 +167,5 @@ def _read(row: RowMapping) -> Operation:
         lease_until=None if until is None else times.parse(until, what="lease_until"),
         cancel_requested=bool(row["cancel_requested"]),
         outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
+        journal=None if row["journal"] is None else json.loads(row["journal"]),
     )

@@ -180,7 +180,7 @@ class Deployment(SQLModel, table=True):
 
 
 class Operation(SQLModel, table=True):
-    """One operation of the journal; `request` and `outcome` are JSON."""
+    """One operation of the journal; `request`, `outcome` and `journal` are JSON."""
 
     __table_args__ = (
         Index("operation_namespace", "namespace", "id"),
@@ -199,6 +199,7 @@ class Operation(SQLModel, table=True):
     cancel_requested: bool
     request: str
     outcome: str | None = None
+    journal: str | None = None
 
 
 class OperationEvent(SQLModel, table=True):

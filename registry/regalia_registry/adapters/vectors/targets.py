@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from regalia.core.errors import ConfigurationError
-from regalia_registry.domain.operations import Target
+from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.ports.vectors import Provider
 
 _GROUP = "regalia.providers"
@@ -15,13 +15,13 @@ _MAX_SECRET = 8192
 
 
 class InstalledTargets:
-    """A `Targets` over the entry points `regalia.providers`; each is called with URL, password and data folder."""
+    """A `Targets` over the entry points `regalia.providers`; called with URL, password, data folder, holder."""
 
     def __init__(self, data: Path) -> None:
         """Open nothing yet."""
         self._data = data
 
-    def connect(self, target: Target) -> Provider:
+    def connect(self, target: Target, *, holder: Holder) -> Provider:
         """Open a connection."""
         found = {point.name: point for point in entry_points(group=_GROUP)}
         if target.provider not in found:
@@ -35,7 +35,7 @@ class InstalledTargets:
                 f'the provider "{target.provider}" lacks a library: {error.name}',
                 hint=f"pip install 'regalia[{target.provider}]'",
             ) from error
-        opened: Provider = opens(target.url, password=_password(target.credential), data=self._data)
+        opened: Provider = opens(target.url, password=_password(target.credential), data=self._data, holder=holder)
         return opened
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ import psycopg
 from regalia.core.errors import ConfigurationError, UnavailableError
 from regalia_registry.adapters.vectors.pgvector.connection import connect
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
+from regalia_registry.domain.operations import Holder
 
 _VERSION = 18
 _FOLDER = "postgres"
@@ -237,11 +238,17 @@ def wheel_binaries() -> Path:
     return Path(found.origin).parent / f"pginstall{_VERSION}" / "bin"
 
 
-def open_embedded(_url: str, *, password: str | None, data: Path) -> PgvectorProvider:  # noqa: ARG001 # it has no password: its socket is the owner's
+def open_embedded(
+    _url: str,
+    *,
+    holder: Holder,
+    data: Path,
+    password: str | None = None,  # noqa: ARG001 # it has none: its socket is the owner's
+) -> PgvectorProvider:
     """Start the registry's own PostgreSQL where it does not run, and open it as a provider."""
     server = EmbeddedPostgres(data / _FOLDER, wheel_binaries())
     server.start()
-    return open_pgvector(server.url)
+    return open_pgvector(server.url, holder=holder)
 
 
 def stop_embedded(data: Path) -> None:

@@ -15,9 +15,10 @@ from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
+from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _MAX_IDENTIFIER = 63
 _OLDEST = (0, 8, 0)
@@ -26,7 +27,7 @@ _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _KEY_COLUMNS = {KeyKind.UUID: "uuid", KeyKind.INTEGER: "bigint", KeyKind.TEXT: "text"}
 _FLOAT_BYTES = 4
 _FIND_MARK = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
-_FIND_CURSOR = "SELECT groups, rows FROM regalia.cursor WHERE collection = %s"
+_FIND_CURSOR = "SELECT groups FROM regalia.cursor WHERE collection = %s"
 _SET_CURSOR = """
 INSERT INTO regalia.cursor VALUES (%s, %s, %s)
 ON CONFLICT (collection) DO UPDATE SET groups = excluded.groups, rows = excluded.rows
@@ -62,6 +63,10 @@ class CopyReading:
         self._stream = self._read()
         return self._stream
 
+    def moved(self) -> int:
+        """Say that nothing did: the transaction saw one moment."""
+        return 0
+
     def close(self) -> None:
         """End a COPY that nobody reads on."""
         if self._stream is not None:
@@ -84,9 +89,10 @@ class CopyReading:
 class PgvectorProvider:
     """A `Provider` over one connection; its ports are all itself."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: psycopg.Connection, holder: Holder) -> None:
         """Keep the connection."""
         self._connection = connection
+        self._holder = holder
 
     @property
     def collections(self) -> "PgvectorProvider":
@@ -130,7 +136,11 @@ class PgvectorProvider:
         with translated():
             found = self._connection.execute(_LIST).fetchall()
         return [
-            CollectionEntry(f"{schema}.{table}", None if rows < 0 else int(rows), (told or "").startswith(_MARK))
+            CollectionEntry(
+                f"{schema}.{table}",
+                None if rows < 0 else int(rows),
+                told.removeprefix(_MARK) if (told or "").startswith(_MARK) else "",
+            )
             for schema, table, rows, told in found
         ]
 
@@ -172,7 +182,7 @@ class PgvectorProvider:
         return True
 
     @contextmanager
-    def open(self, name: str) -> Iterator[CopyReading]:
+    def open(self, name: str, *, freeze: bool = False) -> Iterator[CopyReading]:  # noqa: ARG002 # a transaction needs none
         """Open a transaction that sees one moment."""
         with translated():
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -190,16 +200,23 @@ class PgvectorProvider:
             with translated():
                 self._connection.execute("ROLLBACK")
 
-    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]]) -> Iterator[int]:
+    def load(
+        self,
+        name: str,
+        schema: Schema,
+        groups: Iterable[Sequence[Row]],
+        *,
+        ledger: Ledger,  # noqa: ARG002 # the cursor commits with its group
+    ) -> Iterator[int]:
         """Load each group and its cursor in one transaction: an interrupted load goes on where it was."""
         table = sql.Identifier(name, Table.parse(schema.engine).name)
         with translated():
             self._connection.execute(_CURSORS)
             row = self._connection.execute(_FIND_CURSOR, (name,)).fetchone()
-        done, total = row or (0, 0)
+        done, total = 0 if row is None else row[0], 0
         for number, rows in enumerate(groups):
+            total += len(rows)
             if number >= done:
-                total += len(rows)
                 with translated(), self._connection.transaction():
                     self._copy(table, schema, rows)
                     self._connection.execute(_SET_CURSOR, (name, number + 1, total))
@@ -317,6 +334,12 @@ class PgvectorProvider:
         return None if row is None else row[0]
 
 
-def open_pgvector(url: str, *, password: str | None = None, data: Path | None = None) -> PgvectorProvider:  # noqa: ARG001 # every provider is told the registry's data folder
+def open_pgvector(
+    url: str,
+    *,
+    holder: Holder,
+    password: str | None = None,
+    data: Path | None = None,  # noqa: ARG001 # every provider is told the registry's data folder
+) -> PgvectorProvider:
     """Open a connection as a provider."""
-    return PgvectorProvider(connect(url, password=password))
+    return PgvectorProvider(connect(url, password=password), holder)
