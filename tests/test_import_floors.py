@@ -74,6 +74,10 @@ LIBRARIES = {
     "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
     "psycopg": {"regalia_registry.adapters.vectors.pgvector"},
     "pyarrow": {"regalia_registry.segments"},
+    "grpc": {"regalia_registry.adapters.vectors.weaviate"},
+    "google": {"regalia_registry.adapters.vectors.weaviate"},
+    "httpx": {"regalia_registry.adapters.vectors.weaviate"},
+    "weaviate": {"regalia_registry.adapters.vectors.weaviate"},
     "pytest": {"regalia.testing"},
 }
 

@@ -80,6 +80,10 @@ class Reading(Protocol):
         """Count the rows that were written while `batches` was read to its end; 0 where it saw one moment."""
         ...
 
+    def unindexed(self) -> int:
+        """Count the rows that were read and that the engine's own search does not find."""
+        ...
+
 
 class Ledger(Protocol):
     """Which groups of a load are known to be whole, for engines that can't keep it beside the rows.

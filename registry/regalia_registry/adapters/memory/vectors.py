@@ -38,6 +38,10 @@ class MemoryReading:
         """Say that nothing did."""
         return 0
 
+    def unindexed(self) -> int:
+        """Say that none is: every search looks at every row."""
+        return 0
+
 
 @dataclass
 class MemoryLedger:

@@ -67,6 +67,10 @@ class CopyReading:
         """Say that nothing did: the transaction saw one moment."""
         return 0
 
+    def unindexed(self) -> int:
+        """Say that none is: what is stored stands in its indexes."""
+        return 0
+
     def close(self) -> None:
         """End a COPY that nobody reads on."""
         if self._stream is not None:
