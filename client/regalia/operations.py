@@ -34,12 +34,21 @@ def remove_target(client: Client, name: str) -> None:
 
 
 def start_snapshot(
-    client: Client, namespace: str, *, target: str, collection: str, name: str, embedding: Embedding | None = None
+    client: Client,
+    namespace: str,
+    *,
+    target: str,
+    collection: str,
+    name: str,
+    embedding: Embedding | None = None,
+    freeze: bool = False,
 ) -> OperationEntry:
-    """Ask for a snapshot of a target's collection."""
+    """Ask for a snapshot of a target's collection; `freeze` stops its writers for the time of the reading."""
     body: JsonObject = {"target": target, "collection": collection, "name": name}
     if embedding is not None:
         body["embedding"] = embedding.written()
+    if freeze:
+        body["freeze"] = True
     return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots", body)
 
 

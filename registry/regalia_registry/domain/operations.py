@@ -91,12 +91,13 @@ class OperationEvent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotWish:
-    """What a snapshot is to be taken of, and what it is to be called."""
+    """What a snapshot is to be taken of, what it is to be called, and whether writers are stopped meanwhile."""
 
     target: str
     collection: str
     name: str
     embedding: Embedding | None = None
+    freeze: bool = False
 
     @classmethod
     def parse(cls, request: JsonObject) -> "SnapshotWish":
@@ -110,6 +111,7 @@ class SnapshotWish:
             None
             if embedding is None
             else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            fields.optional("freeze", fields.boolean) or False,
         )
 
     def written(self) -> JsonObject:
@@ -117,6 +119,8 @@ class SnapshotWish:
         written: JsonObject = {"target": self.target, "collection": self.collection, "name": self.name}
         if self.embedding is not None:
             written["embedding"] = self.embedding.written()
+        if self.freeze:
+            written["freeze"] = True
         return written
 
 

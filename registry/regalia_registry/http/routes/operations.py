@@ -53,6 +53,7 @@ class SnapshotIn(BaseModel):
     collection: str = Field(min_length=1, max_length=256)
     name: str = Field(max_length=64)
     embedding: EmbeddingIn | None = None
+    freeze: bool = False
 
 
 class LoadIn(BaseModel):
@@ -104,7 +105,7 @@ def start_snapshot(
     """Ask for a snapshot; a worker takes it."""
     given = sent.embedding
     embedding = None if given is None else Embedding(given.provider, given.model, given.revision)
-    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding)
+    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding, sent.freeze)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 

@@ -20,6 +20,7 @@ from regalia.core.errors import (
     AccessError,
     ConfigurationError,
     ConflictError,
+    DocumentError,
     InvalidError,
     NotFoundError,
     RegaliaError,
@@ -45,6 +46,7 @@ _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
     ("extract auth", AccessError, "check the target's credential: it is the API key"),
     ("rbac:", AccessError, "grant the key's role the right: reg target check"),
     ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),
+    ("vector lengths don't match", DocumentError, "every vector of one name has the same dimensions"),
     ("read-only", ConflictError, "its shards are READONLY: somebody froze it, or its disk is nearly full"),
     ("memory", UnavailableError, "give Weaviate more memory, or ask again later"),
 )
@@ -79,8 +81,20 @@ class Address:
         except ValueError as error:
             raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS) from error
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        is_odd = query or parts.path not in {"", "/"} or parts.fragment or parts.username is not None
-        if parts.scheme not in {"http", "https"} or not _HOST.match(host) or is_odd or not 0 < grpc_port < 65536:
+        is_odd = (
+            query
+            or not url.isprintable()
+            or parts.path not in {"", "/"}
+            or parts.fragment
+            or parts.username is not None
+        )
+        if (
+            parts.scheme not in {"http", "https"}
+            or not _HOST.match(host)
+            or is_odd
+            or not 0 < grpc_port < 65536
+            or not url.isprintable()
+        ):
             raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS)
         is_secure = parts.scheme == "https"
         return cls(f"{parts.scheme}://{host}:{port or (443 if is_secure else 8080)}", host, grpc_port, is_secure)

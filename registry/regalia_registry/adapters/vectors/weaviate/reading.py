@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -53,7 +53,6 @@ class CursorReading:
         self._held = held
         self._indexes = {space.name: space.index for space in held.body.spaces}
         self._before = settled_marker(connection, held)
-        self._written = 0
         self._probes: deque[tuple[set[bytes], object]] = deque()
         self._doubtful: set[bytes] = set()
 
@@ -61,7 +60,6 @@ class CursorReading:
         """Read all rows; the next page is asked for while one is taken apart."""
         reads = _Rows(self._held)
         for results in pages(self._connection, self._held):
-            self._written += sum(result.metadata.last_update_time_unix > self._before.newest_ms for result in results)
             rows = reads.rows(results)
             self._probe(rows)
             yield rows
@@ -77,7 +75,13 @@ class CursorReading:
         after = marker(self._connection, self._held)
         if after == self._before:
             return 0
-        return max(1, self._written, abs(after.count - self._before.count))
+        bare = replace(self._held, body=ClassBody((), (), {}, self._held.body.is_unnamed))
+        written = sum(
+            result.metadata.last_update_time_unix > self._before.newest_ms
+            for results in pages(self._connection, bare)
+            for result in results
+        )
+        return max(1, written, abs(after.count - self._before.count))
 
     def _probe(self, rows: Sequence[Row]) -> None:
         """Ask each vector's index for a page's rows, while the next page is on its way."""
