@@ -8,6 +8,9 @@ from regalia_cli import output
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
+_MB = 1_000_000
+_ROOM = (("size_bytes", "there"), ("free_bytes", "free"))
+
 
 @click.group()
 def target() -> None:
@@ -64,6 +67,10 @@ def check(state: State, name: str, *, as_json: bool) -> None:
         output.answer_json(found)
         return
     output.answer(f"{found['target']}  {found['version']}")
+    output.answer(f"  may {', '.join(found['rights']) or 'nothing'}; {'has' if found['aliases'] else 'has no'} aliases")
+    room = [f"{found[what] / _MB:,.0f} MB {word}" for what, word in _ROOM if found[what] is not None]
+    if room:
+        output.answer(f"  {', '.join(room)}")
     for warning in found["warnings"]:
         output.answer(f"  {warning}")
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Look, LookWish, Operation
-from regalia_registry.ports.vectors import Provider
+from regalia_registry.ports.vectors import EngineRight, Provider
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.targets import find_target
 
@@ -28,7 +28,16 @@ def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Json
 
 def _check(provider: Provider, wish: LookWish) -> JsonObject:
     found = provider.collections.check()
-    return {"target": wish.target, "version": found.version, "warnings": list(found.warnings)}
+    rights: list[JsonValue] = [str(right) for right in EngineRight if right in found.rights]
+    return {
+        "target": wish.target,
+        "version": found.version,
+        "warnings": list(found.warnings),
+        "rights": rights,
+        "aliases": found.aliases,
+        "size_bytes": found.size_bytes,
+        "free_bytes": found.free_bytes,
+    }
 
 
 def _list(provider: Provider, wish: LookWish) -> JsonObject:
