@@ -8,7 +8,7 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Look, LookWish, Operation
 from regalia_registry.ports.vectors import EngineRight, Provider
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 
 def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -20,7 +20,7 @@ def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Json
     """
     wish = LookWish.parse(operation.request)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         return _LOOKS[wish.what](provider, wish)
