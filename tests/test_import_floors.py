@@ -62,6 +62,8 @@ LIBRARIES = {
     "sqlalchemy": {"regalia_registry.adapters.sql"},
     "alembic": {"regalia_registry.adapters.sql"},
     "uvicorn": {"regalia_registry.admin"},
+    "boto3": {"regalia_registry.adapters.vectors.aws_secrets"},
+    "botocore": {"regalia_registry.adapters.vectors.aws_secrets"},
     "click": {"regalia_cli"},
     "rich": {"regalia_cli"},
     "yaml": {"regalia.strict_yaml"},

@@ -21,7 +21,7 @@ from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
-from regalia_registry.ports.vectors import Provider
+from regalia_registry.ports.vectors import EngineRight, Provider
 from tests.servers import postgres, weaviate
 
 SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -169,6 +169,7 @@ def test_an_engine_that_answers_says_its_version(engine: Engine) -> None:
 
     assert checked.version
     assert checked.warnings == ()
+    assert {EngineRight.READ, EngineRight.CREATE} <= checked.rights
 
 
 def test_a_reading_gives_every_row_once(engine: Engine) -> None:

@@ -35,7 +35,7 @@ from regalia_registry.services.steps.snapshots import (
     fetched,
     find_newest,
 )
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 _FIRST = "1.0.0"
 _MAX_PASSES = 4
@@ -53,7 +53,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     wish = SnapshotWish.parse(operation.request)
     artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     newest = find_newest(ports, artifact)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:

@@ -8,7 +8,7 @@ from regalia.core.errors import ConflictError, NotFoundError
 from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 
@@ -89,8 +89,8 @@ class MemoryVectors:
         """Keep everything."""
 
     def check(self) -> Checked:
-        """Say that all is well."""
-        return Checked("memory")
+        """Say that all is well, and that it knows no aliases."""
+        return Checked("memory", rights=frozenset({EngineRight.READ, EngineRight.CREATE}))
 
     def list(self) -> Sequence[CollectionEntry]:
         """List by name."""
