@@ -9,6 +9,7 @@ from typing import Protocol
 from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.domain.snapshots.translation import Hosted
 
 
 class Consistency(StrEnum):
@@ -130,8 +131,22 @@ class Collections(Protocol):
         """
         ...
 
+    def hosted(self, schema: Schema) -> Hosted:
+        """Say as which schema this engine would hold a collection of any family: the one that `create` is given.
+
+        A schema of the engine's own family comes back as it is. Of any other the key's kind and the vectors' names and
+        dimensions stay, and so do the properties' names, unless all go into one text (`Hosted.box`); the key's name and
+        type, metrics and the properties' types may differ, each named in the fidelity. The rows that are loaded are
+        those that `translator` of `domain/snapshots/translation.py` makes, and `describe` then gives this very schema.
+        Nothing is asked of the engine: the answer is the same whenever a worker asks again.
+
+        Raises:
+            UnsupportedError: It can't hold such keys or vectors.
+        """
+        ...
+
     def create(self, name: str, schema: Schema, *, mark: str) -> None:
-        """Create an empty collection of this schema with our mark; it never replaces one.
+        """Create an empty collection of a schema that `hosted` gave, with our mark; it never replaces one.
 
         Raises:
             ConflictError: The name is taken, by a collection with another mark.

@@ -8,6 +8,7 @@ from regalia.core.errors import ConflictError, NotFoundError
 from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _BATCH = 1000
@@ -95,6 +96,10 @@ class MemoryVectors:
     def describe(self, name: str) -> Description:
         """Give the schema that it was made with."""
         return Description(self._get(name).schema)
+
+    def hosted(self, schema: Schema) -> Hosted:
+        """Hold any family as it is."""
+        return Hosted(schema)
 
     def create(self, name: str, schema: Schema, *, mark: str) -> None:
         """Make an empty one, unless it is there with this mark."""
