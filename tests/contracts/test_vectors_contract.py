@@ -16,6 +16,7 @@ from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryVectors
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
@@ -259,6 +260,15 @@ def test_a_collection_of_another_family_is_held_with_its_keys_and_vectors(engine
     assert engine.provider.collections.describe(fresh).schema == hosted.schema
     assert root_of(hosted.schema, found) == root_of(hosted.schema, made)
     assert bool(hosted.fidelity) == (hosted.schema != schema)
+
+
+def test_the_origin_of_a_collection_is_given_back_or_not_kept(engine: Engine, fresh: str) -> None:
+    schema = engine.provider.collections.describe(engine.fill(1)).schema
+    origin = Origin.of("acme/snapshot/kb@1.0.0", Digest.of(b"root"), ("p: jsonb as text",))
+
+    engine.provider.collections.create(fresh, schema, mark="test", origin=origin)
+
+    assert engine.provider.collections.describe(fresh).origin in (origin, None)
 
 
 def test_a_search_finds_a_row_by_its_own_vector(engine: Engine, fresh: str) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from regalia_registry.domain.operations import Holder, Target
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
@@ -36,12 +37,14 @@ class CollectionEntry:
 class Description:
     """What a collection is made of. Where `refusals` holds anything, it can't be a snapshot, and each says why.
 
-    `fidelity` names what a snapshot of it does not keep.
+    `fidelity` names what a snapshot of it does not keep; `origin` is the snapshot that it was made from, where the
+    engine keeps that.
     """
 
     schema: Schema
     refusals: tuple[str, ...] = ()
     fidelity: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,10 @@ class Collections(Protocol):
         """
         ...
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+    def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
         """Create an empty collection of a schema that `hosted` gave, with our mark; it never replaces one.
+
+        `origin` is kept where the engine has a place for it, and `describe` gives it back.
 
         Raises:
             ConflictError: The name is taken, by a collection with another mark.

@@ -22,7 +22,7 @@ from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import find_target
-from regalia_registry.services.steps.translating import Translated
+from regalia_registry.services.steps.translating import Translated, origin_of
 
 _GROUP_ROWS = 5000
 _SUFFIX_BYTES = 5
@@ -46,7 +46,8 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
         hosted = provider.collections.hosted(snapshot.schema)
-        provider.collections.create(collection, hosted.schema, mark=operation.id)
+        origin = origin_of(snapshot, hosted)
+        provider.collections.create(collection, hosted.schema, mark=operation.id, origin=origin)
         ledger = _JournalLedger(operation.journal or {}, bench)
         translated = Translated(bench.folder, snapshot, hosted)
         groups = _groups(translated.rows(_rows(ports, snapshot, _made(bench.folder / "segments"))))

@@ -94,9 +94,8 @@ def _boxing(name: str) -> Translate:
 
 def _respelling(conversions: dict[str, _Convert]) -> Translate:
     def translated(row: Row) -> Row:
-        values = json.loads(row.properties)
         try:
-            written = {name: conversions[name](value) for name, value in values.items()}
+            written = {name: conversions[name](value) for name, value in json.loads(row.properties).items()}
         except (KeyError, ValueError, TypeError) as error:
             raise DocumentError(f"the row {decode_key(row.key)!r} is not of its schema: {error}") from error
         return row._replace(properties=encode_properties(written))

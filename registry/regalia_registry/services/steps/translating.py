@@ -6,10 +6,18 @@ from pathlib import Path
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, row_digest
 from regalia_registry.domain.snapshots.translation import Hosted, translator
 from regalia_registry.segments.spool import RootSpool
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
+
+
+def origin_of(snapshot: OpenedSnapshot, hosted: Hosted) -> Origin:
+    """Name a snapshot to what is made from it, with what is not the same there."""
+    config = snapshot.config
+    kept = () if config.fidelity is None else (config.fidelity,)
+    return Origin.of(f"{snapshot.stored.artifact}@{config.version}", config.content_root, kept + hosted.fidelity)
 
 
 class Translated:

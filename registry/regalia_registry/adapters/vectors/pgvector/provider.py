@@ -16,6 +16,7 @@ from regalia_registry.adapters.vectors.pgvector.connection import connect, trans
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
@@ -151,7 +152,14 @@ class PgvectorProvider:
         """Say as which table a collection is held."""
         return hosting.hosted(schema)
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+    def create(
+        self,
+        name: str,
+        schema: Schema,
+        *,
+        mark: str,
+        origin: Origin | None = None,  # noqa: ARG002 # a schema's comment is its mark
+    ) -> None:
         """Make a schema of this name with our mark, and the empty table in it."""
         if schema.family is not Family.POSTGRESQL:
             raise UnsupportedError(f"a schema of {schema.family} is no table", hint="hosted() gives it as one")
