@@ -18,9 +18,11 @@ from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryV
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.domain.snapshots.translation import Hosted, translator
 from regalia_registry.ports.vectors import EngineRight, Provider
 from tests.servers import postgres, weaviate
 
@@ -41,6 +43,39 @@ CLASS = {
     "properties": [{"name": "body", "dataType": ["text"]}],
     "vectorConfig": {"embedding": {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"}},
 }
+
+
+FOREIGN = {
+    Family.POSTGRESQL: Schema(
+        Family.FILES,
+        Property("id", "int"),
+        KeyKind.INTEGER,
+        (VectorSpace("body", 3, "cosine"), VectorSpace("title", 2, "dot")),
+        (Property("score", "number"), Property("text", "text")),
+        {},
+    ),
+    Family.FILES: Schema(
+        Family.POSTGRESQL,
+        Property("id", "bigint"),
+        KeyKind.INTEGER,
+        (VectorSpace("body", 3, "cosine"), VectorSpace("title", 2, "dot")),
+        (Property("score", "bigint"), Property("text", "text")),
+        {"table": "kb", "columns": [], "indexes": []},
+    ),
+}
+
+
+FOREIGN[Family.WEAVIATE] = FOREIGN[Family.FILES]
+
+
+def foreign_rows(schema: Schema) -> list[Row]:
+    score: object = "9007199254740993" if schema.family is Family.POSTGRESQL else 1e16
+    body, title = ("body", struct.pack("<3f", 1e-45, -0.0, 2)), ("title", struct.pack("<2f", 0.1, 3))
+    return [
+        Row(encode_key(-1), (body, title), encode_properties({"score": score, "text": 'Łódź "\0\\u0000'})),
+        Row(encode_key(2**53 + 1), (body,), encode_properties({"text": ""})),
+        Row(encode_key(7), (body, title), b"{}"),
+    ]
 
 
 def vector(number: int) -> list[float]:
@@ -248,6 +283,37 @@ def test_what_is_not_ours_is_never_dropped(engine: Engine, fresh: str) -> None:
     assert not engine.provider.collections.drop(fresh, mark="test")
     with pytest.raises(NotFoundError):
         engine.provider.collections.describe(fresh)
+
+
+def test_a_schema_of_its_own_is_held_as_it_is(engine: Engine) -> None:
+    schema = engine.provider.collections.describe(engine.fill(1)).schema
+
+    assert engine.provider.collections.hosted(schema) == Hosted(schema)
+
+
+def test_a_collection_of_another_family_is_held_with_its_keys_and_vectors(engine: Engine, fresh: str) -> None:
+    schema = FOREIGN[engine.provider.collections.describe(engine.fill(1)).schema.family]
+    hosted, rows = engine.provider.collections.hosted(schema), foreign_rows(schema)
+    made = [translator(schema, hosted)(row) for row in rows]
+
+    engine.provider.collections.create(fresh, hosted.schema, mark="test")
+    list(engine.provider.sink.load(fresh, hosted.schema, groups(made, 2), ledger=MemoryLedger()))
+    engine.provider.sink.build_index(fresh, hosted.schema)
+
+    found = rows_of(engine, fresh)
+    assert [(row.key, row.vectors) for row in found] == sorted((row.key, row.vectors) for row in rows)
+    assert engine.provider.collections.describe(fresh).schema == hosted.schema
+    assert root_of(hosted.schema, found) == root_of(hosted.schema, made)
+    assert bool(hosted.fidelity) == (hosted.schema != schema)
+
+
+def test_the_origin_of_a_collection_is_given_back_or_not_kept(engine: Engine, fresh: str) -> None:
+    schema = engine.provider.collections.describe(engine.fill(1)).schema
+    origin = Origin.of("acme/snapshot/kb@1.0.0", Digest.of(b"root"), ("p: jsonb as text",))
+
+    engine.provider.collections.create(fresh, schema, mark="test", origin=origin)
+
+    assert engine.provider.collections.describe(fresh).origin in (origin, None)
 
 
 def test_a_search_finds_a_row_by_its_own_vector(engine: Engine, fresh: str) -> None:

@@ -40,6 +40,7 @@ from regalia_registry.services.steps.targets import require_use
 _FIRST = "1.0.0"
 _MAX_PASSES = 4
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
+_MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
 _BITMAP_TYPE = "application/octet-stream"
 
 
@@ -73,8 +74,9 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         schema_digest=schema.digest,
         vectors=schema.vectors,
         embedding=wish.embedding,
-        fidelity="; ".join(description.fidelity) or None,
+        fidelity=_fidelity(description),
         consistency=str(taken.consistency),
+        derived_from=None if description.origin is None else description.origin.snapshot,
     )
     bench.tell({"step": "storing", "rows": built.listing.count})
     stored = _stored(ports, artifact, config, keep.layers(schema, built))
@@ -221,6 +223,15 @@ def _require_kept(collection: str, description: Description) -> None:
             f'"{collection}" can\'t be a snapshot: {"; ".join(description.refusals)}',
             hint="change the collection, or snapshot another that is made from it",
         )
+
+
+def _fidelity(description: Description) -> str | None:
+    """Tell what is not kept, and what was not kept on the way from the snapshot that the collection was made from."""
+    before = () if description.origin is None else description.origin.fidelity
+    told, left = "", [*before, *description.fidelity]
+    while left and len(told) + len(left[0]) <= _MAX_FIDELITY:
+        told += f"{'; ' if told else ''}{left.pop(0)}"
+    return (f"{told}; and {len(left)} more" if left else told) or None
 
 
 def _is_same(newest: OpenedSnapshot, built: Built, schema: Schema, wish: SnapshotWish) -> bool:

@@ -10,20 +10,21 @@ import psycopg
 from psycopg import sql
 
 from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
-from regalia_registry.adapters.vectors.pgvector import catalog, checking
+from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
-from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
+from regalia_registry.domain.snapshots.schema import Family, Schema
+from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _MAX_IDENTIFIER = 63
 _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
-_KEY_COLUMNS = {KeyKind.UUID: "uuid", KeyKind.INTEGER: "bigint", KeyKind.TEXT: "text"}
 _FLOAT_BYTES = 4
 _FIND_MARK = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
 _FIND_CURSOR = "SELECT groups FROM regalia.cursor WHERE collection = %s"
@@ -116,8 +117,8 @@ class PgvectorProvider:
     def physical_name(self, logical: str, suffix: str) -> str:
         """Name a schema; PostgreSQL cuts silently at 63 bytes, so longer names are refused."""
         name = f"{logical}_{suffix}"
-        if len(name.encode("utf-8")) > _MAX_IDENTIFIER:
-            raise InvalidNameError(f'"{name}" is longer than {_MAX_IDENTIFIER} bytes', hint="use a shorter name")
+        if len(name.encode("utf-8")) > hosting.MAX_IDENTIFIER:
+            raise InvalidNameError(f'"{name}" is longer than {hosting.MAX_IDENTIFIER} bytes', hint="use a shorter name")
         return name
 
     def close(self) -> None:
@@ -145,12 +146,21 @@ class PgvectorProvider:
         """Describe a table."""
         return catalog.describe(self._connection, catalog.find(self._connection, name))
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+    def hosted(self, schema: Schema) -> Hosted:
+        """Say as which table a collection is held."""
+        return hosting.hosted(schema)
+
+    def create(
+        self,
+        name: str,
+        schema: Schema,
+        *,
+        mark: str,
+        origin: Origin | None = None,  # noqa: ARG002 # a schema's comment is its mark
+    ) -> None:
         """Make a schema of this name with our mark, and the empty table in it."""
         if schema.family is not Family.POSTGRESQL:
-            raise UnsupportedError(
-                f"a snapshot of {schema.family} is no table yet", hint="export it: reg snapshot export"
-            )
+            raise UnsupportedError(f"a schema of {schema.family} is no table", hint="hosted() gives it as one")
         there = self._mark_of(name)
         if there is not None:
             if there == f"{_MARK}{mark}":
@@ -277,7 +287,7 @@ class PgvectorProvider:
     def _copy(self, table: sql.Identifier, schema: Schema, rows: Sequence[Row]) -> None:
         """COPY into a side table of texts, from which the server casts: a column's text is what its own type reads."""
         columns = [
-            sql.SQL("{} {}").format(sql.Identifier("key"), sql.SQL(_KEY_COLUMNS[schema.key_kind])),
+            sql.SQL("{} {}").format(sql.Identifier("key"), sql.SQL(hosting.KEY_COLUMNS[schema.key_kind])),
             *(sql.SQL("{} vector").format(sql.Identifier(f"v{place}")) for place in range(len(schema.vectors))),
             *(sql.SQL("{} text").format(sql.Identifier(f"p{place}")) for place in range(len(schema.properties))),
         ]

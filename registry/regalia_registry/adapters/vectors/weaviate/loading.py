@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from weaviate.proto.v1 import batch_delete_pb2, batch_pb2
 
-from regalia.core.errors import ConflictError, UnavailableError
+from regalia.core.errors import ConflictError, DocumentError, UnavailableError
 from regalia_registry.adapters.vectors.weaviate.connection import WRITE_S, Connection, refusal, segment, translated
 from regalia_registry.adapters.vectors.weaviate.coverage import SLICE, unreachable
 from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY
@@ -101,7 +101,10 @@ class Loader:
         )
 
     def _object(self, row: Row) -> batch_pb2.BatchObject:
-        properties = encode(row.properties)
+        try:
+            properties = encode(row.properties)
+        except DocumentError as error:
+            raise DocumentError(f"the row {decode_key(row.key)}: {error.message}", hint=error.hint) from error
         if self._has_key:
             properties[KEY_PROPERTY] = str(decode_key(row.key))
         made = batch_pb2.BatchObject(

@@ -31,7 +31,7 @@ class Held:
 def identify(key: bytes) -> str:
     """Name a row in Weaviate: a UUID is its own id, another key gives the same id whenever it is loaded."""
     value = decode_key(key)
-    return str(value if isinstance(value, UUID) else UUID(bytes=sha256(key).digest()[:16], version=8))
+    return str(value if isinstance(value, UUID) else UUID(bytes=sha256(key).digest()[:16], version=5))
 
 
 def these(ids: Sequence[str]) -> base_pb2.Filters:

@@ -5,29 +5,28 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
-
-from weaviate.proto.v1 import batch_pb2
 
 from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
+from regalia_registry.adapters.vectors.weaviate import checking, hosting
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
 from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY, Captured, capture, parse_engine
+from regalia_registry.adapters.vectors.weaviate.hosting import Told, holds
 from regalia_registry.adapters.vectors.weaviate.loading import Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Family, Property, Schema
+from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
-_MARK = "regalia: "
 _NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
 _MAX_NAME = 255
-_OLDEST, _ADVISED = (1, 32, 5), (1, 37, 14)
 _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
 _READONLY, _READY = "READONLY", "READY"
 _FLOAT_BYTES = 4
@@ -36,11 +35,11 @@ _NO_COLLECTION = "reg collection list"
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """A class as it was found: its physical name, its grammar, its mark, and whether updates are indexed."""
+    """A class as it was found: its physical name, grammar, what we wrote into it; `is_timed` if updates are indexed."""
 
     name: str
     captured: Captured
-    mark: str
+    told: Told | None
     is_timed: bool
 
 
@@ -80,20 +79,8 @@ class WeaviateProvider:
         self._connection.close()
 
     def check(self) -> Checked:
-        """Say which version answers, and try whether a batch to a class that is not there would make it."""
-        found = self._connection.get("/v1/meta") or {}
-        version = str(found.get("version", "unknown"))
-        warnings = []
-        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-        if numbers < _OLDEST:
-            warnings.append(f"Weaviate {version} is too old: 1.32.5 or newer is needed for aliases")
-        elif numbers < _ADVISED:
-            warnings.append(f"Weaviate {version} is old: 1.37.14 or newer is advised")
-        if self._makes_classes():
-            warnings.append(
-                "auto-schema is on: a late batch would bring a dropped class back; AUTOSCHEMA_ENABLED=false"
-            )
-        return Checked(f"Weaviate {version}", tuple(warnings))
+        """Say which version answers, what the key may do, and whether a late batch would make a class."""
+        return checking.check(self._connection)
 
     def list(self) -> Sequence[CollectionEntry]:
         """List classes by name; rows are counted where there are not too many classes."""
@@ -111,26 +98,31 @@ class WeaviateProvider:
         properties = [
             Property(one.name, one.type) for one in found.captured.body.properties if one.name != KEY_PROPERTY
         ]
+        engine = found.captured.body.written()
+        if found.told is not None and found.told.engine and holds(engine, found.told.engine):
+            engine = found.told.engine
         schema = Schema(
             family=Family.WEAVIATE,
             key=key,
             key_kind=kind,
             vectors=self._spaces(found),
             properties=tuple(properties),
-            engine=found.captured.body.written(),
+            engine=engine,
         )
         told = list(found.captured.fidelity)
         if any(one.type in {"date", "date[]"} for one in properties):
             told.append("dates are kept in UTC, without their offset")
-        return Description(schema, found.captured.refusals, tuple(told))
+        origin = None if found.told is None else found.told.origin
+        return Description(schema, found.captured.refusals, tuple(told), origin)
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+    def hosted(self, schema: Schema) -> Hosted:
+        """Say as which class a collection is held."""
+        return hosting.hosted(schema)
+
+    def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
         """Make an empty class with our mark in its description."""
-        if schema.family is not Family.WEAVIATE:
-            raise UnsupportedError(
-                f"a snapshot of {schema.family} is no class yet", hint="export it: reg snapshot export"
-            )
-        body = parse_engine(schema.engine).body(name, told=f"{_MARK}{mark}")
+        told = Told(mark, schema.engine, {space.name: space.dims for space in schema.vectors}, origin)
+        body = parse_engine(schema.engine).body(name, told=told.written())
         there = self._connection.get(f"/v1/schema/{segment(name)}")
         if there is None:
             try:
@@ -228,10 +220,12 @@ class WeaviateProvider:
         if found is None:
             raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
         is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
-        return _Class(str(found["class"]), capture(found), _mark_of(found), is_timed)
+        told = Told.parse(str(found.get("description") or ""))
+        return _Class(str(found["class"]), capture(found), told, is_timed)
 
     def _spaces(self, found: _Class) -> tuple[VectorSpace, ...]:
-        return dimensions(self._connection, found.name, found.captured.body)
+        recorded = {} if found.told is None else found.told.dims
+        return dimensions(self._connection, found.name, found.captured.body, recorded)
 
     def _freeze(self, name: str) -> tuple[str, ...]:
         shards = self._connection.get(f"/v1/schema/{segment(name)}/shards") or []
@@ -243,16 +237,6 @@ class WeaviateProvider:
         for shard in shards:
             self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
 
-    def _makes_classes(self) -> bool:
-        """Send a row to a class that nobody has; what it makes is removed at once."""
-        name = f"Regalia_probe_{token_hex(8)}"
-        probe = batch_pb2.BatchObject(uuid="00000000-0000-8000-8000-000000000000", collection=name)
-        self._connection.call("BatchObjects", batch_pb2.BatchObjectsRequest(objects=[probe]))
-        is_made = self._connection.get(f"/v1/schema/{name}") is not None
-        if is_made:
-            self._connection.send("DELETE", f"/v1/schema/{name}")
-        return is_made
-
 
 def _distance(space: VectorSpace, told: float) -> float:
     """Give the distance by our metrics: Weaviate's l2 is a square."""
@@ -260,8 +244,8 @@ def _distance(space: VectorSpace, told: float) -> float:
 
 
 def _mark_of(found: dict[str, Any]) -> str:
-    told = str(found.get("description") or "")
-    return told.partition("\n")[0].removeprefix(_MARK) if told.startswith(_MARK) else ""
+    told = Told.parse(str(found.get("description") or ""))
+    return "" if told is None else told.mark
 
 
 def open_weaviate(

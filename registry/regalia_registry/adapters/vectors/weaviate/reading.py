@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -152,11 +152,13 @@ def pages(connection: Connection, held: Held) -> Iterator[Sequence[search_get_pb
         yield reply.results
 
 
-def dimensions(connection: Connection, name: str, body: ClassBody) -> tuple[VectorSpace, ...]:
-    """Find how long each vector is: the class does not say, its rows do. A vector that no row has is left out."""
+def dimensions(
+    connection: Connection, name: str, body: ClassBody, recorded: Mapping[str, int]
+) -> tuple[VectorSpace, ...]:
+    """Find how long each vector is: its rows say, or what we recorded. A vector that has neither is left out."""
     held = Held(name, ClassBody((), body.spaces, {}, body.is_unnamed), (), is_timed=False)
-    missing = {space.name: space.metric for space in body.spaces}
-    found: list[VectorSpace] = []
+    found = [VectorSpace(one.name, recorded[one.name], one.metric) for one in body.spaces if one.name in recorded]
+    missing = {space.name: space.metric for space in body.spaces if space.name not in recorded}
     for results in pages(connection, held) if missing else ():
         for result in results:
             for vector, content in vectors_of(result.metadata, body):

@@ -15,6 +15,7 @@ from regalia_registry.domain.snapshots.properties import normaliser
 from regalia_registry.domain.snapshots.rows import encode_properties
 
 _EIGHT = 8
+_MAX_DOUBLE = 2**1023
 _DATE = normaliser("date")
 
 Decode = Callable[[Any], object]
@@ -43,7 +44,7 @@ def canonical(message: properties_pb2.Properties, given: Mapping[str, Decode]) -
 def encode(properties: bytes) -> struct_pb2.Struct:
     """Turn canonical properties into what a batch takes; Weaviate reads each value by the property's type."""
     made = struct_pb2.Struct()
-    made.update(json.loads(properties))
+    made.update(json.loads(properties, parse_int=_exact))
     return made
 
 
@@ -73,6 +74,17 @@ def _decoder(one: Nested) -> Decode:
     if found is None:
         raise DocumentError(f"the property {one.name} has the type {one.type[:40]}, which has no canonical form")
     return found
+
+
+def _exact(digits: str) -> int:
+    """Read an integer that survives: Weaviate keeps all numbers as doubles, and rounds what is no double silently."""
+    value = int(digits)
+    if abs(value) > _MAX_DOUBLE or int(float(value)) != value:
+        raise DocumentError(
+            f"the integer {digits[:40]} is beyond what Weaviate keeps exactly (2^53)",
+            hint="load it into PostgreSQL, or import it with that property as text",
+        )
+    return value
 
 
 def _object(message: properties_pb2.Properties, reads: Mapping[str, Decode]) -> dict[str, object]:
