@@ -57,16 +57,16 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         _require_kept(wish.collection, description)
         schema = description.schema
         base = _base(ports, newest, schema, bench.folder)
-        with provider.source.open(wish.collection) as reading:
-            consistency = str(reading.consistency)
-            keep = _Keeper(ports, operation.namespace)
-            build = Build(_made(bench.folder / "build"), schema, base, keep.segment)
-            rows = 0
-            for batch in reading.batches():
-                build.add(batch)
-                rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
-    built = build.finish()
+        keep = _Keeper(ports, operation.namespace)
+        with Build(_made(bench.folder / "build"), schema, base, keep.segment) as build:
+            with provider.source.open(wish.collection) as reading:
+                consistency = str(reading.consistency)
+                rows = 0
+                for batch in reading.batches():
+                    build.add(batch)
+                    rows += len(batch)
+                    bench.tell({"step": "reading", "rows": rows})
+            built = build.finish()
     if newest is not None and _is_same(newest, built, schema, wish):
         return _outcome(newest.stored, built, created=False)
     config = SnapshotConfig(

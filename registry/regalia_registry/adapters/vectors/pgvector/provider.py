@@ -74,8 +74,9 @@ class CopyReading:
 
     def _read(self) -> Generator[Sequence[Row], None, None]:
         schema = self._schema
+        key = sql.SQL("{}::bigint") if schema.key_kind is KeyKind.INTEGER else sql.SQL("{}")
         columns = [
-            sql.Identifier(schema.key.name),
+            key.format(sql.Identifier(schema.key.name)),
             *(sql.Identifier(space.name) for space in schema.vectors),
             *(sql.SQL("{}::text").format(sql.Identifier(one.name)) for one in schema.properties),
         ]
