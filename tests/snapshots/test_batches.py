@@ -26,7 +26,7 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, 
 from regalia_registry.segments import writing
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import StoredSegment
-from regalia_registry.segments.spool import RootSpool
+from regalia_registry.segments.spool import KeySpool, RootSpool
 
 SCHEMA = Schema(
     Family.POSTGRESQL,
@@ -170,3 +170,18 @@ def test_a_segment_that_can_not_be_stored_ends_the_build(tmp_path: Path) -> None
 
         with pytest.raises(StorageFullError, match="9 rows"):
             one.finish()
+
+
+@given(batches, st.integers(1, 9))
+def test_spooled_keys_come_back_in_their_order(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Row], count: int
+) -> None:
+    keys = [one.key for one in rows]
+    spool = KeySpool(tmp_path_factory.mktemp("spool") / "keys")
+    for start in range(0, len(keys), 4):
+        spool.add(keys[start : start + 4])
+
+    groups = list(spool.groups(count))
+
+    assert [key for group in groups for key in group] == keys
+    assert all(len(group) == count for group in groups[:-1])

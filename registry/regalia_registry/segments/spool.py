@@ -1,6 +1,7 @@
-"""A content root over a stream of any length: 256 files, sorted one at a time."""
+"""Streams of any length in files: a content root over 256 of them, and keys that are asked for again."""
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, conte
 _HASH = 32
 _ENTRY = 2 * _HASH
 _SPILL_BYTES = 8 * 1024 * 1024
+_LENGTH = struct.Struct(">H")
 
 
 class RootSpool:
@@ -74,3 +76,29 @@ class RootSpool:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:02x}"
+
+
+class KeySpool:
+    """Keys in a file, in the order in which they came."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file."""
+        self._path = path
+        self._path.touch(exist_ok=False)
+
+    def add(self, keys: Sequence[bytes]) -> None:
+        """Take a batch."""
+        with self._path.open("ab") as file:
+            file.write(b"".join(_LENGTH.pack(len(key)) + key for key in keys))
+
+    def groups(self, count: int) -> Iterator[list[bytes]]:
+        """Give all keys, so many at a time."""
+        group: list[bytes] = []
+        with self._path.open("rb") as file:
+            while head := file.read(_LENGTH.size):
+                group.append(file.read(_LENGTH.unpack(head)[0]))
+                if len(group) == count:
+                    yield group
+                    group = []
+        if group:
+            yield group

@@ -19,7 +19,7 @@ TRAILER = struct.pack(">h", -1)
 
 _HEADER_BYTES = len(SIGNATURE)
 _BATCH = 2000
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 256 * 1024  # about what a socket holds: the server goes on while a batch is hashed
 _LENGTH = struct.Struct(">i")
 _FIELDS = struct.Struct(">h")
 _VECTOR_HEAD = struct.Struct(">HH")
