@@ -15,10 +15,11 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.rows import Row, Rows
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows, verify_root
+from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import require_use
@@ -120,29 +121,25 @@ def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, be
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
+    keys = KeySpool(bench.folder / "read-keys")  # looked up afterwards: one connection does one thing at a time
     with provider.source.open(collection) as reading:
 
         def reached() -> Iterator[Sequence[Row]]:
-            for rows in reading.batches():
+            for batch in reading.batches():
+                rows = Rows.of(batch)
+                keys.add(rows.keys)
                 yield rows
                 bench.tell({"step": "verifying"})
 
         verify_root(bench.folder, schema, root, reached())
-    for rows in _rows_again(provider, collection):
-        lost = provider.sink.unreachable(collection, [row.key for row in rows])
+    for group in keys.groups(_GROUP_ROWS):
+        lost = provider.sink.unreachable(collection, group)
         if lost:
             raise ConflictError(
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
         bench.tell({"step": "verifying"})
-
-
-def _rows_again(provider: Provider, collection: str) -> Iterator[Sequence[Row]]:
-    """Collect the keys before they are looked up: one connection does one thing at a time."""
-    with provider.source.open(collection) as reading:
-        keys = [row._replace(vectors=(), properties=b"") for rows in reading.batches() for row in rows]
-    yield from _groups(iter([keys]))
 
 
 def _rows(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:

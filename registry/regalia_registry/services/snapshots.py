@@ -109,8 +109,11 @@ def _passes(
     """Read the collection, again and again, each time from the same base."""
     for number in range(1, _MAX_PASSES + 1):
         folder = _made(bench.folder / f"pass-{number}")
-        build = Build(_made(folder / "build"), schema, _base(ports, newest, schema, folder), keep.segment)
-        with provider.source.open(wish.collection, freeze=wish.freeze) as reading:
+        base = _base(ports, newest, schema, folder)
+        with (
+            Build(_made(folder / "build"), schema, base, keep.segment) as build,
+            provider.source.open(wish.collection, freeze=wish.freeze) as reading,
+        ):
             rows = 0
             for batch in reading.batches():
                 build.add(batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError
 from regalia_registry.domain.snapshots.origin import Origin
-from regalia_registry.domain.snapshots.rows import Row, row_digest
+from regalia_registry.domain.snapshots.rows import Row, Rows, row_digests
 from regalia_registry.domain.snapshots.translation import Hosted, translator
 from regalia_registry.segments.spool import RootSpool
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
@@ -45,11 +45,11 @@ class Translated:
             return
         taken, translated = self._spools
         for rows in batches:
-            made = [self._translate(row) for row in rows]
-            for row, other in zip(rows, made, strict=True):
-                key_hash = sha256(row.key).digest()
-                taken.add(key_hash, row_digest(row))
-                translated.add(key_hash, row_digest(other))
+            batch = Rows.of(rows)
+            made = Rows.of(map(self._translate, batch))
+            key_hashes = [sha256(key).digest() for key in batch.keys]
+            taken.add(key_hashes, row_digests(batch))
+            translated.add(key_hashes, row_digests(made))
             yield made
 
     def root(self) -> Digest:

@@ -18,7 +18,7 @@ from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
-from regalia_registry.domain.snapshots.schema import Family, Schema
+from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
@@ -78,8 +78,9 @@ class CopyReading:
 
     def _read(self) -> Generator[Sequence[Row], None, None]:
         schema = self._schema
+        key = sql.SQL("{}::bigint") if schema.key_kind is KeyKind.INTEGER else sql.SQL("{}")
         columns = [
-            sql.Identifier(schema.key.name),
+            key.format(sql.Identifier(schema.key.name)),
             *(sql.Identifier(space.name) for space in schema.vectors),
             *(sql.SQL("{}::text").format(sql.Identifier(one.name)) for one in schema.properties),
         ]
