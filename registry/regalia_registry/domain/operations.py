@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from regalia.core.errors import InvalidError
@@ -14,9 +14,6 @@ from regalia.core.strict_json import JsonObject
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&\s]password\s*=", re.IGNORECASE)
 _CREDENTIAL = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/.{1,1024}|aws-secretsmanager:.{1,512})\Z")
-
-LEASE = timedelta(seconds=60)
-GRACE = timedelta(seconds=15)  # how long after its lease a worker may still be at its last step
 
 
 class OperationKind(StrEnum):
@@ -47,6 +44,7 @@ class OperationState(StrEnum):
 class Operation:
     """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more.
 
+    `lease_until` is when another worker may take it: its worker's lease, and the grace behind it, are over then.
     `journal` is what a worker leaves to the next one, should it not come to the end.
     """
 
@@ -68,7 +66,7 @@ class Operation:
         """Say whether a worker may take it: nobody has it, or whoever had it is gone."""
         if self.state is OperationState.QUEUED:
             return True
-        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until + GRACE <= now
+        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until <= now
 
 
 @dataclass(frozen=True, slots=True)

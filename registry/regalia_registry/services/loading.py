@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-from regalia.core.errors import ConflictError
+from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
@@ -23,12 +23,14 @@ from regalia_registry.services.steps.targets import find_target
 
 _GROUP_ROWS = 5000
 _SUFFIX_BYTES = 5
+_JOURNAL = "the load's journal"
 
 
 def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
     """Load a version into a collection of its own name, index it, and read it back.
 
-    The name comes from the operation, so that a worker that takes it over goes on in the same collection.
+    The name comes from the operation, so that a worker that takes it over goes on in the same collection; it stands in
+    the journal before there is one.
 
     Raises:
         UnsupportedError: The target can't hold it.
@@ -41,8 +43,9 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
+        ledger = _JournalLedger(operation.journal or {}, bench, collection)
+        ledger.keep()
         provider.collections.create(collection, snapshot.schema, mark=operation.id)
-        ledger = _JournalLedger(operation.journal or {}, bench)
         groups = _groups(_rows(ports, snapshot, _made(bench.folder / "segments")))
         for rows in provider.sink.load(collection, snapshot.schema, groups, ledger=ledger):
             bench.tell({"step": "loading", "rows": rows, "of": snapshot.config.count})
@@ -56,6 +59,27 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         "count": snapshot.config.count,
         "content_root": str(snapshot.config.content_root),
     }
+
+
+def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Remove the collection of a load that came to no good end.
+
+    Raises:
+        UnavailableError: It is still there; the message names it.
+    """
+    if operation.journal is None:
+        return
+    wish, collection = LoadWish.parse(operation.request), Fields(operation.journal, _JOURNAL).text("collection")
+    try:
+        with ports.store.read() as tx:
+            target = find_target(tx, wish.target)
+        with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+            provider.collections.drop(collection, mark=operation.id)
+    except RegaliaError as error:
+        raise UnavailableError(
+            f'its half-made collection "{collection}" is left in the target "{wish.target}": {error.message}',
+            hint=f'nothing reads it: drop "{collection}" with the engine\'s own tools',
+        ) from error
 
 
 def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -86,22 +110,23 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
 class _JournalLedger:
     """A `Ledger` in the operation's journal."""
 
-    def __init__(self, journal: JsonObject, bench: Bench) -> None:
-        fields = Fields(journal, "the load's journal")
+    def __init__(self, journal: JsonObject, bench: Bench, collection: str) -> None:
+        fields = Fields(journal, _JOURNAL)
         self._bench = bench
+        self._collection = collection
         self.started = fields.optional("started", fields.integer) or 0
         self.acknowledged = fields.optional("acknowledged", fields.integer) or 0
 
     def start(self, groups: int) -> None:
         self.started = max(self.started, groups)
-        self._keep()
+        self.keep()
 
     def acknowledge(self, groups: int) -> None:
         self.acknowledged = groups
-        self._keep()
+        self.keep()
 
-    def _keep(self) -> None:
-        self._bench.keep({"started": self.started, "acknowledged": self.acknowledged})
+    def keep(self) -> None:
+        self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
 
 
 def _prove(provider: Provider, collection: str, snapshot: OpenedSnapshot, bench: Bench) -> None:
