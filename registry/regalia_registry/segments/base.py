@@ -71,14 +71,13 @@ class Base:
         ]
 
     def _take(self, place: int, key_hash: bytes, digest: bytes) -> bool:
-        """Look at the rows whose hashes begin alike: nearly always one."""
+        """Look at the rows whose hashes begin alike: nearly always one, more where a killed run stored a key again."""
         prefix = int.from_bytes(key_hash[:8], "big")
         while place < len(self._order) and int(self._prefixes[place]) == prefix:
             row = int(self._order[place])
             start = row * _HASH
-            if self._alive[row] and self._hashes[start : start + _HASH] == key_hash:
-                if self._digests[start : start + _HASH] != digest or self._seen[row]:
-                    return False
+            is_same = self._hashes[start : start + _HASH] == key_hash and self._digests[start : start + _HASH] == digest
+            if is_same and self._alive[row] and not self._seen[row]:
                 self._seen[row] = True
                 return True
             place += 1

@@ -24,6 +24,7 @@ from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.resuming import SegmentJournal
 from regalia_registry.services.steps.snapshots import (
     LISTING,
     SCHEMA,
@@ -56,11 +57,17 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
         schema = description.schema
-        base = _base(ports, newest, schema, bench.folder)
+        journal = SegmentJournal(operation.journal, schema, bench)
+        base = _base(ports, newest, journal, schema, bench.folder)
         with provider.source.open(wish.collection) as reading:
             consistency = str(reading.consistency)
             keep = _Keeper(ports, operation.namespace)
-            build = Build(_made(bench.folder / "build"), schema, base, keep.segment)
+
+            def store(made: StoredSegment) -> None:
+                keep.segment(made)
+                journal.add(made)
+
+            build = Build(_made(bench.folder / "build"), schema, base, store)
             rows = 0
             for batch in reading.batches():
                 build.add(batch)
@@ -152,17 +159,17 @@ def _stored(
     )
 
 
-def _base(ports: Ports, newest: OpenedSnapshot | None, schema: Schema, folder: Path) -> Base | None:
-    """Fetch the keys of the newest snapshot, if it has this schema."""
-    if newest is None or newest.config.schema_digest != schema.digest:
+def _base(
+    ports: Ports, newest: OpenedSnapshot | None, journal: SegmentJournal, schema: Schema, folder: Path
+) -> Base | None:
+    """Fetch the keys of the newest snapshot, if it has this schema, and of what an earlier run of this one stored."""
+    found = [(one, b"") for one in journal.segments]
+    if newest is not None and newest.config.schema_digest == schema.digest:
+        found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments] + found
+    if not found:
         return None
     keys = _made(folder / "base")
-    return Base(
-        [
-            BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead_rows(one, newest.tombstones))
-            for one in newest.listing.segments
-        ]
-    )
+    return Base([BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead) for one, dead in found])
 
 
 def _require_kept(collection: str, description: Description) -> None:

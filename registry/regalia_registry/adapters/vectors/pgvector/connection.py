@@ -42,7 +42,7 @@ _BY_STATE: dict[str, tuple[type[RegaliaError], str]] = {
     "23": (ConflictError, "two rows clash"),
 }
 # What passes: connection lost, deadlock, resources, in use, ended or starting, the server's disk. Nothing else does.
-_PASSING = ("", "08", "25P0", "40", "53", "55", "57", "58")
+_PASSING = ("08", "25P03", "40", "53", "55", "57", "58")
 
 
 def connect(url: str, *, password: str | None = None, application: str = "regalia") -> psycopg.Connection:
@@ -85,7 +85,7 @@ def translated() -> Iterator[None]:
 def _ours(error: psycopg.Error) -> RegaliaError:
     state = error.sqlstate or ""
     told = str(error.diag.message_primary or str(error).strip().splitlines()[-1])
-    other = UnavailableError if state in _PASSING or state.startswith(_PASSING[1:]) else UnsupportedError
+    other = UnavailableError if not state or state.startswith(_PASSING) else UnsupportedError
     kind, hint = _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or (other, "reg target check tells more")
     if not state and "authentication" in told:
         kind, hint = _BY_STATE["28"]
