@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -36,20 +37,21 @@ class Hold:
         self._claimed = claimed
         self._lease = lease
         self._stopping = stopping
-        self._until = asked + lease.length.total_seconds()
+        self._renewed, self._until = asked, asked + lease.length.total_seconds()
+        self._interrupts: list[Callable[[], None]] = []
         self._told = float("-inf")
         self._step: object = None
         self._over = threading.Event()
-        self._renewing = threading.Thread(target=self._renew, daemon=True)
+        self._attending = threading.Thread(target=self._attend, daemon=True)
 
     def __enter__(self) -> None:
-        """Begin to renew."""
-        self._renewing.start()
+        """Begin to attend to it."""
+        self._attending.start()
 
     def __exit__(self, *_: object) -> None:
-        """End renewing."""
+        """End attending."""
         self._over.set()
-        self._renewing.join()
+        self._attending.join()
 
     def tell(self, body: JsonObject) -> None:
         """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with."""
@@ -62,6 +64,10 @@ class Hold:
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
             tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
+
+    def interrupts(self, interrupt: Callable[[], None]) -> None:
+        """Call this, from another thread, once the operation is not to be gone on with."""
+        self._interrupts.append(interrupt)
 
     def rest(self, pause_s: float) -> None:
         """Wait, and look all the while whether the operation is still to be gone on with."""
@@ -95,7 +101,7 @@ class Hold:
         return there
 
     def _require_going(self) -> None:
-        if self._until - self._ports.clock.monotonic() < self._lease.needed.total_seconds():
+        if not self._is_long():
             raise Ended("its lease runs out")
         if self._stopping.is_set():
             self._release()
@@ -109,20 +115,39 @@ class Hold:
         """End the lease at once: nothing of this worker is on its way any more."""
         self._change(lambda there: replace(there, lease_until=self._ports.clock.now()))
 
-    def _renew(self) -> None:
-        while not self._over.wait(self._lease.renewal.total_seconds()):
-            asked = self._ports.clock.monotonic()
+    def _attend(self) -> None:
+        """Renew the lease when that is due, and interrupt what runs in an engine once it is for nothing."""
+        renewal_s = self._lease.renewal.total_seconds()
+        while not self._over.wait(min(renewal_s, _LOOK_S)):
             try:
-                is_ours = self._change(
-                    lambda there: replace(there, lease_until=self._lease.until(self._ports.clock.now()))
-                )
+                if not self._is_wanted():
+                    self._interrupt()
+                elif self._ports.clock.monotonic() - self._renewed >= renewal_s:
+                    self._renew()
             except RegaliaError as error:
                 log.warning("lease not renewed", operation=self._claimed.id, error=error.message)
-                continue
-            if not is_ours:
-                self._until = float("-inf")
-                return
-            self._until = asked + self._lease.length.total_seconds()
+
+    def _is_wanted(self) -> bool:
+        if self._stopping.is_set() or not self._is_long():
+            return False
+        with self._ports.store.read() as tx:
+            there = tx.operations.get(self._claimed.id)
+        return there.epoch == self._claimed.epoch and not there.cancel_requested
+
+    def _is_long(self) -> bool:
+        return self._until - self._ports.clock.monotonic() >= self._lease.needed.total_seconds()
+
+    def _interrupt(self) -> None:
+        for interrupt in tuple(self._interrupts):
+            with suppress(RegaliaError):  # the connection may be gone already
+                interrupt()
+
+    def _renew(self) -> None:
+        asked = self._ports.clock.monotonic()
+        if self._change(lambda there: replace(there, lease_until=self._lease.until(self._ports.clock.now()))):
+            self._renewed, self._until = asked, asked + self._lease.length.total_seconds()
+        else:
+            self._until = float("-inf")
 
     def _change(self, changed: Callable[[Operation], Operation]) -> bool:
         """Change the operation if it is still ours and at work."""

@@ -14,8 +14,8 @@ from regalia.core.errors import RegaliaError, UnavailableError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.leases import Lease, Patience
-from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState
-from regalia_registry.ports.vectors import Targets
+from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState, Target
+from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
@@ -95,6 +95,23 @@ class Worker:
         log.info("operation over", operation=claimed.id, state=str(state), ours=is_ours)
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """`Targets` in which nothing runs on once the operation is not to be gone on with."""
+
+    targets: Targets
+    hold: Hold
+
+    def connect(self, target: Target, *, holder: Holder) -> Provider:
+        provider = self.targets.connect(target, holder=holder)
+        if isinstance(provider, Interruptible):
+            self.hold.interrupts(provider.interrupt)
+        return provider
+
+    def close(self) -> None:
+        self.targets.close()
+
+
 class _Task:
     """One operation at work, in a folder of its own."""
 
@@ -152,25 +169,26 @@ class _Task:
         actor = Actor(
             claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
         )
-        return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench())
+        targets = _Watched(self._worker.targets, self._hold)
+        return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench(targets))
 
     def _undone(self, outcome: JsonObject) -> JsonObject | None:
         """Undo it, or add to its outcome what is left and how to remove it."""
         if self._claimed.kind in _UNDOINGS:
             try:
-                _undoing(self._claimed.kind)(self._worker.ports, self._hold.stands(), self._bench())
+                _undoing(self._claimed.kind)(self._worker.ports, self._hold.stands(), self._bench(self._worker.targets))
             except RegaliaError as error:
                 self._hold.stands()
                 told = str(outcome.get("message", "it was cancelled"))
                 return {**outcome, "message": f"{told}; {error.message}", "hint": error.hint}
         return outcome or None
 
-    def _bench(self) -> Bench:
+    def _bench(self, targets: Targets) -> Bench:
         """Give an empty folder, and what is told about the operation."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
         holder = Holder(self._claimed.id, self._claimed.epoch)
-        return Bench(self._worker.targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
+        return Bench(targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
 
 
 def _doing(kind: OperationKind) -> Doing:

@@ -34,6 +34,7 @@ _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _KEY_COLUMNS = {KeyKind.UUID: "uuid", KeyKind.INTEGER: "bigint", KeyKind.TEXT: "text"}
 _FLOAT_BYTES = 4
+_CANCEL_S = 5.0
 _LIST = """
 SELECT n.nspname, c.relname, c.reltuples, obj_description(n.oid, 'pg_namespace')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -117,6 +118,11 @@ class PgvectorProvider:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def interrupt(self) -> None:
+        """Ask the server to end the statement that runs."""
+        with translated():
+            self._connection.cancel_safe(timeout=_CANCEL_S)
 
     def check(self) -> Checked:
         """Say which versions answer, and whether pgvector is there and new enough."""
