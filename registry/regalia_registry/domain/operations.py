@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from regalia.core.errors import InvalidError
@@ -21,9 +21,6 @@ _CREDENTIAL = re.compile(
     r"|file:/[^\x00-\x1f\x7f]{1,1024}"
     r"|aws-secretsmanager:[A-Za-z0-9/_+=.@:!-]{1,512}(?:#[A-Za-z0-9_.-]{1,128})?)\Z"
 )
-
-LEASE = timedelta(seconds=60)
-GRACE = timedelta(seconds=15)  # how long after its lease a worker may still be at its last step
 
 
 class OperationKind(StrEnum):
@@ -54,6 +51,7 @@ class OperationState(StrEnum):
 class Operation:
     """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more.
 
+    `lease_until` is when another worker may take it: its worker's lease, and the grace behind it, are over then.
     `journal` is what a worker leaves to the next one, should it not come to the end.
     """
 
@@ -75,7 +73,7 @@ class Operation:
         """Say whether a worker may take it: nobody has it, or whoever had it is gone."""
         if self.state is OperationState.QUEUED:
             return True
-        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until + GRACE <= now
+        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError
+from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
@@ -22,18 +22,20 @@ from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
-from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.targets import get_target, require_use
 from regalia_registry.services.steps.translating import Translated, origin_of
 
 _GROUP_ROWS = 5000
 _SUFFIX_BYTES = 5
+_JOURNAL = "the load's journal"
 
 
 def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
     """Load a version into a collection of its own name, index it, and read it back.
 
-    The name comes from the operation, so that a worker that takes it over goes on in the same collection. Where the
-    engine holds the snapshot as another schema, what is proved is the root of the translated rows under that schema.
+    The name comes from the operation, so that a worker that takes it over goes on in the same collection; it stands in
+    the journal before there is one. Where the engine holds the snapshot as another schema, what is proved is the root
+    of the translated rows under that schema.
 
     Raises:
         UnsupportedError: The target can't hold it.
@@ -47,9 +49,10 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
         hosted = provider.collections.hosted(snapshot.schema)
+        ledger = _JournalLedger(operation.journal or {}, bench, collection)
+        ledger.keep()
         origin = origin_of(snapshot, hosted)
         provider.collections.create(collection, hosted.schema, mark=operation.id, origin=origin)
-        ledger = _JournalLedger(operation.journal or {}, bench)
         translated = Translated(bench.folder, snapshot, hosted)
         groups = _groups(translated.rows(_rows(ports, snapshot, _made(bench.folder / "segments"))))
         for rows in provider.sink.load(collection, hosted.schema, groups, ledger=ledger):
@@ -66,6 +69,27 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         "content_root": str(root),
         "fidelity": list(hosted.fidelity),
     }
+
+
+def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Remove the collection of a load that came to no good end.
+
+    Raises:
+        UnavailableError: It is still there; the message names it.
+    """
+    if operation.journal is None:
+        return
+    wish, collection = LoadWish.parse(operation.request), Fields(operation.journal, _JOURNAL).text("collection")
+    try:
+        with ports.store.read() as tx:
+            target = get_target(tx, wish.target)
+        with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+            provider.collections.drop(collection, mark=operation.id)
+    except RegaliaError as error:
+        raise UnavailableError(
+            f'its half-made collection "{collection}" is left in the target "{wish.target}": {error.message}',
+            hint=f'nothing reads it: drop "{collection}" with the engine\'s own tools',
+        ) from error
 
 
 def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -96,22 +120,23 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
 class _JournalLedger:
     """A `Ledger` in the operation's journal."""
 
-    def __init__(self, journal: JsonObject, bench: Bench) -> None:
-        fields = Fields(journal, "the load's journal")
+    def __init__(self, journal: JsonObject, bench: Bench, collection: str) -> None:
+        fields = Fields(journal, _JOURNAL)
         self._bench = bench
+        self._collection = collection
         self.started = fields.optional("started", fields.integer) or 0
         self.acknowledged = fields.optional("acknowledged", fields.integer) or 0
 
     def start(self, groups: int) -> None:
         self.started = max(self.started, groups)
-        self._keep()
+        self.keep()
 
     def acknowledge(self, groups: int) -> None:
         self.acknowledged = groups
-        self._keep()
+        self.keep()
 
-    def _keep(self) -> None:
-        self._bench.keep({"started": self.started, "acknowledged": self.acknowledged})
+    def keep(self) -> None:
+        self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
 
 
 def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, bench: Bench) -> None:

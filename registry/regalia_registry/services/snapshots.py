@@ -27,6 +27,7 @@ from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.resuming import SegmentJournal
 from regalia_registry.services.steps.snapshots import (
     LISTING,
     SCHEMA,
@@ -62,7 +63,8 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         _require_kept(wish.collection, description)
         schema = description.schema
         keep = _Keeper(ports, operation.namespace)
-        taken = _settled(_passes(ports, provider, wish, schema, newest, keep, bench), wish.collection)
+        journal = SegmentJournal(operation.journal, schema, bench)
+        taken = _settled(_Taking(ports, provider, wish, schema, newest, keep, journal).passes(bench), wish.collection)
     built = taken.built
     if newest is not None and _is_same(newest, built, schema, wish):
         return _outcome(newest.stored, taken, created=False)
@@ -97,32 +99,40 @@ class _Pass:
     unindexed: int
 
 
-def _passes(
-    ports: Ports,
-    provider: Provider,
-    wish: SnapshotWish,
-    schema: Schema,
-    newest: OpenedSnapshot | None,
-    keep: "_Keeper",
-    bench: Bench,
-) -> Iterator[_Pass]:
-    """Read the collection, again and again, each time from the same base."""
-    for number in range(1, _MAX_PASSES + 1):
-        folder = _made(bench.folder / f"pass-{number}")
-        base = _base(ports, newest, schema, folder)
-        with (
-            Build(_made(folder / "build"), schema, base, keep.segment) as build,
-            provider.source.open(wish.collection, freeze=wish.freeze) as reading,
-        ):
-            rows = 0
-            for batch in reading.batches():
-                build.add(batch)
-                rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
-            made = _Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
-        yield made
-        shutil.rmtree(folder)
-        bench.tell({"step": "reading again", "moved": made.moved})
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """What a collection's readings have in common."""
+
+    ports: Ports
+    provider: Provider
+    wish: SnapshotWish
+    schema: Schema
+    newest: OpenedSnapshot | None
+    keep: "_Keeper"
+    journal: SegmentJournal
+
+    def passes(self, bench: Bench) -> Iterator[_Pass]:
+        """Read the collection, again and again; what one reading stored is a base of the next."""
+        for number in range(1, _MAX_PASSES + 1):
+            folder = _made(bench.folder / f"pass-{number}")
+            base = _base(self.ports, self.newest, self.journal, self.schema, folder)
+            with (
+                Build(_made(folder / "build"), self.schema, base, self._store) as build,
+                self.provider.source.open(self.wish.collection, freeze=self.wish.freeze) as reading,
+            ):
+                rows = 0
+                for batch in reading.batches():
+                    build.add(batch)
+                    rows += len(batch)
+                    bench.tell({"step": "reading", "rows": rows})
+                made = _Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
+            yield made
+            shutil.rmtree(folder)
+            bench.tell({"step": "reading again", "moved": made.moved})
+
+    def _store(self, made: StoredSegment) -> None:
+        self.keep.segment(made)
+        self.journal.add(made)
 
 
 def _settled(passes: Iterator[_Pass], collection: str) -> _Pass:
@@ -207,17 +217,17 @@ def _stored(
     )
 
 
-def _base(ports: Ports, newest: OpenedSnapshot | None, schema: Schema, folder: Path) -> Base | None:
-    """Fetch the keys of the newest snapshot, if it has this schema."""
-    if newest is None or newest.config.schema_digest != schema.digest:
+def _base(
+    ports: Ports, newest: OpenedSnapshot | None, journal: SegmentJournal, schema: Schema, folder: Path
+) -> Base | None:
+    """Fetch the keys of the newest snapshot, if it has this schema, and of what an earlier run of this one stored."""
+    found = [(one, b"") for one in journal.segments]
+    if newest is not None and newest.config.schema_digest == schema.digest:
+        found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments] + found
+    if not found:
         return None
     keys = _made(folder / "base")
-    return Base(
-        [
-            BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead_rows(one, newest.tombstones))
-            for one in newest.listing.segments
-        ]
-    )
+    return Base([BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead) for one, dead in found])
 
 
 def _require_kept(collection: str, description: Description) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regalia.core.errors import ConfigurationError
 from regalia_registry.adapters.vectors.credentials import read_secret
+from regalia_registry.adapters.vectors.users import Users
 from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.ports.vectors import Provider
 
@@ -19,6 +20,7 @@ class InstalledTargets:
     def __init__(self, data: Path) -> None:
         """Open nothing yet."""
         self._data = data
+        self._users = Users(data)
 
     def connect(self, target: Target, *, holder: Holder) -> Provider:
         """Open a connection."""
@@ -35,10 +37,11 @@ class InstalledTargets:
                 hint=f"pip install 'regalia[{target.provider}]'",
             ) from error
         secret = read_secret(target.credential)
+        self._users.join()
         opened: Provider = opens(target.url, password=secret, data=self._data, holder=holder)
         return opened
 
     def close(self) -> None:
-        """Stop the embedded PostgreSQL, if there is one; its module is loaded for that alone."""
-        if importlib.util.find_spec("psycopg") is not None:
+        """Stop the embedded PostgreSQL, if no other worker uses it; its module is loaded for that alone."""
+        if self._users.leave() and importlib.util.find_spec("psycopg") is not None:
             importlib.import_module("regalia_registry.adapters.vectors.pgvector.embedded").stop_embedded(self._data)
