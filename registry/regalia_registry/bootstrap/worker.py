@@ -12,4 +12,5 @@ _WORK = "work"
 
 def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     """Build a worker on migrated storage."""
-    return Worker(make_ports(settings), InstalledTargets(settings.data), settings.data / _WORK, stopping)
+    targets = InstalledTargets(settings.data, local_port=settings.local_port)
+    return Worker(make_ports(settings), targets, settings.data / _WORK, stopping)

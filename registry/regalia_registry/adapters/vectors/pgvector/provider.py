@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 
 from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
-from regalia_registry.adapters.vectors.pgvector import catalog, checking
+from regalia_registry.adapters.vectors.pgvector import catalog, checking, places
+from regalia_registry.adapters.vectors.pgvector.address import require_foreign
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
@@ -332,7 +333,10 @@ def open_pgvector(
     *,
     holder: Holder,
     password: str | None = None,
-    data: Path | None = None,  # noqa: ARG001 # every provider is told the registry's data folder
+    data: Path | None = None,
 ) -> PgvectorProvider:
-    """Open a connection as a provider."""
+    """Open a connection as a provider; `data` is the registry's data folder, whose own server is no target by URL."""
+    if data is not None:
+        for own in (places.embedded_folder(data), places.ROOTS_FOLDER):
+            require_foreign(url, own=own)
     return PgvectorProvider(connect(url, password=password), holder)
