@@ -38,6 +38,7 @@ _BY_STATE: dict[str, tuple[type[RegaliaError], str]] = {
     "42P01": (NotFoundError, "reg collection list"),
     "3F000": (NotFoundError, "reg collection list"),
     "42P06": (ConflictError, "choose another name"),
+    "42601": (UnsupportedError, "the database does not read a type's name"),
     "42704": (UnsupportedError, "install what the type belongs to on the target: CREATE EXTENSION"),
     "22": (DocumentError, "the value is not one of the column's type"),
     "23": (ConflictError, "two rows clash"),

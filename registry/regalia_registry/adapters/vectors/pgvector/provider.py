@@ -153,7 +153,7 @@ class PgvectorProvider:
             if there == f"{_MARK}{mark}":
                 return
             raise ConflictError(f'the schema "{name}" is taken', hint="choose another name")
-        table = Table.parse(schema.engine)
+        table = Table.of(schema)
         with translated(), self._connection.transaction():
             self._require_types(table)
             self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
@@ -203,7 +203,7 @@ class PgvectorProvider:
         ledger: Ledger,  # noqa: ARG002 # the cursor commits with its group
     ) -> Iterator[int]:
         """Load each group and its cursor in one transaction: an interrupted load goes on where it was."""
-        table = sql.Identifier(name, Table.parse(schema.engine).name)
+        table = sql.Identifier(name, Table.of(schema).name)
         with translated():
             self._connection.execute(_CURSORS)
             row = self._connection.execute(_FIND_CURSOR, (name,)).fetchone()
@@ -222,7 +222,7 @@ class PgvectorProvider:
         there = Table.parse(catalog.describe(self._connection, place).schema.engine).indexes
         with translated():
             self._connection.execute("SET maintenance_work_mem = '512MB'")
-            for index in Table.parse(schema.engine).indexes:
+            for index in Table.of(schema).indexes:
                 if index not in there:
                     self._connection.execute(index.ddl(place.schema, place.table))
             self._connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(place.schema, place.table)))
