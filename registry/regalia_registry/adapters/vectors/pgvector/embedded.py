@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from regalia.core.errors import ConfigurationError, UnavailableError
+from regalia.core.errors import ConfigurationError, StorageFullError, UnavailableError
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import connect
 from regalia_registry.adapters.vectors.pgvector.preparing import prepare, reader_password
@@ -19,6 +19,8 @@ from regalia_registry.domain.operations import Holder
 
 _VERSION = 18
 _POLL_S = 0.05
+_FULL = b"No space left on device"
+_MAX_TOLD = 65_536
 _SUPERUSER = "postgres"
 _INCLUDE = "include = 'regalia.conf'"
 _SETTINGS = """\
@@ -94,6 +96,10 @@ class EmbeddedPostgres:
     def _cluster(self) -> Path:
         return self.folder / "cluster"
 
+    @property
+    def _log(self) -> Path:
+        return self.folder / "postgres.log"
+
     @cached_property
     def _runner(self) -> Runner:
         return make_runner(self._given_folder, self._binaries)
@@ -116,9 +122,7 @@ class EmbeddedPostgres:
             "--no-instructions",
         )
         if done.returncode != 0:
-            raise UnavailableError(
-                f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", hint="reg doctor"
-            )
+            raise self._ended(f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", done.stderr)
         self._configure(making)
         making.rename(self._cluster)
 
@@ -148,12 +152,9 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         if self._port:
             _require_free(self._port)
-        log = self.folder / "postgres.log"
-        done = self._runner.run("pg_ctl", "start", "-D", str(self._cluster), "-l", str(log), "-W")
+        done = self._runner.run("pg_ctl", "start", "-D", str(self._cluster), "-l", str(self._log), "-W")
         if done.returncode != 0:
-            raise UnavailableError(
-                f"the embedded PostgreSQL does not start: {_last_line(done.stderr)}", hint=f"its log is {log}"
-            )
+            raise self._ended(f"the embedded PostgreSQL does not start: {_last_line(done.stderr)}", done.stderr)
 
     def _status(self) -> int:
         return self._runner.run("pg_ctl", "status", "-D", str(self._cluster)).returncode
@@ -161,19 +162,26 @@ class EmbeddedPostgres:
     def _wait(self) -> None:
         """Wait until it answers; start it again where it ended: a killed one leaves children that hold its memory."""
         deadline = time.monotonic() + RUN_S
+        said = _size(self._log)
         while True:
             if self._status() != 0:
+                told = _since(self._log, said)
+                if _FULL in told:
+                    raise self._ended("the embedded PostgreSQL ended for want of room", told)
                 self._launch()
             try:
                 psycopg.connect(self._as_superuser("postgres"), connect_timeout=5).close()
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        "the embedded PostgreSQL does not answer", hint=f"its log is {self.folder / 'postgres.log'}"
-                    ) from error
+                    raise self._ended("the embedded PostgreSQL does not answer", b"") from error
                 time.sleep(_POLL_S)
             else:
                 return
+
+    def _ended(self, message: str, told: bytes) -> UnavailableError:
+        if _FULL in told:
+            return StorageFullError(message, hint=f"make room in {self.folder}")
+        return UnavailableError(message, hint=f"its log is {self._log}")
 
     def _as_superuser(self, database: str) -> str:
         return places.socket_url(self._given_folder, user=_SUPERUSER, database=database, port=self._port)
@@ -186,6 +194,19 @@ def _require_free(port: int) -> None:
         raise ConfigurationError(
             f"the embedded PostgreSQL can't have port {port}: {error.strerror}", hint="set another local_port"
         ) from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _since(path: Path, place: int) -> bytes:
+    """Read the end of a file from a place that it had."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(place, _size(path) - _MAX_TOLD))
+        return file.read()
 
 
 def _text(path: Path) -> str | None:
