@@ -20,6 +20,8 @@ from regalia.core.errors import (
 from regalia_registry.adapters.vectors.pgvector.address import parse_address
 
 _CONNECT_S = 10
+_OLDEST = 14
+_VERSION_STEP = 10_000
 _PINNED = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -71,6 +73,7 @@ def connect(url: str, *, password: str | None = None, application: str = "regali
         ConfigurationError: The URL is none, or the server's TLS is not what it asks for.
         UnavailableError: Nothing answers.
         AccessError: It does not let us in.
+        UnsupportedError: It is too old.
     """
     given = parse_address(url)
     with translated():
@@ -81,6 +84,12 @@ def connect(url: str, *, password: str | None = None, application: str = "regali
             application_name=application,
             autocommit=True,
         )
+        version = connection.info.server_version // _VERSION_STEP
+        if version < _OLDEST:
+            connection.close()
+            raise UnsupportedError(
+                f"the database is PostgreSQL {version}, expected {_OLDEST} or newer", hint="upgrade the database server"
+            )
         for name, value in _PINNED.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
     return connection
