@@ -117,7 +117,7 @@ class Room:
         folder.mkdir(exist_ok=True)
         self.worker = Worker(ports, self.engine, folder, self.stopping, LEASE, PATIENCE)
         with self.store.note() as tx:
-            tx.targets.add(Target("engine", "memory", "memory:"))
+            tx.targets.add(Target("engine", "memory", "memory:", namespaces=("acme",)))
 
     def fill(self, numbers: Iterable[int], properties: bytes = b"{}") -> None:
         rows = [Row(encode_key(number), (("v", bytes(4)),), properties) for number in numbers]

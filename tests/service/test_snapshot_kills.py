@@ -68,8 +68,8 @@ class Pgvector:
             connection.execute("CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(8))")
             connection.execute("CREATE INDEX ON kb USING hnsw (embedding vector_l2_ops) WITH (m = 8)")
             connection.execute(
-                "INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n %% 97, n %% 89, n %% 83, n %% 79, 1, 0, -n, n]::vector "
-                "FROM generate_series(1, %s) n",
+                "INSERT INTO kb SELECT n, 'passage ' || n, "
+                "ARRAY[n %% 97, n %% 89, n %% 83, n %% 79, 1, 0, -n, n]::vector FROM generate_series(1, %s) n",
                 (rows,),
             )
 

@@ -8,6 +8,8 @@ from regalia_cli import output
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
+_KEY = "their password is in {} on the registry's machine"
+_SOCKET = "only the user that runs reg serve opens this socket; set local_port for others"
 _MB = 1_000_000
 _ROOM = (("size_bytes", "there"), ("free_bytes", "free"))
 
@@ -84,6 +86,9 @@ def show(state: State, name: str, *, as_json: bool) -> None:
         output.answer_json(found)
         return
     output.answer(f"{found.name}  {_told(found)}")
+    if found.agents_url is not None:
+        output.answer(f"  agents connect to {found.agents_url}")
+        output.answer(f"  {_KEY.format(found.agents_password_file) if found.agents_password_file else _SOCKET}")
 
 
 @target.command()

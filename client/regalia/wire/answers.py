@@ -248,7 +248,8 @@ class AuditEntry:
 class TargetEntry:
     """A named connection to a vector engine, and the namespaces that may use it: `*` is all.
 
-    `credential` says where its password is, and to admins only.
+    `credential` says where its password is, and to admins only. `agents_url` and `agents_password_file` say how agents
+    on the registry's machine reach the embedded one.
     """
 
     name: str
@@ -256,6 +257,8 @@ class TargetEntry:
     url: str
     credential: str | None = None
     namespaces: tuple[str, ...] = ()
+    agents_url: str | None = None
+    agents_password_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
