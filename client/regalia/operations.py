@@ -54,6 +54,11 @@ def start_verify(client: Client, namespace: str, name: str, version: str) -> Ope
     return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/verify", {})
 
 
+def start_compact(client: Client, namespace: str, name: str) -> OperationEntry:
+    """Ask for a snapshot's newest version to be written into fewer files, as the next version."""
+    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots/{name}/compact", {})
+
+
 def start_look(client: Client, namespace: str, target: str, *, what: str, collection: str = "") -> OperationEntry:
     """Ask a worker to look at a target: `check`, `list` its collections, or `show` one."""
     path = f"/v1/namespaces/{namespace}/targets/{target}/look"

@@ -1,17 +1,12 @@
 """Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
 
-import io
 from contextlib import closing
 from pathlib import Path
 
-from regalia.core import oci
-from regalia.core.digest import Digest
 from regalia.core.errors import UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
-from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName, Kind
-from regalia.core.oci import Descriptor
-from regalia.core.strict_json import JsonObject, parse_object
+from regalia.core.strict_json import JsonObject
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
@@ -20,23 +15,14 @@ from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
-from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
-from regalia_registry.services.steps.snapshots import (
-    LISTING,
-    SCHEMA,
-    TOMBSTONES,
-    OpenedSnapshot,
-    fetched,
-    find_newest,
-)
+from regalia_registry.services.steps.keeping import Keeper, store_version
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.targets import find_target
 
 _FIRST = "1.0.0"
-_JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
-_BITMAP_TYPE = "application/octet-stream"
 
 
 def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
@@ -57,7 +43,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         _require_kept(wish.collection, description)
         schema = description.schema
         base = _base(ports, newest, schema, bench.folder)
-        keep = _Keeper(ports, operation.namespace)
+        keep = Keeper(ports, operation.namespace)
         with Build(_made(bench.folder / "build"), schema, base, keep.segment) as build:
             with provider.source.open(wish.collection) as reading:
                 consistency = str(reading.consistency)
@@ -81,75 +67,14 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         consistency=consistency,
     )
     bench.tell({"step": "storing", "rows": rows})
-    stored = _stored(ports, artifact, config, keep.layers(schema, built))
+    layers = keep.layers(schema, built)
+    stored = store_version(ports, artifact, config, layers)
     caller = Caller(actor, operation.id)
     with ports.store.write(actor) as tx:
         bench.fence(tx)
         created = add_version(ports, caller, tx, stored)
-    return _outcome(stored, built, created=created)
-
-
-class _Keeper:
-    """Puts files and small layers into the blob store, and links them for the namespace."""
-
-    def __init__(self, ports: Ports, namespace: str) -> None:
-        self._ports = ports
-        self._namespace = namespace
-        self._sizes: dict[Digest, int] = {}
-
-    def segment(self, made: StoredSegment) -> None:
-        """Store a segment's files, and let go of them."""
-        for file in (made.keys, made.rows):
-            self._file(file)
-            file.path.unlink()
-
-    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
-        """Store the small layers; gives all of the manifest's, in their order."""
-        small = {SCHEMA: (_JSON_TYPE, schema.written()), LISTING: (_JSON_TYPE, built.listing.written())}
-        if built.tombstones:
-            small[TOMBSTONES] = _BITMAP_TYPE, built.tombstones
-        described = [
-            Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
-            for title, (media_type, body) in small.items()
-        ]
-        for segment in built.listing.segments:
-            for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
-                size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
-                described.append(Descriptor(_PARQUET_TYPE, digest, size_bytes or 0, {oci.TITLE: title}))
-        return tuple(described)
-
-    def small(self, body: bytes) -> bytes:
-        """Store some bytes; gives them back."""
-        digest = Digest.of(body)
-        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
-        self._link(digest, len(body))
-        return body
-
-    def _file(self, file: StoredFile) -> None:
-        with file.path.open("rb") as source:
-            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
-        self._link(file.digest, file.size_bytes)
-
-    def _link(self, digest: Digest, size_bytes: int) -> None:
-        self._sizes[digest] = size_bytes
-        with self._ports.store.note() as tx:
-            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
-
-
-def _stored(
-    ports: Ports, artifact: ArtifactName, config: SnapshotConfig, layers: tuple[Descriptor, ...]
-) -> ArtifactVersion:
-    body = _Keeper(ports, artifact.namespace).small(write_config(config))
-    manifest = Manifest.build(config, layers)
-    written = parse_object(body, what="the config", max_bytes=len(body))
-    return ArtifactVersion(
-        artifact=artifact,
-        version=config.version,
-        digest=manifest.digest,
-        fingerprint=fingerprint(manifest, written),
-        manifest=manifest.body,
-        pushed_at=ports.clock.now(),
-    )
+    worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})
+    return _outcome(stored, built, created=created) | {"worn_segments": len(worn)}
 
 
 def _base(ports: Ports, newest: OpenedSnapshot | None, schema: Schema, folder: Path) -> Base | None:

@@ -34,6 +34,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
+    OperationKind.COMPACT: ("compacting", "compact_snapshot"),
 }
 
 
