@@ -7,7 +7,7 @@ from regalia.core.kinds.snapshot import Embedding
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgress, TargetEntry
 
-_WAIT_S = 10
+_WAIT_S = 5  # half of what a connection waits for an answer
 
 
 def add_target(client: Client, target: TargetEntry) -> TargetEntry:
