@@ -7,7 +7,7 @@ from regalia.core.kinds.snapshot import Embedding
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgress, TargetEntry
 
-_WAIT_S = 10
+_WAIT_S = 5  # half of what a connection waits for an answer
 
 
 def add_target(client: Client, target: TargetEntry) -> TargetEntry:
@@ -72,6 +72,11 @@ def start_load(client: Client, namespace: str, name: str, version: str, *, targe
 def start_verify(client: Client, namespace: str, name: str, version: str) -> OperationEntry:
     """Ask for a stored version to be read through and compared with its root."""
     return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/verify", {})
+
+
+def start_compact(client: Client, namespace: str, name: str) -> OperationEntry:
+    """Ask for a snapshot's newest version to be written into fewer files, as the next version."""
+    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots/{name}/compact", {})
 
 
 def start_look(client: Client, namespace: str, target: str, *, what: str, collection: str = "") -> OperationEntry:

@@ -185,3 +185,13 @@ def test_spooled_keys_come_back_in_their_order(
 
     assert [key for group in groups for key in group] == keys
     assert all(len(group) == count for group in groups[:-1])
+
+
+def test_a_copy_of_another_shape_is_refused() -> None:
+    narrow = Schema(SCHEMA.family, SCHEMA.key, SCHEMA.key_kind, SCHEMA.vectors[:1], (), {})
+    sent = list(copying.write_rows([Row(encode_key("one"), (), b"{}")], SCHEMA))
+
+    with pytest.raises(DocumentError, match="another shape"):
+        list(copying.read_rows(sent, narrow))
+    with pytest.raises(DocumentError, match="another shape"):
+        list(copying.read_rows([sent[0], sent[1][:9]], SCHEMA))

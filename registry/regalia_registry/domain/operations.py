@@ -30,6 +30,7 @@ class OperationKind(StrEnum):
     LOAD = "load"
     VERIFY = "verify"
     LOOK = "look"
+    COMPACT = "compact"
 
 
 class OperationState(StrEnum):
@@ -207,7 +208,23 @@ class LookWish:
         return {"target": self.target, "what": str(self.what), "collection": self.collection}
 
 
-Wish = SnapshotWish | LoadWish | VerifyWish | LookWish
+@dataclass(frozen=True, slots=True)
+class CompactWish:
+    """Which snapshot's newest version is to be written into fewer files."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "CompactWish":
+        """Read what `written` wrote."""
+        return cls(check_segment(Fields(request, "the operation").text("name"), what="snapshot"))
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        return {"name": self.name}
+
+
+Wish = SnapshotWish | LoadWish | VerifyWish | LookWish | CompactWish
 
 
 @dataclass(frozen=True, slots=True)

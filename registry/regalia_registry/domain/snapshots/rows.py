@@ -161,45 +161,50 @@ def row_digest(row: Row) -> bytes:
 
 def row_digests(rows: Rows) -> list[bytes]:
     """Hash each row of a batch."""
-    counts = [0] * len(rows)
     columns: list[Iterable[bytes]] = []
     for name, contents in rows.vectors:
         columns += _vector_columns(name, contents)
-        if None in contents:
-            counts = [count + (content is not None) for count, content in zip(counts, contents, strict=True)]
-        else:
-            counts = [count + 1 for count in counts]
-    spelled = {count: count.to_bytes(2, "big") for count in set(counts)}
     parts = zip(
-        repeat(_ROW),
-        _lengths(rows.keys),
+        _headed(_ROW, rows.keys),
         rows.keys,
-        [spelled[count] for count in counts],
+        _counts(rows),
         *columns,
-        _lengths(rows.properties),
+        _headed(b"", rows.properties),
         rows.properties,
         strict=False,
     )
     return [sha256(b"".join(one)).digest() for one in parts]
 
 
-def _lengths(contents: Sequence[bytes]) -> list[bytes]:
-    return [_U32.pack(len(content)) for content in contents]
+def _headed(before: bytes, contents: Sequence[bytes]) -> list[bytes]:
+    """Give what stands before each content: some bytes, and its length."""
+    heads = {size: before + _U32.pack(size) for size in set(map(len, contents))}
+    return [heads[len(content)] for content in contents]
 
 
-def _vector_columns(name: str, contents: Sequence[bytes | None]) -> tuple[list[bytes], list[bytes]]:
+def _counts(rows: Rows) -> Iterable[bytes]:
+    """Give the number of each row's vectors."""
+    columns = [contents for _, contents in rows.vectors]
+    if not any(None in contents for contents in columns):
+        return repeat(len(columns).to_bytes(2, "big"), len(rows))
+    absent = [sum(content is None for content in contents) for contents in zip(*columns, strict=True)]
+    return [(len(columns) - count).to_bytes(2, "big") for count in absent]
+
+
+def _vector_columns(name: str, contents: Sequence[bytes | None]) -> tuple[Iterable[bytes], Iterable[bytes]]:
     """Give what stands before each vector, and the vectors; both are empty where a row has none."""
     encoded = _utf8(name, what="a vector's name")
     named = len(encoded).to_bytes(2, "big") + encoded
     sizes = {None if content is None else len(content) for content in contents}
-    heads = {
-        size: b"" if size is None else named + _VECTOR.pack(_DENSE_FLOAT32, size // _FLOAT_BYTES, size)
-        for size in sizes
-    }
+    heads = {size: b"" if size is None else named + _vector_head(size) for size in sizes}
     return (
         [heads[None if content is None else len(content)] for content in contents],
         [content or b"" for content in contents],
     )
+
+
+def _vector_head(size_bytes: int) -> bytes:
+    return _VECTOR.pack(_DENSE_FLOAT32, size_bytes // _FLOAT_BYTES, size_bytes)
 
 
 def _utf8(text: str, *, what: str) -> bytes:

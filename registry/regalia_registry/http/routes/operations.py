@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
 from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
-from regalia_registry.domain.operations import LoadWish, Look, LookWish, SnapshotWish, Target, VerifyWish
+from regalia_registry.domain.operations import CompactWish, LoadWish, Look, LookWish, SnapshotWish, Target, VerifyWish
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
@@ -145,6 +145,13 @@ def start_verify(
 ) -> OperationEntry:
     """Ask for a stored version to be read through and compared with its root."""
     wish = VerifyWish(check_segment(name, what="snapshot"), check_version(version))
+    return operations.start(ports, caller, namespace=namespace, wish=wish)
+
+
+@router.post("/namespaces/{namespace}/snapshots/{name}/compact", status_code=202)
+def start_compact(namespace: NamespacePath, name: str, caller: CurrentCaller, ports: CurrentPorts) -> OperationEntry:
+    """Ask for a snapshot's newest version to be written into fewer files; a worker makes the next version."""
+    wish = CompactWish(check_segment(name, what="snapshot"))
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 

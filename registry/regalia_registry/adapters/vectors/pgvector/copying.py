@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
@@ -81,80 +82,92 @@ def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
             yield message
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Where one field of each tuple of a batch stands; it ends before it begins where it is null."""
+
+    whole: bytes
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    def cut(self, head_bytes: int = 0) -> list[Field]:
+        """Give each field behind its first bytes."""
+        whole = self.whole
+        cuts = zip((self.starts + head_bytes).tolist(), (self.starts + self.lengths).tolist(), strict=True)
+        if self.lengths.min() >= 0:
+            return [whole[start:stop] for start, stop in cuts]
+        is_there = (self.lengths >= 0).tolist()
+        return [whole[cut[0] : cut[1]] if here else None for cut, here in zip(cuts, is_there, strict=True)]
+
+
 def _rows(messages: Sequence[bytes], schema: Schema) -> Rows:
-    key, *fields = _fields(messages, 1 + len(schema.vectors) + len(schema.properties))
+    key, *columns = _columns(messages, 1 + len(schema.vectors) + len(schema.properties))
     try:
-        keys = _KEY_READERS[schema.key_kind]([content or b"" for content in key])
-        vectors, texts = fields[: len(schema.vectors)], fields[len(schema.vectors) :]
-        columns = tuple(
-            (space.name, _floats(found, space, keys)) for space, found in zip(schema.vectors, vectors, strict=True)
+        keys = _KEY_READERS[schema.key_kind]([content or b"" for content in key.cut()])
+        vectors = zip(schema.vectors, columns, strict=False)
+        return Rows(
+            keys,
+            tuple((space.name, _floats(column, space, keys)) for space, column in vectors),
+            _properties([one.name for one in schema.properties], columns[len(schema.vectors) :], len(keys)),
         )
-        return Rows(keys, columns, _properties([one.name for one in schema.properties], texts, len(keys)))
     except UnicodeDecodeError as error:
         raise DocumentError(
             "a text of the collection is no UTF-8", hint="recode the database: its encoding is SQL_ASCII"
         ) from error
 
 
-def _fields(messages: Sequence[bytes], count: int) -> list[list[Field]]:
-    """Cut a batch of tuples into columns, one field of all tuples at a time."""
+def _columns(messages: Sequence[bytes], count: int) -> list[_Column]:
+    """Find the fields of a batch of tuples, one field of all tuples at a time."""
     whole = b"".join(messages)
-    octets = np.frombuffer(whole, np.uint8)
+    at_each_byte = np.ndarray((max(len(whole) - _LENGTH.size, 0) + 1,), ">i4", whole.ljust(4), strides=(1,))
     ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
     places = np.concatenate([[0], ends[:-1]]) + _FIELDS.size
-    columns: list[list[Field]] = []
+    columns: list[_Column] = []
     for _ in range(count):
-        lengths = _int32s(octets, places)
-        places = places + _LENGTH.size
-        stops = places + np.maximum(lengths, 0)
-        cuts = zip(places.tolist(), stops.tolist(), strict=True)
-        if lengths.min() < 0:
-            is_there = (lengths >= 0).tolist()
-            columns.append([whole[cut[0] : cut[1]] if here else None for cut, here in zip(cuts, is_there, strict=True)])
-        else:
-            columns.append([whole[start:stop] for start, stop in cuts])
-        places = stops
+        if int(places[-1]) >= len(at_each_byte):
+            raise _misshapen()
+        lengths = at_each_byte[places].astype(np.int64)
+        starts = places + _LENGTH.size
+        columns.append(_Column(whole, starts, lengths))
+        places = starts + np.maximum(lengths, 0)
     if (places != ends).any():
-        raise DocumentError("the database sends rows of another shape than its collection has", hint="try again")
+        raise _misshapen()
     return columns
 
 
-def _int32s(octets: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Read big-endian numbers at these places."""
-    if int(places[-1]) + _LENGTH.size > len(octets):
-        raise DocumentError("the database sends rows of another shape than its collection has", hint="try again")
-    found = octets[places[:, None] + np.arange(_LENGTH.size)]
-    return np.ascontiguousarray(found).view(">i4").ravel().astype(np.int64)
+def _misshapen() -> DocumentError:
+    return DocumentError("the database sends rows of another shape than its collection has", hint="try again")
 
 
-def _floats(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
+def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
     """Turn a batch of vectors into little-endian bytes at once."""
     size_bytes = _FLOAT_BYTES * space.dims
-    contents = [content[_VECTOR_HEAD.size :] for content in found if content is not None]
-    if {len(content) for content in contents} - {size_bytes}:
-        raise _wrong_size(found, space, keys)
-    numbers = np.frombuffer(b"".join(contents), ">f4").astype("<f4")
-    if not np.isfinite(numbers).all():
-        places = [place for place, content in enumerate(found) if content is not None]
-        bad = places[int(np.argmin(np.isfinite(numbers))) // space.dims]
+    is_there = column.lengths >= 0
+    is_bad = is_there & (column.lengths != _VECTOR_HEAD.size + size_bytes)
+    if is_bad.any():
+        bad = int(np.argmax(is_bad))
+        dims = int(column.lengths[bad]) // _FLOAT_BYTES - 1
+        raise DocumentError(
+            f'the row {decode_key(keys[bad])} has {dims} dimensions in "{space.name}", not {space.dims}'
+        )
+    found = column.cut(_VECTOR_HEAD.size)
+    numbers = np.frombuffer(b"".join(filter(None, found)), ">f4").astype("<f4")
+    is_finite = np.isfinite(numbers)
+    if not is_finite.all():
+        bad = int(np.flatnonzero(is_there)[int(np.argmin(is_finite)) // space.dims])
         raise DocumentError(f'the vector "{space.name}" of the row {decode_key(keys[bad])} holds NaN or infinity')
     turned = numbers.tobytes()
-    cuts = iter([turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)])
-    return list(cuts) if len(contents) == len(found) else [None if one is None else next(cuts) for one in found]
+    contents = [turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)]
+    if len(contents) == len(found):
+        return list(contents)
+    cuts = iter(contents)
+    return [None if one is None else next(cuts) for one in found]
 
 
-def _wrong_size(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -> DocumentError:
-    counts = [space.dims if content is None else len(content) // _FLOAT_BYTES - 1 for content in found]
-    bad = next(place for place, count in enumerate(counts) if count != space.dims)
-    return DocumentError(
-        f'the row {decode_key(keys[bad])} has {counts[bad]} dimensions in "{space.name}", not {space.dims}'
-    )
-
-
-def _properties(names: Sequence[str], columns: Sequence[Sequence[Field]], count: int) -> list[bytes]:
+def _properties(names: Sequence[str], columns: Sequence[_Column], count: int) -> list[bytes]:
     """Write canonical properties: the names are sorted, every value is a text."""
     written = [
-        [None if value is None else f"{name}:{_QUOTE(str(value, 'utf-8'))}" for value in column]
+        [None if value is None else f"{name}:{_QUOTE(str(value, 'utf-8'))}" for value in column.cut()]
         for name, column in zip(map(_QUOTE, names), columns, strict=True)
     ]
     rows = zip(*written, strict=True) if written else [()] * count
