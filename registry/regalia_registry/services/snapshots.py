@@ -80,7 +80,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         fidelity="; ".join(description.fidelity) or None,
         consistency=consistency,
     )
-    bench.tell({"step": "storing", "rows": rows})
+    bench.tell({"step": "storing", "rows": built.stored})
     stored = _stored(ports, artifact, config, keep.layers(schema, built))
     caller = Caller(actor, operation.id)
     with ports.store.write(actor) as tx:
