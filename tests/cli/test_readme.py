@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from regalia_cli.demo.stage import embedded_postgres
 from tests.support.registries import REG, home
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -49,19 +50,42 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
     assert offline.stdout.startswith("2.3.1 disk gpt-4-0125-preview\n")
 
 
-def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path) -> None:
-    with home(tmp_path) as made:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    with home(folder) as made:
         told = subprocess.run(
             [*REG, "demo"],
-            env={**made.environment, "TMPDIR": str(tmp_path)},
+            env={**made.environment, "TMPDIR": str(folder)},
             capture_output=True,
             text=True,
             check=False,
         )
-
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "2.3.0 (disk)" in told.stdout
-    assert not list(tmp_path.glob("regalia-demo-*"))
+    return told.stdout, folder
+
+
+def test_the_demo_tells_its_story_and_leaves_nothing(demo: tuple[str, Path]) -> None:
+    told, folder = demo
+    [staged] = {Path(found) for found in re.findall(rf"{folder}/regalia-demo-\w+", told)}
+
+    assert "2.3.0 (disk)" in told
+    assert not staged.exists()
+    assert not embedded_postgres(staged / ".local/share/regalia").exists()
+
+
+def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly_from_a_snapshot(
+    demo: tuple[str, Path],
+) -> None:
+    told, _ = demo
+
+    assert re.findall(r"debit card costs ([\d.]+) euros", told) == ["5.00", "50.00", "5.00"]
+    assert re.findall(r"We never ask you for a code|Read it to them", told) == [
+        "We never ask you for a code",
+        "Read it to them",
+        "We never ask you for a code",
+    ]
+    assert "Updated kb snapshot: 320 → 323 rows" in told
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)", README))
