@@ -51,41 +51,29 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    folder = tmp_path_factory.mktemp("demo")
-    with home(folder) as made:
-        told = subprocess.run(
-            [*REG, "demo"],
-            env={**made.environment, "TMPDIR": str(folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    with home(tmp_path_factory.mktemp("demo")) as made:
+        told = subprocess.run([*REG, "demo"], env=made.environment, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
-    return told.stdout, folder
+    return told.stdout
 
 
-def test_the_demo_tells_its_story_and_leaves_nothing(demo: tuple[str, Path]) -> None:
-    told, folder = demo
-    [staged] = {Path(found) for found in re.findall(rf"{folder}/regalia-demo-\w+", told)}
+def test_the_demo_tells_its_story_and_leaves_nothing(demo: str) -> None:
+    [staged] = {Path(found) for found in re.findall(r"\S+/regalia-demo-\w+", demo)}
 
-    assert "2.3.0 (disk)" in told
+    assert "2.3.0 (disk)" in demo
     assert not staged.exists()
     assert not embedded_postgres(staged / ".local/share/regalia").exists()
 
 
-def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly_from_a_snapshot(
-    demo: tuple[str, Path],
-) -> None:
-    told, _ = demo
-
-    assert re.findall(r"debit card costs ([\d.]+) euros", told) == ["5.00", "50.00", "5.00"]
-    assert re.findall(r"We never ask you for a code|Read it to them", told) == [
+def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly_from_a_snapshot(demo: str) -> None:
+    assert re.findall(r"debit card costs ([\d.]+) euros", demo) == ["5.00", "50.00", "5.00"]
+    assert re.findall(r"We never ask you for a code|Read it to them", demo) == [
         "We never ask you for a code",
         "Read it to them",
         "We never ask you for a code",
     ]
-    assert "Updated kb snapshot: 320 → 323 rows" in told
+    assert "Updated kb snapshot: 320 → 323 rows" in demo
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)", README))
