@@ -76,6 +76,16 @@ def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly
     assert "Updated kb snapshot: 320 → 323 rows" in demo
 
 
+def test_the_demo_says_what_it_lacks() -> None:
+    without = "import sys; sys.modules['pyarrow'] = None; from regalia_cli.entry import main; main()"
+
+    told = subprocess.run([sys.executable, "-c", without, "demo"], capture_output=True, text=True, check=False)
+
+    assert told.returncode == 1
+    assert "the demo needs pyarrow" in told.stderr
+    assert "regalia[all]" in told.stderr
+
+
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)", README))
 def test_every_link_of_the_readme_leads_somewhere(path: str) -> None:
     assert Path(path).exists()

