@@ -24,6 +24,5 @@ with psycopg.connect(os.environ["KB_URL"]) as connection, connection.cursor() as
     cursor.execute(TABLE)
     cursor.executemany(WRITE, kept)
     cursor.execute("DELETE FROM kb_working WHERE id = ANY(%s)", [gone])
-    cursor.execute("SELECT count(*) FROM kb_working")
-    [count] = cursor.fetchone() or [0]
+    [[count]] = cursor.execute("SELECT count(*) FROM kb_working")
 sys.stdout.write(f"{len(kept)} passages written, {len(gone)} removed; kb_working has {count}\n")
