@@ -65,7 +65,7 @@ def _take(
         consistency=str(taken.consistency),
         derived_from=None if description.origin is None else description.origin.snapshot,
     )
-    bench.tell({"step": "storing", "rows": built.listing.count})
+    bench.tell({"step": "storing", "rows": built.stored})
     layers = keep.layers(schema, built)
     stored = store_version(ports, artifact, config, layers)
     caller = Caller(actor, operation.id)
