@@ -65,6 +65,7 @@ _ROOMS = frozenset(
         "operations",
         "project",
         "publishing",
+        "questions",
         "rotation",
         "snapshotting",
         "sources",

@@ -10,6 +10,7 @@ from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
 from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&\s]password\s*=", re.IGNORECASE)
@@ -26,6 +27,10 @@ class OperationKind(StrEnum):
     LOAD = "load"
     VERIFY = "verify"
     LOOK = "look"
+    DIFF = "diff"
+    QUERY = "query"
+    SEARCH = "search"
+    RETIRE = "retire"
 
 
 class OperationState(StrEnum):
@@ -198,7 +203,7 @@ class LookWish:
         return {"target": self.target, "what": str(self.what), "collection": self.collection}
 
 
-Wish = SnapshotWish | LoadWish | VerifyWish | LookWish
+Wish = SnapshotWish | LoadWish | VerifyWish | LookWish | DiffWish | QueryWish | SearchWish | RetireWish
 
 
 @dataclass(frozen=True, slots=True)

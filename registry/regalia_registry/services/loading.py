@@ -1,9 +1,7 @@
 """Loading a snapshot into a new collection, and proving that what is there is what was taken. Run by a worker."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -18,11 +16,11 @@ from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.collections import collection_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import find_target
 
 _GROUP_ROWS = 5000
-_SUFFIX_BYTES = 5
 
 
 def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -40,7 +38,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = find_target(tx, wish.target)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-        collection = provider.physical_name(wish.logical, _suffix(operation.id))
+        collection = collection_of(provider, wish, operation.id)
         provider.collections.create(collection, snapshot.schema, mark=operation.id)
         ledger = _JournalLedger(operation.journal or {}, bench)
         groups = _groups(_rows(ports, snapshot, _made(bench.folder / "segments")))
@@ -48,7 +46,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
             bench.tell({"step": "loading", "rows": rows, "of": snapshot.config.count})
         bench.tell({"step": "indexing", "rows": snapshot.config.count})
         provider.sink.build_index(collection, snapshot.schema)
-        bench.tell({"step": "verifying", "rows": snapshot.config.count})
+        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
         _prove(provider, collection, snapshot, bench)
     return {
         "collection": collection,
@@ -114,11 +112,14 @@ def _prove(provider: Provider, collection: str, snapshot: OpenedSnapshot, bench:
     with provider.source.open(collection) as reading:
 
         def reached() -> Iterator[Sequence[Row]]:
+            done = 0
             for rows in reading.batches():
                 yield rows
-                bench.tell({"step": "verifying"})
+                done += len(rows)
+                bench.tell({"step": "verifying", "rows": done, "of": snapshot.config.count})
 
         verify_root(bench.folder, snapshot.schema, snapshot.config.content_root, reached())
+    done = 0
     for rows in _rows_again(provider, collection):
         lost = provider.sink.unreachable(collection, [row.key for row in rows])
         if lost:
@@ -126,7 +127,8 @@ def _prove(provider: Provider, collection: str, snapshot: OpenedSnapshot, bench:
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
-        bench.tell({"step": "verifying"})
+        done += len(rows)
+        bench.tell({"step": "searching every row", "rows": done, "of": snapshot.config.count})
 
 
 def _rows_again(provider: Provider, collection: str) -> Iterator[Sequence[Row]]:
@@ -158,11 +160,6 @@ def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
             group = []
     if group:
         yield group
-
-
-def _suffix(operation_id: str) -> str:
-    """Give eight characters that belong to this operation alone."""
-    return base64.b32encode(sha256(operation_id.encode()).digest()[:_SUFFIX_BYTES]).decode("ascii").lower()
 
 
 def _made(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Description
+from regalia_registry.ports.vectors import Description, Provider
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
@@ -57,6 +57,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         _require_kept(wish.collection, description)
         schema = description.schema
         base = _base(ports, newest, schema, bench.folder)
+        about = _about(provider, wish.collection, newest)
         with provider.source.open(wish.collection) as reading:
             consistency = str(reading.consistency)
             keep = _Keeper(ports, operation.namespace)
@@ -65,7 +66,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
             for batch in reading.batches():
                 build.add(batch)
                 rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
+                bench.tell({"step": "reading", "rows": rows, **about})
     built = build.finish()
     if newest is not None and _is_same(newest, built, schema, wish):
         return _outcome(newest.stored, built, created=False)
@@ -163,6 +164,15 @@ def _base(ports: Ports, newest: OpenedSnapshot | None, schema: Schema, folder: P
             for one in newest.listing.segments
         ]
     )
+
+
+def _about(provider: Provider, collection: str, newest: OpenedSnapshot | None) -> JsonObject:
+    """Say about how many rows there are, for the progress: as many as last time, or what the engine estimates."""
+    if newest is not None:
+        return {"about": newest.config.count}
+    listed = provider.collections.list()
+    rows = next((one.rows for one in listed if collection in {one.name, one.name.rpartition(".")[2]}), None)
+    return {} if rows is None else {"about": rows}
 
 
 def _require_kept(collection: str, description: Description) -> None:

@@ -34,6 +34,10 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
+    OperationKind.DIFF: ("asking", "diff_snapshots"),
+    OperationKind.QUERY: ("asking", "query_snapshot"),
+    OperationKind.SEARCH: ("asking", "search_collection"),
+    OperationKind.RETIRE: ("retiring", "retire_collection"),
 }
 
 
