@@ -56,6 +56,7 @@ _ROOMS = frozenset(
     {
         "administration",
         "comparing",
+        "counting",
         "credentials",
         "exports",
         "founding",
