@@ -61,7 +61,7 @@ def told(body: Mapping[str, object]) -> str:
 def shown() -> Iterator[Callable[[OperationProgress], None]]:
     """Give what tells progress; who leaves by Ctrl-C is told how to come back."""
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    progress = _Progress(is_terminal=is_terminal)
+    progress = Progress(is_terminal=is_terminal)
     try:
         yield progress.tell
     except KeyboardInterrupt:
@@ -73,16 +73,18 @@ def shown() -> Iterator[Callable[[OperationProgress], None]]:
         progress.end()
 
 
-class _Progress:
-    """What a person sees of operations, one after another."""
+class Progress:
+    """What a person sees of operations, one after another; `at_work` is the one that goes on without them."""
 
     def __init__(self, *, is_terminal: bool) -> None:
+        """Show nothing yet."""
         self._is_terminal = is_terminal
         self._is_open = False
         self._meter = Meter()
         self.at_work: str | None = None
 
     def tell(self, progress: OperationProgress) -> None:
+        """Show what happened."""
         is_over = progress.operation.state not in {"queued", "running"}
         if self.at_work != progress.operation.id:
             self._meter = Meter()
