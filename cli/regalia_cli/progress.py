@@ -103,7 +103,7 @@ class Progress:
     def end(self) -> None:
         """Take the line that changes away."""
         if self._is_open:
-            click.echo(_ERASE, err=True, nl=False)
+            click.echo(_ERASE, err=True, nl=False, color=True)
             self._is_open = False
 
     def _line(self, text: str) -> None:
@@ -111,7 +111,7 @@ class Progress:
             output.tell(f"  {text}")
             return
         width = shutil.get_terminal_size().columns - 1
-        click.echo(f"{_ERASE}{f'  {text}'[:width]}", err=True, nl=False)
+        click.echo(f"{_ERASE}{f'  {text}'[:width]}", err=True, nl=False, color=True)
         self._is_open = True
 
 
