@@ -54,7 +54,7 @@ def told(body: Mapping[str, object]) -> str:
         words.append(f"{rows:,} rows")
     rest = {name: value for name, value in body.items() if name not in {"step", "rows", "of", "about"}}
     words += [f"{name} {value:,}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
-    return " ".join(words)
+    return output.plain(" ".join(words))
 
 
 @contextmanager

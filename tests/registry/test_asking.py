@@ -182,10 +182,13 @@ def test_who_asked_may_cancel_and_another_reader_may_not(taken: Registry) -> Non
 
 
 def test_a_list_leaves_outcomes_to_whoever_looks_closer(taken: Registry) -> None:
-    [listed] = operations.list_operations(taken.ports, READER, namespace="acme", after=None, limit=10)
+    taken.ask(QueryWish(KB, NEAR), READER)
 
-    assert (listed.state, listed.outcome) == ("done", None)
+    [asked, listed] = operations.list_operations(taken.ports, READER, namespace="acme", after=None, limit=10)
+
+    assert (listed.state, listed.outcome, asked.request) == ("done", None, KB.written())
     assert (taken.follow(listed).outcome or {})["count"] == 5
+    assert taken.follow(asked).request == QueryWish(KB, NEAR).written()
 
 
 def test_a_diff_counts_and_names_the_keys(taken: Registry) -> None:
@@ -266,6 +269,17 @@ def test_numbers_and_lists_of_a_hit_are_read_alike_by_every_reader(registry: Reg
 def test_a_question_without_one_answerable_form_is_refused(vector: bytes | None, like: str | None, limit: int) -> None:
     with pytest.raises(InvalidError):
         Near(vector, like, "", limit)
+
+
+def test_text_that_our_readers_refuse_is_not_taken_into_the_journal() -> None:
+    for make in (
+        lambda: Near(None, "a\0", "", 1),
+        lambda: Near(None, "a", "\0", 1),
+        lambda: SearchWish("local", "\0", NEAR),
+        lambda: RetireWish("local", "a\0"),
+    ):
+        with pytest.raises(InvalidError, match=r"U\+0000"):
+            make()
 
 
 @pytest.mark.parametrize("numbers", [[], [float("nan")], [float("inf")], [1e39], [0.0] * 65_536])

@@ -7,6 +7,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from regalia import publishing
+from regalia.client import Client
+from regalia.core.bundle import BundleIndex, Member
+from regalia.core.errors import DocumentError
+from regalia.core.names import ApplicationName, Kind, Slot
+from regalia.core.references import ArtifactReference
+from regalia.core.values import replace
 from regalia_cli.demo.stage import FILES
 from tests.service.test_snapshots import TABLE, fill, local_of, snapshot
 from tests.support.registries import Home, home
@@ -195,3 +202,22 @@ def test_a_diff_of_bundles_counts_the_rows_of_their_snapshots(served: Home) -> N
         assert "rows: +0 -1,003 ~0" in text
     [kb] = [one for one in json.loads(served.must("diff", "1.0.1", "1.0.0", "--json")) if one["slot"] == "snapshots/kb"]
     assert kb["lines"] == ["rows: +1,003 -0 ~0"]
+
+
+def test_a_bundle_that_tells_of_a_snapshot_what_is_not_so_is_refused(served: Home) -> None:
+    client = Client(environment=served.environment, folder=served.project)
+    application = ApplicationName("acme", "support-agent")
+    other = publishing.fetch_artifact(client, ArtifactReference.parse("acme/snapshot/other@1.0.0"))
+    honest = Member.of(Slot(Kind.SNAPSHOT, "other"), other)
+    told = {**honest.descriptor.annotations, "dev.regalia.snapshot.count": "1"}
+    lying = replace(honest, descriptor=replace(honest.descriptor, annotations=told))
+    plans = [
+        publishing.BundlePlan(BundleIndex.build(application, version, [member]), {}, None, (), (), is_unchanged=False)
+        for version, member in (("7.0.0", lying), ("7.0.1", honest))
+    ]
+    signer = publishing.release_signer(client, application)
+
+    with pytest.raises(DocumentError, match="its config says '5000'"):
+        publishing.release(client, plans[0], signer)
+
+    assert publishing.release(client, plans[1], signer).created

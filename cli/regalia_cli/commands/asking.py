@@ -71,13 +71,13 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     for space in found["vectors"]:
         output.answer(f"  vector {space['name']}: {space['dims']} dimensions, {space['metric']}")
     for one in schema["properties"]:
-        output.answer(f"  {one['name']} {one['type']}")
+        output.answer(output.plain(f"  {one['name']} {one['type']}"))
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
-    output.answer(f"  embedder: {told}")
+    output.answer(output.plain(f"  embedder: {told}"))
     for name in ("consistency", "fidelity", "derived_from"):
         if name in found:
-            output.answer(f"  {name.replace('_', ' ')}: {found[name]}")
+            output.answer(output.plain(f"  {name.replace('_', ' ')}: {found[name]}"))
     dead = sum(one["count"] - one["live"] for one in segments)
     output.answer(f"  {len(segments)} segments, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
 

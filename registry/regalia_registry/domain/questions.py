@@ -79,6 +79,7 @@ class Near:
             raise InvalidError("a question is a vector, or the key of a row", hint="--vector FILE or --like KEY")
         if not 1 <= self.limit <= MAX_HITS:
             raise InvalidError(f"the limit is {self.limit}, expected 1 to {MAX_HITS}", hint=f"--limit {MAX_HITS}")
+        _check_text(f"{self.like or ''}{self.space}", what="a question")
 
     @classmethod
     def parse(cls, fields: Fields) -> "Near":
@@ -123,6 +124,10 @@ class SearchWish:
     collection: str
     near: Near
 
+    def __post_init__(self) -> None:
+        """Refuse what no engine calls a collection."""
+        _check_text(self.collection, what="a collection's name")
+
     @classmethod
     def parse(cls, request: JsonObject) -> "SearchWish":
         """Read what `written` wrote."""
@@ -140,6 +145,10 @@ class RetireWish:
 
     target: str
     collection: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no engine calls a collection."""
+        _check_text(self.collection, what="a collection's name")
 
     @classmethod
     def parse(cls, request: JsonObject) -> "RetireWish":
@@ -185,6 +194,11 @@ def read_key(text: str, kind: KeyKind) -> bytes:
                 return encode_key(text)
     except ValueError as error:
         raise DocumentError(f"{text[:60]!r} is no key of this collection: its keys are {kind}") from error
+
+
+def _check_text(text: str, *, what: str) -> None:
+    if "\0" in text:  # our own readers of JSON refuse it, so that a list that held it could not be read
+        raise InvalidError(f"{what} holds U+0000", hint="leave it out")
 
 
 def _decoded(encoded: str) -> bytes:

@@ -70,10 +70,10 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
 def list_operations(
     ports: Ports, caller: Caller, *, namespace: str, after: str | None, limit: int
 ) -> list[OperationEntry]:
-    """List a namespace's operations, newest first, without their outcomes, which may be large."""
+    """List a namespace's operations, newest first, without what may be large: outcomes, and what was looked for."""
     caller.actor.require(Right.READ, on=namespace)
     with ports.store.read() as tx:
-        return [_entry(replace(one, outcome=None)) for one in tx.operations.list(namespace, after=after, limit=limit)]
+        return [_entry(_listed(one)) for one in tx.operations.list(namespace, after=after, limit=limit)]
 
 
 def follow_operation(
@@ -107,6 +107,11 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
     return _entry(cancelled)
+
+
+def _listed(operation: Operation) -> Operation:
+    request = {name: value for name, value in operation.request.items() if name != "near"}
+    return replace(operation, request=request, outcome=None)
 
 
 def _right_for(wish: Wish) -> Right:
