@@ -1,9 +1,8 @@
 """Loading a snapshot into a new collection, and proving that what is there is what was taken. Run by a worker."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from hashlib import sha256
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -21,12 +20,12 @@ from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.collections import collection_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 from regalia_registry.services.steps.translating import Translated, origin_of
 
 _GROUP_ROWS = 5000
-_SUFFIX_BYTES = 5
 _JOURNAL = "the load's journal"
 
 
@@ -47,7 +46,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-        collection = provider.physical_name(wish.logical, _suffix(operation.id))
+        collection = collection_of(provider, wish, operation.id)
         hosted = provider.collections.hosted(snapshot.schema)
         ledger = _JournalLedger(operation.journal or {}, bench, collection)
         ledger.keep()
@@ -60,8 +59,8 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         root = translated.root()
         bench.tell({"step": "indexing", "rows": snapshot.config.count})
         provider.sink.build_index(collection, hosted.schema)
-        bench.tell({"step": "verifying", "rows": snapshot.config.count})
-        _prove(provider, collection, hosted.schema, root, bench)
+        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
+        _prove(provider, collection, Loaded(hosted.schema, root, snapshot.config.count), bench)
     return {
         "collection": collection,
         "target": wish.target,
@@ -139,10 +138,19 @@ class _JournalLedger:
         self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
 
 
-def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, bench: Bench) -> None:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a collection must be once it is loaded."""
+
+    schema: Schema
+    root: Digest
+    count: int
+
+
+def _prove(provider: Provider, collection: str, expected: Loaded, bench: Bench) -> None:
     """Read the collection back: its schema, its root, and that a search reaches every row."""
     found = provider.collections.describe(collection).schema
-    if found != schema:
+    if found != expected.schema:
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
@@ -150,13 +158,16 @@ def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, be
     with provider.source.open(collection) as reading:
 
         def reached() -> Iterator[Sequence[Row]]:
+            done = 0
             for batch in reading.batches():
                 rows = Rows.of(batch)
                 keys.add(rows.keys)
                 yield rows
-                bench.tell({"step": "verifying"})
+                done += len(rows)
+                bench.tell({"step": "verifying", "rows": done, "of": expected.count})
 
-        verify_root(bench.folder, schema, root, reached())
+        verify_root(bench.folder, expected.schema, expected.root, reached())
+    done = 0
     for group in keys.groups(_GROUP_ROWS):
         lost = provider.sink.unreachable(collection, group)
         if lost:
@@ -164,7 +175,8 @@ def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, be
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
-        bench.tell({"step": "verifying"})
+        done += len(group)
+        bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
 
 
 def _rows(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:
@@ -189,11 +201,6 @@ def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
             group = []
     if group:
         yield group
-
-
-def _suffix(operation_id: str) -> str:
-    """Give eight characters that belong to this operation alone."""
-    return base64.b32encode(sha256(operation_id.encode()).digest()[:_SUFFIX_BYTES]).decode("ascii").lower()
 
 
 def _made(folder: Path) -> Path:

@@ -33,6 +33,10 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
     OperationKind.COMPACT: ("compacting", "compact_snapshot"),
+    OperationKind.DIFF: ("asking", "diff_snapshots"),
+    OperationKind.QUERY: ("asking", "query_snapshot"),
+    OperationKind.SEARCH: ("asking", "search_collection"),
+    OperationKind.RETIRE: ("retiring", "retire_collection"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
