@@ -84,7 +84,7 @@ def translated() -> Iterator[None]:
 
 def _ours(error: psycopg.Error) -> RegaliaError:
     state = error.sqlstate or ""
-    told = str(error.diag.message_primary or str(error).strip().splitlines()[-1])
+    told = str(error.diag.message_primary or str(error).strip().splitlines()[0])
     other = UnavailableError if not state or state.startswith(_PASSING) else UnsupportedError
     kind, hint = _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or (other, "reg target check tells more")
     if not state and "authentication" in told:

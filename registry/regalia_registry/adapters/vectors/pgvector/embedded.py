@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from regalia.core.errors import ConfigurationError, UnavailableError
-from regalia_registry.adapters.vectors.pgvector.connection import connect
+from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
 from regalia_registry.domain.operations import Holder
 
@@ -92,7 +92,8 @@ class EmbeddedPostgres:
         if not (self._cluster / "PG_VERSION").exists():
             self._initialise(runner)
         self._wait(runner)
-        self._prepare()
+        with translated():
+            self._prepare()
 
     def stop(self) -> None:
         """Stop it and wait; running transactions end."""
