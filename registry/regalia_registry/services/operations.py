@@ -9,6 +9,7 @@ from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationP
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import (
+    CompactWish,
     LoadWish,
     LookWish,
     Operation,
@@ -19,9 +20,10 @@ from regalia_registry.domain.operations import (
     VerifyWish,
     Wish,
 )
+from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.records import record
-from regalia_registry.services.steps.targets import LOCAL, find_target
+from regalia_registry.services.steps.targets import require_use
 
 _EVENTS = 200
 
@@ -31,6 +33,7 @@ _KINDS: dict[type[Wish], OperationKind] = {
     LoadWish: OperationKind.LOAD,
     VerifyWish: OperationKind.VERIFY,
     LookWish: OperationKind.LOOK,
+    CompactWish: OperationKind.COMPACT,
 }
 
 
@@ -38,8 +41,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target, or no such version.
-        ForbiddenError: The target is not the embedded one, and the caller is no admin.
+        NotFoundError: There is no such target for the namespace, or no such version.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
     made = Operation(
@@ -52,10 +54,12 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:
-        if not isinstance(wish, VerifyWish) and find_target(tx, wish.target) != LOCAL:
-            caller.actor.require_admin()  # a target's credential reads whatever it may, for every namespace
+        if not isinstance(wish, VerifyWish | CompactWish):
+            require_use(tx, wish.target, namespace=namespace)
         if isinstance(wish, LoadWish | VerifyWish):
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
+        if isinstance(wish, CompactWish):
+            _require_snapshot(tx, ArtifactName(namespace, Kind.SNAPSHOT, wish.name))
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return _entry(made)
@@ -97,6 +101,11 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
     return _entry(cancelled)
+
+
+def _require_snapshot(tx: Transaction, artifact: ArtifactName) -> None:
+    if not tx.artifacts.versions(artifact, after=None, limit=1):
+        raise NotFoundError(f'there is no snapshot "{artifact}"', hint="reg snapshot create takes one")
 
 
 def _of_namespace(found: Operation, namespace: str) -> Operation:

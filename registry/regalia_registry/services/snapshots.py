@@ -1,43 +1,27 @@
 """Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
 
-import io
 from contextlib import closing
-from pathlib import Path
 
-from regalia.core import oci
-from regalia.core.digest import Digest
 from regalia.core.errors import UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
-from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName, Kind
-from regalia.core.oci import Descriptor
-from regalia.core.strict_json import JsonObject, parse_object
+from regalia.core.strict_json import JsonObject
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import Operation, SnapshotWish
+from regalia_registry.domain.operations import Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
-from regalia_registry.segments.base import Base, BaseSegment
-from regalia_registry.segments.build import Build, Built
-from regalia_registry.segments.parquet import StoredFile, StoredSegment
-from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.keeping import Keeper, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal
-from regalia_registry.services.steps.snapshots import (
-    LISTING,
-    SCHEMA,
-    TOMBSTONES,
-    OpenedSnapshot,
-    fetched,
-    find_newest,
-)
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, find_newest
+from regalia_registry.services.steps.taking import Pass, Taking
+from regalia_registry.services.steps.targets import require_use
 
 _FIRST = "1.0.0"
-_JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
-_BITMAP_TYPE = "application/octet-stream"
+_MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
 
 
 def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
@@ -48,34 +32,27 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         RegaliaError: Whatever kept it from being read or stored.
     """
     wish = SnapshotWish.parse(operation.request)
-    artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
-    newest = find_newest(ports, artifact)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
+    return _take(ports, actor, operation, bench, target, wish)
+
+
+def _take(
+    ports: Ports, actor: Actor, operation: Operation, bench: Bench, target: Target, wish: SnapshotWish
+) -> JsonObject:
+    artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
+    newest = find_newest(ports, artifact)
+    keep = Keeper(ports, operation.namespace)
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
         schema = description.schema
         journal = SegmentJournal(operation.journal, schema, bench)
-        base = _base(ports, newest, journal, schema, bench.folder)
-        with provider.source.open(wish.collection) as reading:
-            consistency = str(reading.consistency)
-            keep = _Keeper(ports, operation.namespace)
-
-            def store(made: StoredSegment) -> None:
-                keep.segment(made)
-                journal.add(made)
-
-            build = Build(_made(bench.folder / "build"), schema, base, store)
-            rows = 0
-            for batch in reading.batches():
-                build.add(batch)
-                rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
-    built = build.finish()
-    if newest is not None and _is_same(newest, built, schema, wish):
-        return _outcome(newest.stored, built, created=False)
+        taken = Taking(ports, provider, wish, schema, newest, keep, journal).settled(bench)
+    if newest is not None and _is_same(newest, taken, schema, wish):
+        return _outcome(newest.stored, taken, created=False)
+    built = taken.built
     config = SnapshotConfig(
         name=wish.name,
         version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
@@ -84,92 +61,19 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         schema_digest=schema.digest,
         vectors=schema.vectors,
         embedding=wish.embedding,
-        fidelity="; ".join(description.fidelity) or None,
-        consistency=consistency,
+        fidelity=_fidelity(description),
+        consistency=str(taken.consistency),
+        derived_from=None if description.origin is None else description.origin.snapshot,
     )
-    bench.tell({"step": "storing", "rows": rows})
-    stored = _stored(ports, artifact, config, keep.layers(schema, built))
+    bench.tell({"step": "storing", "rows": built.stored})
+    layers = keep.layers(schema, built)
+    stored = store_version(ports, artifact, config, layers)
     caller = Caller(actor, operation.id)
     with ports.store.write(actor) as tx:
         bench.fence(tx)
         created = add_version(ports, caller, tx, stored)
-    return _outcome(stored, built, created=created)
-
-
-class _Keeper:
-    """Puts files and small layers into the blob store, and links them for the namespace."""
-
-    def __init__(self, ports: Ports, namespace: str) -> None:
-        self._ports = ports
-        self._namespace = namespace
-        self._sizes: dict[Digest, int] = {}
-
-    def segment(self, made: StoredSegment) -> None:
-        """Store a segment's files, and let go of them."""
-        for file in (made.keys, made.rows):
-            self._file(file)
-            file.path.unlink()
-
-    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
-        """Store the small layers; gives all of the manifest's, in their order."""
-        small = {SCHEMA: (_JSON_TYPE, schema.written()), LISTING: (_JSON_TYPE, built.listing.written())}
-        if built.tombstones:
-            small[TOMBSTONES] = _BITMAP_TYPE, built.tombstones
-        described = [
-            Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
-            for title, (media_type, body) in small.items()
-        ]
-        for segment in built.listing.segments:
-            for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
-                size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
-                described.append(Descriptor(_PARQUET_TYPE, digest, size_bytes or 0, {oci.TITLE: title}))
-        return tuple(described)
-
-    def small(self, body: bytes) -> bytes:
-        """Store some bytes; gives them back."""
-        digest = Digest.of(body)
-        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
-        self._link(digest, len(body))
-        return body
-
-    def _file(self, file: StoredFile) -> None:
-        with file.path.open("rb") as source:
-            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
-        self._link(file.digest, file.size_bytes)
-
-    def _link(self, digest: Digest, size_bytes: int) -> None:
-        self._sizes[digest] = size_bytes
-        with self._ports.store.note() as tx:
-            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
-
-
-def _stored(
-    ports: Ports, artifact: ArtifactName, config: SnapshotConfig, layers: tuple[Descriptor, ...]
-) -> ArtifactVersion:
-    body = _Keeper(ports, artifact.namespace).small(write_config(config))
-    manifest = Manifest.build(config, layers)
-    written = parse_object(body, what="the config", max_bytes=len(body))
-    return ArtifactVersion(
-        artifact=artifact,
-        version=config.version,
-        digest=manifest.digest,
-        fingerprint=fingerprint(manifest, written),
-        manifest=manifest.body,
-        pushed_at=ports.clock.now(),
-    )
-
-
-def _base(
-    ports: Ports, newest: OpenedSnapshot | None, journal: SegmentJournal, schema: Schema, folder: Path
-) -> Base | None:
-    """Fetch the keys of the newest snapshot, if it has this schema, and of what an earlier run of this one stored."""
-    found = [(one, b"") for one in journal.segments]
-    if newest is not None and newest.config.schema_digest == schema.digest:
-        found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments] + found
-    if not found:
-        return None
-    keys = _made(folder / "base")
-    return Base([BaseSegment(one, fetched(ports, one.keys, keys / one.keys_title), dead) for one, dead in found])
+    worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})
+    return _outcome(stored, taken, created=created) | {"worn_segments": len(worn)}
 
 
 def _require_kept(collection: str, description: Description) -> None:
@@ -180,12 +84,22 @@ def _require_kept(collection: str, description: Description) -> None:
         )
 
 
-def _is_same(newest: OpenedSnapshot, built: Built, schema: Schema, wish: SnapshotWish) -> bool:
-    config = newest.config
-    return (config.content_root, config.schema_digest, config.embedding) == (built.root, schema.digest, wish.embedding)
+def _fidelity(description: Description) -> str | None:
+    """Tell what is not kept, and what was not kept on the way from the snapshot that the collection was made from."""
+    before = () if description.origin is None else description.origin.fidelity
+    told, left = "", [*before, *description.fidelity]
+    while left and len(told) + len(left[0]) <= _MAX_FIDELITY:
+        told += f"{'; ' if told else ''}{left.pop(0)}"
+    return (f"{told}; and {len(left)} more" if left else told) or None
 
 
-def _outcome(stored: ArtifactVersion, built: Built, *, created: bool) -> JsonObject:
+def _is_same(newest: OpenedSnapshot, taken: Pass, schema: Schema, wish: SnapshotWish) -> bool:
+    config, root = newest.config, taken.built.root
+    return (config.content_root, config.schema_digest, config.embedding) == (root, schema.digest, wish.embedding)
+
+
+def _outcome(stored: ArtifactVersion, taken: Pass, *, created: bool) -> JsonObject:
+    built = taken.built
     return {
         "reference": f"{stored.artifact}@{stored.version}",
         "version": stored.version,
@@ -194,10 +108,7 @@ def _outcome(stored: ArtifactVersion, built: Built, *, created: bool) -> JsonObj
         "count": built.listing.count,
         "rows_stored": built.stored,
         "rows_kept": built.kept,
+        "unindexed": taken.unindexed,
+        "consistency": str(taken.consistency),
         "created": created,
     }
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

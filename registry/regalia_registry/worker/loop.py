@@ -32,6 +32,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
+    OperationKind.COMPACT: ("compacting", "compact_snapshot"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
