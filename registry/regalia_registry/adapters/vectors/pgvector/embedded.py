@@ -2,6 +2,7 @@
 
 import importlib.util
 import secrets
+import shutil
 import socket
 import time
 from functools import cached_property
@@ -124,7 +125,10 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             raise self._ended(f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", done.stderr)
         self._configure(making)
-        making.rename(self._cluster)
+        try:
+            making.rename(self._cluster)
+        except OSError:  # another worker was first
+            shutil.rmtree(making)
 
     def _configure(self, cluster: Path) -> None:
         """Write the registry's settings into a cluster that has others; it is stopped before, so what runs has them."""
