@@ -118,7 +118,7 @@ def _ours(error: psycopg.Error) -> RegaliaError:
 
 
 def _sentence(told: str) -> str:
-    """Take the one line of libpq's that says what happened: of several attempts, the last one's."""
+    """Take the one line of libpq's that says what happened: of several attempts, the last one's, else the first."""
     lines = [line.strip() for line in told.splitlines() if line.strip()] or ["nothing"]
-    line = next((line for line in reversed(lines) if " failed: " in line), lines[-1])
+    line = next((line for line in reversed(lines) if " failed: " in line), lines[0])
     return line.rpartition("connection failed: ")[2]

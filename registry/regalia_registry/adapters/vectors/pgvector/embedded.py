@@ -2,6 +2,7 @@
 
 import importlib.util
 import secrets
+import shutil
 import socket
 import time
 from functools import cached_property
@@ -11,6 +12,7 @@ import psycopg
 
 from regalia.core.errors import ConfigurationError, StorageFullError, UnavailableError
 from regalia_registry.adapters.vectors.pgvector import places
+from regalia_registry.adapters.vectors.pgvector.connection import translated
 from regalia_registry.adapters.vectors.pgvector.preparing import prepare, reader_password
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, provide
 from regalia_registry.adapters.vectors.pgvector.running import RUN_S, Runner, make_runner
@@ -82,7 +84,7 @@ class EmbeddedPostgres:
         else:
             self._configure(self._cluster)
         self._wait()
-        with psycopg.connect(self._as_superuser("postgres"), autocommit=True) as superuser:
+        with translated(), psycopg.connect(self._as_superuser("postgres"), autocommit=True) as superuser:
             password = reader_password(self._given_folder)
             prepare(superuser, self._as_superuser(places.DATABASE), password=password)
 
@@ -123,7 +125,10 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             raise self._ended(f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", done.stderr)
         self._configure(making)
-        making.rename(self._cluster)
+        try:
+            making.rename(self._cluster)
+        except OSError:  # another worker was first
+            shutil.rmtree(making)
 
     def _configure(self, cluster: Path) -> None:
         """Write the registry's settings into a cluster that has others; it is stopped before, so what runs has them."""
