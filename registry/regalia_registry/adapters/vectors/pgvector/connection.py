@@ -41,6 +41,8 @@ _BY_STATE: dict[str, tuple[type[RegaliaError], str]] = {
     "22": (DocumentError, "the value is not one of the column's type"),
     "23": (ConflictError, "two rows clash"),
 }
+# What passes: connection lost, deadlock, resources, in use, ended or starting, the server's disk. Nothing else does.
+_PASSING = ("08", "25P03", "40", "53", "55", "57", "58")
 
 
 def connect(url: str, *, password: str | None = None, application: str = "regalia") -> psycopg.Connection:
@@ -83,7 +85,8 @@ def translated() -> Iterator[None]:
 def _ours(error: psycopg.Error) -> RegaliaError:
     state = error.sqlstate or ""
     told = str(error.diag.message_primary or str(error).strip().splitlines()[-1])
-    kind, hint = _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or (UnavailableError, "reg target check tells more")
+    other = UnavailableError if not state or state.startswith(_PASSING) else UnsupportedError
+    kind, hint = _BY_STATE.get(state) or _BY_STATE.get(state[:2]) or (other, "reg target check tells more")
     if not state and "authentication" in told:
         kind, hint = _BY_STATE["28"]
     return kind(f"the database says: {told}", hint=hint)
