@@ -15,7 +15,7 @@ from regalia.core.kinds.code import CodeConfig, GitPin, ImagePin
 from regalia.core.kinds.config import TREE_TITLE, ConfigConfig
 from regalia.core.kinds.model import ModelConfig
 from regalia.core.kinds.prompt import Message, PromptConfig, Variable
-from regalia.core.kinds.snapshot import Embedding, SnapshotConfig, VectorSpace
+from regalia.core.kinds.snapshot import DerivedFrom, Embedding, SnapshotConfig, VectorSpace
 from regalia.core.names import Kind, Slot
 from regalia.core.strict_json import JsonObject, parse_object, write
 from regalia.core.values import replace
@@ -70,6 +70,7 @@ SNAPSHOTS = st.builds(
     st.none() | st.builds(Embedding, TEXTS, TEXTS, TEXTS),
     st.none() | TEXTS,
     st.none() | TEXTS,
+    st.none() | st.builds(DerivedFrom, TEXTS, DIGESTS),
 )
 SLOTS = st.builds(Slot, st.sampled_from(Kind), SEGMENTS)
 PINS = st.dictionaries(SLOTS, DIGESTS, max_size=5)
@@ -160,6 +161,10 @@ def test_a_code_pin_is_a_whole_commit(commit: str) -> None:
 def test_an_image_is_pinned_by_digest(ref: str) -> None:
     with pytest.raises(InvalidError):
         ImagePin(ref)
+
+
+def test_a_snapshot_of_no_other_says_nothing_of_an_origin() -> None:
+    assert "derived_from" not in SNAPSHOT.written()
 
 
 def test_an_empty_code_pin_is_refused() -> None:

@@ -21,8 +21,7 @@ from regalia_registry.adapters.memory.keys import MemoryKeys, MemoryRoot
 from regalia_registry.adapters.memory.store import MemoryStore
 from regalia_registry.adapters.memory.system import MemoryClock, MemoryIds
 from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
-from regalia_registry.domain.access import SYSTEM, Actor, Grant, Right
-from regalia_registry.domain.entries import Event
+from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.operations import (
     Holder,
     LoadWish,
@@ -37,7 +36,6 @@ from regalia_registry.domain.questions import DiffWish, Near, QueryWish, RetireW
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.services import operations
 from regalia_registry.services.context import Caller, Ports
-from regalia_registry.services.steps.records import record
 from regalia_registry.worker.loop import Worker
 from tests.snapshots.test_segments import SCHEMA
 from tests.support.records import pointer
@@ -83,7 +81,7 @@ class Registry:
         self.hold("docs", *(row(number) for number in range(1, 6)))
 
     def hold(self, name: str, *rows: Row, mark: str = "") -> None:
-        self.engine.vectors.held[name] = Held(SCHEMA, mark, {one.key: one for one in rows})
+        self.engine.vectors.held[name] = Held(SCHEMA, mark, rows={one.key: one for one in rows})
 
     def ask(self, wish: Wish, caller: Caller = PUBLISHER) -> OperationEntry:
         return operations.start(self.ports, caller, namespace="acme", wish=wish)
@@ -154,14 +152,28 @@ def test_whoever_may_read_asks_what_is_stored_and_nothing_of_a_target(taken: Reg
             taken.ask(wish, READER)
 
 
-def test_what_is_asked_of_another_target_takes_an_admin(taken: Registry) -> None:
-    with taken.ports.store.write(SYSTEM) as tx:
-        tx.targets.add(Target("prod", "pgvector", "postgresql://db/kb"))
-        record(taken.ports, Caller(SYSTEM, "r"), tx, Event("target.added", "target/prod"))
+def test_a_target_of_another_namespace_is_not_there(taken: Registry) -> None:
+    with taken.ports.store.note() as tx:
+        tx.targets.add(Target("theirs", "memory", "memory:", namespaces=("other",)))
 
-    for wish in (SearchWish("prod", "docs", NEAR), RetireWish("prod", "docs")):
-        with pytest.raises(ForbiddenError, match="admin on all namespaces"):
+    for wish in (SearchWish("theirs", "docs", NEAR), RetireWish("theirs", "docs")):
+        with pytest.raises(NotFoundError, match='no target "theirs" for "acme"'):
             taken.ask(wish)
+
+
+def test_a_target_that_was_taken_from_the_namespace_is_not_opened(taken: Registry) -> None:
+    mine = Target("mine", "memory", "memory:", namespaces=("acme",))
+    with taken.ports.store.note() as tx:
+        tx.targets.add(mine)
+    asked = [taken.ask(SearchWish("mine", "docs", NEAR)), taken.ask(RetireWish("mine", "docs"))]
+    with taken.ports.store.note() as tx:
+        tx.targets.remove("mine")
+
+    while taken.worker.run_one():
+        pass
+
+    for one in asked:
+        assert 'no target "mine"' in str(taken.follow(one).outcome)
 
 
 def test_what_is_not_stored_is_refused_when_it_is_asked(taken: Registry) -> None:

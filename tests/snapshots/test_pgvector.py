@@ -6,6 +6,7 @@ import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -18,13 +19,15 @@ from regalia.core.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from regalia_registry.adapters.vectors.pgvector.grammar import Column, Index, Table
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
 from regalia_registry.domain.operations import Holder
-from regalia_registry.domain.snapshots.rows import Row, encode_key
-from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
+from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.domain.snapshots.translation import translator
 from tests.contracts.test_vectors_contract import root_of
 from tests.servers import postgres
 
@@ -334,3 +337,40 @@ def test_a_killed_server_starts_again_with_everything(tmp_path: Path) -> None:
         provider = open_pgvector(server.url, holder=Holder("test", 1))
         assert len(rows_of(provider, "kb")) == 1000
         provider.close()
+
+
+def test_a_foreign_row_is_one_text_and_its_jsonb(provider: PgvectorProvider, connection: psycopg.Connection) -> None:
+    schema = Schema(
+        Family.FILES,
+        Property("id", "uuid"),
+        KeyKind.UUID,
+        (VectorSpace("b", 2, "dot"), VectorSpace("b1", 2, "cosine"), VectorSpace("wide", 2001, "cosine")),
+        (Property("p", "json"),),
+        {},
+    )
+    hosted = provider.hosted(schema)
+    documents: tuple[dict[str, object], ...] = (
+        {"p": [1e2, "Łódź"]},
+        {"p": "\0"},
+        {"p": 10**400},
+        {"p": "x" * 10_000_000},
+    )
+    rows = [Row(encode_key(UUID(int=place)), (), encode_properties(one)) for place, one in enumerate(documents)]
+
+    provider.create("copy_1", hosted.schema, mark="test")
+    list(provider.load("copy_1", hosted.schema, [list(map(translator(schema, hosted), rows))], ledger=MemoryLedger()))
+    provider.build_index("copy_1", hosted.schema)
+
+    assert provider.describe("copy_1").schema == hosted.schema
+    assert provider.describe("copy_1").refusals == provider.describe("copy_1").fidelity == ()
+    found = connection.execute("SELECT properties, properties_json FROM copy_1.rows ORDER BY id").fetchall()
+    assert [text.encode() for text, _ in found] == [row.properties for row in rows]
+    assert [document for _, document in found] == [documents[0], None, documents[2], documents[3]]
+
+
+def test_a_generated_column_of_a_snapshot_runs_no_sql_of_its_own() -> None:
+    hostile = Column("p", "jsonb", default="json", literal="x) STORED, y int DEFAULT pg_sleep(9")
+
+    assert '"x) STORED, y int DEFAULT pg_sleep(9"::jsonb' in hostile.ddl().as_string()
+    with pytest.raises(DocumentError, match="can be rebuilt"):
+        Column("p", "text", default="json", literal="x")

@@ -11,7 +11,7 @@ from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
-from regalia_registry.segments import parquet
+from regalia_registry.segments import writing
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.searching import Found, Search
 from tests.snapshots.test_segments import SCHEMA, Kept, row
@@ -61,8 +61,8 @@ def test_the_nearest_are_those_of_comparing_each_live_row(
 ) -> None:
     kept = Kept(tmp_path_factory.mktemp("search"))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parquet, "_GROUP_BYTES", 200)
-        patched.setattr(parquet, "SEGMENT_BYTES", 400)
+        patched.setattr(writing, "_GROUP_BYTES", 200)
+        patched.setattr(writing, "SEGMENT_BYTES", 400)
         first = kept.build([placed(number, *place) for number, place in before.items()])
         rows = [placed(number, *place) for number, place in after.items()]
         built = kept.build(rows, first)

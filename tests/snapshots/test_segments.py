@@ -21,7 +21,7 @@ from regalia.core.oci import Descriptor
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
-from regalia_registry.segments import parquet
+from regalia_registry.segments import writing
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import StoredSegment
@@ -59,10 +59,10 @@ class Kept:
         self.builds += 1
         folder = self.folder / f"build-{self.builds}"
         folder.mkdir()
-        build = Build(folder, SCHEMA, None if base is None else self.base(base), self.store)
-        for start in range(0, len(rows), 7):
-            build.add(rows[start : start + 7])
-        return build.finish()
+        with Build(folder, SCHEMA, None if base is None else self.base(base), self.store) as build:
+            for start in range(0, len(rows), 7):
+                build.add(rows[start : start + 7])
+            return build.finish()
 
     def base(self, built: Built) -> Base:
         return Base(
@@ -134,8 +134,8 @@ def test_a_key_that_stands_twice_unchanged_is_refused_too(kept: Kept) -> None:
 
 
 def test_large_collections_are_cut_into_segments(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_BYTES", 500)
-    monkeypatch.setattr(parquet, "SEGMENT_BYTES", 2000)
+    monkeypatch.setattr(writing, "_GROUP_BYTES", 500)
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 2000)
     rows = [row(number, "some text") for number in range(500)]
 
     built = kept.build(rows)

@@ -246,12 +246,19 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """A named connection to a vector engine; `credential` says where its password is."""
+    """A named connection to a vector engine, and the namespaces that may use it: `*` is all.
+
+    `credential` says where its password is, and to admins only. `agents_url` and `agents_password_file` say how agents
+    on the registry's machine reach the embedded one.
+    """
 
     name: str
     provider: str
     url: str
     credential: str | None = None
+    namespaces: tuple[str, ...] = ()
+    agents_url: str | None = None
+    agents_password_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

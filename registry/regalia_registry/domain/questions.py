@@ -12,10 +12,11 @@ from regalia.core.errors import DocumentError, InvalidError
 from regalia.core.fields import Fields
 from regalia.core.names import check_segment, check_version
 from regalia.core.strict_json import JsonObject
-from regalia_registry.domain.snapshots.rows import MAX_DIMS, encode_key
+from regalia_registry.domain.snapshots.rows import encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind
 
 MAX_HITS = 200
+MAX_DIMS = 65_535
 
 _MAX_KEY_TEXT = 8192
 
@@ -49,6 +50,11 @@ class DiffWish:
     old: Which
     new: Which
     rows: bool
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.new.name
 
     @classmethod
     def parse(cls, request: JsonObject) -> "DiffWish":
@@ -105,6 +111,11 @@ class QueryWish:
     which: Which
     near: Near
 
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.which.name
+
     @classmethod
     def parse(cls, request: JsonObject) -> "QueryWish":
         """Read what `written` wrote."""
@@ -128,6 +139,11 @@ class SearchWish:
         """Refuse what no engine calls a collection."""
         _check_text(self.collection, what="a collection's name")
 
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.target
+
     @classmethod
     def parse(cls, request: JsonObject) -> "SearchWish":
         """Read what `written` wrote."""
@@ -149,6 +165,11 @@ class RetireWish:
     def __post_init__(self) -> None:
         """Refuse what no engine calls a collection."""
         _check_text(self.collection, what="a collection's name")
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.target
 
     @classmethod
     def parse(cls, request: JsonObject) -> "RetireWish":

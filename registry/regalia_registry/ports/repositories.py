@@ -305,7 +305,7 @@ class OperationRepository(Protocol):
         ...
 
     def claim(self, *, now: datetime, until: datetime) -> Operation | None:
-        """Take the oldest operation that may be claimed: running, one epoch higher, leased until then."""
+        """Take the oldest operation that may be claimed: running, one epoch higher, nobody else's until then."""
         ...
 
     def update(self, operation: Operation, *, epoch: int) -> bool:
@@ -334,6 +334,10 @@ class TargetRepository(Protocol):
 
     def list(self) -> Sequence[Target]:
         """List targets by name."""
+        ...
+
+    def put(self, target: Target) -> None:
+        """Store a target, in place of the one of its name if there is one."""
         ...
 
     def remove(self, name: str) -> bool:

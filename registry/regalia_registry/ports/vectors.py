@@ -4,11 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from regalia_registry.domain.operations import Holder, Target
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.domain.snapshots.translation import Hosted
 
 
 class Consistency(StrEnum):
@@ -35,12 +37,14 @@ class CollectionEntry:
 class Description:
     """What a collection is made of. Where `refusals` holds anything, it can't be a snapshot, and each says why.
 
-    `fidelity` names what a snapshot of it does not keep.
+    `fidelity` names what a snapshot of it does not keep; `origin` is the snapshot that it was made from, where the
+    engine keeps that.
     """
 
     schema: Schema
     refusals: tuple[str, ...] = ()
     fidelity: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,29 @@ class Hit:
     properties: bytes
 
 
+class EngineRight(StrEnum):
+    """What a target's credential may do there."""
+
+    READ = "read"  # every collection that it lists
+    CREATE = "create"  # collections of ours
+    ALIAS = "alias"  # names that point at one
+    FENCE = "fence"  # end the connections of a worker that is late
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a look at an engine tells: its version, and what should be changed before somebody relies on it."""
+    """What a look at an engine tells; `warnings` say what should be changed before somebody relies on it.
+
+    `aliases` says whether the engine has names that point at a collection. `size_bytes` is what the target holds and
+    `free_bytes` what its disk has left; None where the engine does not tell.
+    """
 
     version: str
     warnings: tuple[str, ...] = ()
+    rights: frozenset[EngineRight] = frozenset()
+    aliases: bool = False
+    size_bytes: int | None = None
+    free_bytes: int | None = None
 
 
 class Reading(Protocol):
@@ -78,6 +99,10 @@ class Reading(Protocol):
 
     def moved(self) -> int:
         """Count the rows that were written while `batches` was read to its end; 0 where it saw one moment."""
+        ...
+
+    def unindexed(self) -> int:
+        """Count the rows that were read and that the engine's own search does not find."""
         ...
 
 
@@ -130,8 +155,24 @@ class Collections(Protocol):
         """
         ...
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
-        """Create an empty collection of this schema with our mark; it never replaces one.
+    def hosted(self, schema: Schema) -> Hosted:
+        """Say as which schema this engine would hold a collection of any family: the one that `create` is given.
+
+        A schema of the engine's own family comes back as it is. Of any other the key's kind and the vectors' names and
+        dimensions stay, and so do the properties' names, unless all go into one text (`Hosted.box`); the key's name and
+        type, metrics and the properties' types may differ, each named in the fidelity. The rows that are loaded are
+        those that `translator` of `domain/snapshots/translation.py` makes, and `describe` then gives this very schema.
+        Nothing is asked of the engine: the answer is the same whenever a worker asks again.
+
+        Raises:
+            UnsupportedError: It can't hold such keys or vectors.
+        """
+        ...
+
+    def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
+        """Create an empty collection of a schema that `hosted` gave, with our mark; it never replaces one.
+
+        `origin` is kept where the engine has a place for it, and `describe` gives it back.
 
         Raises:
             ConflictError: The name is taken, by a collection with another mark.
@@ -215,6 +256,15 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """What a provider is as well, where a single call of its ports may take minutes."""
+
+    def interrupt(self) -> None:
+        """End the call that another thread is in, if it is in one: it raises `UnavailableError`."""
         ...
 
 

@@ -21,7 +21,7 @@ from regalia_registry.segments.searching import Search
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.hits import shown_hits, shown_key
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 _PAGE_ROWS = 1000
 _PAGE_CHARACTERS = 256 * 1024
@@ -101,7 +101,7 @@ def search_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
     """
     wish = SearchWish.parse(operation.request)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         space, like = _asked(provider.collections.describe(wish.collection).schema, wish.near)

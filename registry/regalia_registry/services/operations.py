@@ -22,7 +22,7 @@ from regalia_registry.domain.operations import (
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.records import record
-from regalia_registry.services.steps.targets import LOCAL, find_target
+from regalia_registry.services.steps.targets import require_use
 
 _EVENTS = 200
 
@@ -43,23 +43,22 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target, or no such version.
-        ForbiddenError: The target is not the embedded one, and the caller is no admin.
+        NotFoundError: There is no such target for the namespace, or no such version.
     """
     caller.actor.require(_right_for(wish), on=namespace)
     made = Operation(
         id=ports.ids.new(),
         kind=_KINDS[type(wish)],
         namespace=namespace,
-        subject=_subject(wish),
+        subject=f"{'target' if isinstance(wish, LookWish | SearchWish | RetireWish) else 'snapshot'}/{wish.name}",
         request=wish.written(),
         created_at=ports.clock.now(),
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:
         target = _target(wish)
-        if target is not None and find_target(tx, target) != LOCAL:
-            caller.actor.require_admin()  # a target's credential reads whatever it may, for every namespace
+        if target is not None:
+            require_use(tx, target, namespace=namespace)
         for name, version in _versions(wish):
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, name), version=version)
         tx.operations.add(made)
@@ -117,18 +116,6 @@ def _listed(operation: Operation) -> Operation:
 def _right_for(wish: Wish) -> Right:
     """What is stored may be looked through by whoever may fetch it; what works at a target needs more."""
     return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish) else Right.PUBLISH
-
-
-def _subject(wish: Wish) -> str:
-    match wish:
-        case LookWish() | SearchWish() | RetireWish():
-            return f"target/{wish.target}"
-        case DiffWish():
-            return f"snapshot/{wish.new.name}"
-        case QueryWish():
-            return f"snapshot/{wish.which.name}"
-        case _:
-            return f"snapshot/{wish.name}"
 
 
 def _target(wish: Wish) -> str | None:

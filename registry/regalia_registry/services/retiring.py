@@ -7,14 +7,13 @@ from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.operations import LoadWish, Operation, OperationKind
+from regalia_registry.domain.operations import Operation, OperationKind
 from regalia_registry.domain.questions import RetireWish
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Caller, Ports
-from regalia_registry.services.steps.collections import collection_of
 from regalia_registry.services.steps.records import record
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 _PAGE = 200
 _LEFT_ALONE = "what this registry did not make is dropped with the engine's own tools"
@@ -31,7 +30,7 @@ def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
     """
     wish = RetireWish.parse(operation.request)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         if operation.journal is None:
@@ -71,7 +70,7 @@ def _ours(ports: Ports, namespace: str, provider: Provider, wish: RetireWish) ->
         raise ConflictError(
             f'"{wish.collection}" is being loaded', hint=f"reg operation cancel {made.id}, and retire it then"
         )
-    collection = collection_of(provider, LoadWish.parse(made.request), made.id)
+    collection = Fields(made.journal or {}, "the load's journal").text("collection")
     if collection not in {found.name, found.name.rpartition(".")[0]}:
         raise ConflictError(f'"{wish.collection}" is not what its operation made', hint=_LEFT_ALONE)
     return collection, found.mark

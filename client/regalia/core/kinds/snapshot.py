@@ -13,6 +13,7 @@ from regalia.core.values import frozen
 
 _TOLD = "dev.regalia.snapshot."
 _MAX_VECTORS = 64
+_MAX_REFERENCE = 512
 _MAX_MANIFEST = 16 * KIB * KIB
 
 
@@ -47,6 +48,24 @@ class Embedding:
 
 
 @frozen
+class DerivedFrom:
+    """The snapshot from which the collection that was taken had been made."""
+
+    reference: str
+    content_root: Digest
+
+    @classmethod
+    def parse(cls, fields: Fields) -> "DerivedFrom":
+        """Read what `written` wrote."""
+        reference = fields.text("reference", max_characters=_MAX_REFERENCE)
+        return cls(reference, Digest.parse(fields.text("content_root")))
+
+    def written(self) -> JsonObject:
+        """Give its JSON."""
+        return {"reference": self.reference, "content_root": str(self.content_root)}
+
+
+@frozen
 class SnapshotConfig:
     """A snapshot: rows counted, their root, and the vectors' spaces."""
 
@@ -59,6 +78,7 @@ class SnapshotConfig:
     embedding: Embedding | None = None
     fidelity: str | None = None
     consistency: str | None = None
+    derived_from: DerivedFrom | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the grammar doesn't have."""
@@ -74,6 +94,7 @@ class SnapshotConfig:
     def parse(cls, fields: Fields) -> "SnapshotConfig":
         """Read the config."""
         embedding = fields.child("embedding") if fields.has("embedding") else None
+        derived_from = fields.child("derived_from") if fields.has("derived_from") else None
         return cls(
             name=fields.text("name"),
             version=fields.text("version"),
@@ -89,6 +110,7 @@ class SnapshotConfig:
             else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
             fidelity=fields.optional("fidelity", fields.text),
             consistency=fields.optional("consistency", fields.text),
+            derived_from=None if derived_from is None else DerivedFrom.parse(derived_from),
         )
 
     def written(self) -> JsonObject:
@@ -103,6 +125,7 @@ class SnapshotConfig:
             embedding=None if self.embedding is None else self.embedding.written(),
             fidelity=self.fidelity,
             consistency=self.consistency,
+            derived_from=None if self.derived_from is None else self.derived_from.written(),
         )
 
 

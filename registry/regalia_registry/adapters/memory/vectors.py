@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from regalia.core.errors import ConflictError, NotFoundError
 from regalia_registry.domain.snapshots.distances import distance
+from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
+from regalia_registry.domain.snapshots.translation import Hosted
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 
@@ -19,6 +21,7 @@ class Held:
 
     schema: Schema
     mark: str = ""
+    origin: Origin | None = None
     rows: dict[bytes, Row] = field(default_factory=dict)
 
 
@@ -36,6 +39,10 @@ class MemoryReading:
 
     def moved(self) -> int:
         """Say that nothing did."""
+        return 0
+
+    def unindexed(self) -> int:
+        """Say that none is: every search looks at every row."""
         return 0
 
 
@@ -85,8 +92,8 @@ class MemoryVectors:
         """Keep everything."""
 
     def check(self) -> Checked:
-        """Say that all is well."""
-        return Checked("memory")
+        """Say that all is well, and that it knows no aliases."""
+        return Checked("memory", rights=frozenset({EngineRight.READ, EngineRight.CREATE}))
 
     def list(self) -> Sequence[CollectionEntry]:
         """List by name."""
@@ -94,13 +101,18 @@ class MemoryVectors:
 
     def describe(self, name: str) -> Description:
         """Give the schema that it was made with."""
-        return Description(self._get(name).schema)
+        held = self._get(name)
+        return Description(held.schema, origin=held.origin)
 
-    def create(self, name: str, schema: Schema, *, mark: str) -> None:
+    def hosted(self, schema: Schema) -> Hosted:
+        """Hold any family as it is."""
+        return Hosted(schema)
+
+    def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
         """Make an empty one, unless it is there with this mark."""
         there = self.held.get(name)
         if there is None:
-            self.held[name] = Held(schema, mark)
+            self.held[name] = Held(schema, mark, origin)
         elif there.mark != mark:
             raise ConflictError(f'the name "{name}" is taken', hint="choose another")
 

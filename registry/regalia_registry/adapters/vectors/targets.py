@@ -1,25 +1,28 @@
-"""Finding the provider of a target among those that are installed, and its password where its credential says."""
+"""Finding the provider of a target among those that are installed."""
 
 import importlib
 import importlib.util
-import os
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from regalia.core.errors import ConfigurationError
+from regalia_registry.adapters.vectors.credentials import read_secret
+from regalia_registry.adapters.vectors.users import Users
 from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.ports.vectors import Provider
 
 _GROUP = "regalia.providers"
-_MAX_SECRET = 8192
+_EMBEDDED = "embedded"
 
 
 class InstalledTargets:
     """A `Targets` over the entry points `regalia.providers`; called with URL, password, data folder, holder."""
 
-    def __init__(self, data: Path) -> None:
-        """Open nothing yet."""
+    def __init__(self, data: Path, *, local_port: int = 0) -> None:
+        """Open nothing yet; `local_port` is the embedded PostgreSQL's port for agents, 0 for none."""
         self._data = data
+        self._users = Users(data)
+        self._local_port = local_port
 
     def connect(self, target: Target, *, holder: Holder) -> Provider:
         """Open a connection."""
@@ -35,33 +38,13 @@ class InstalledTargets:
                 f'the provider "{target.provider}" lacks a library: {error.name}',
                 hint=f"pip install 'regalia[{target.provider}]'",
             ) from error
-        opened: Provider = opens(target.url, password=_password(target.credential), data=self._data, holder=holder)
+        url = f"embedded:{self._local_port}" if target.provider == _EMBEDDED else target.url
+        secret = read_secret(target.credential)
+        self._users.join()
+        opened: Provider = opens(url, password=secret, data=self._data, holder=holder)
         return opened
 
     def close(self) -> None:
-        """Stop the embedded PostgreSQL, if there is one; its module is loaded for that alone."""
-        if importlib.util.find_spec("psycopg") is not None:
+        """Stop the embedded PostgreSQL, if no other worker uses it; its module is loaded for that alone."""
+        if self._users.leave() and importlib.util.find_spec("psycopg") is not None:
             importlib.import_module("regalia_registry.adapters.vectors.pgvector.embedded").stop_embedded(self._data)
-
-
-def _password(credential: str | None) -> str | None:
-    """Read a secret from where the credential says."""
-    if credential is None:
-        return None
-    kind, _, place = credential.partition(":")
-    if kind == "env":
-        found = os.environ.get(place)
-        if found is None:
-            raise ConfigurationError(
-                f"the worker's environment has no {place}", hint="set it where reg serve or reg worker runs"
-            )
-        return found
-    if kind == "file":
-        try:
-            with Path(place).open("rb") as file:
-                return file.read(_MAX_SECRET).decode("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f'the secret in "{place}" can\'t be read', hint="it is a file that the worker may read"
-            ) from error
-    raise ConfigurationError(f'secrets from "{kind}" are not read by this version', hint="env:NAME or file:PATH")

@@ -135,3 +135,5 @@ _NORMALISERS: dict[str, Normalise] = {
     "bytes": _bytes,
     "json": _json,
 }
+
+TYPES = frozenset(_NORMALISERS)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from regalia.core.names import check_segment
 from regalia.wire.answers import OperationEntry
 from regalia_registry.domain.questions import (
+    MAX_DIMS,
     MAX_HITS,
     DiffWish,
     Near,
@@ -17,7 +18,7 @@ from regalia_registry.domain.questions import (
     Which,
     encode_vector,
 )
-from regalia_registry.domain.snapshots.rows import MAX_DIMS, MAX_KEY
+from regalia_registry.domain.snapshots.rows import MAX_KEY
 from regalia_registry.http.dependencies import CurrentCaller, CurrentPorts, NamespacePath
 from regalia_registry.services import operations
 

@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row
 from regalia.core.errors import NotFoundError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.pgvector.connection import translated
-from regalia_registry.adapters.vectors.pgvector.grammar import Column, Index, Table
+from regalia_registry.adapters.vectors.pgvector.grammar import VECTOR, Column, Index, Table
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.ports.vectors import Description
 
@@ -23,9 +23,11 @@ KEY_TYPES = {
     "text": KeyKind.TEXT,
 }
 _METRICS = {"vector_cosine_ops": "cosine", "vector_l2_ops": "l2", "vector_ip_ops": "dot", "vector_l1_ops": "l1"}
-_VECTOR = re.compile(r"(?:public\.)?vector\(([0-9]{1,5})\)\Z")
 _RESERVED = re.compile(r"(?:public\.)?(vector|halfvec|sparsevec)\b")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'(?:::[\w .\"()\[\],]+)?\Z|(-?[0-9]+(?:\.[0-9]+)?|true|false)\Z")
+_DOCUMENT = re.compile(  # as grammar.Column writes it, and PostgreSQL gives it back
+    r"CASE WHEN \(strpos\((?P<column>\w+), '\\u0000'::text\) = 0\) THEN \((?P=column)\)::jsonb ELSE NULL::jsonb END\Z"
+)
 _SPOKEN = {"now()": "now", "CURRENT_TIMESTAMP": "now", "gen_random_uuid()": "uuid"}
 
 _FIND = """
@@ -108,9 +110,9 @@ def describe(connection: psycopg.Connection, place: Place) -> Description:
     spaces = tuple(sorted(_spaces(kept, indexes), key=lambda space: space.name))
     if not spaces:
         refusals.append("it has no column of type vector with its dimensions, as vector(384)")
-    named = {space.name for space in spaces} | {key.name}
+    named = {key.name, *(space.name for space in spaces), *(column.name for column in kept if column.is_generated)}
     properties = [Property(column.name, column.type) for column in kept if column.name not in named]
-    plain = [_index(index) for index in indexes if not index.is_special and not index.primary]
+    plain = sorted(_index(index) for index in indexes if not index.is_special and not index.primary)
     unkept += lost + [f"the index {index.name} is not rebuilt" for index in indexes if index.is_special]
     table = Table(place.table, tuple(kept), tuple(plain))
     schema = Schema(
@@ -152,10 +154,14 @@ def _columns(columns: Sequence[Any]) -> tuple[list[Column], list[str], list[str]
     kept, refusals, lost = [], [], []
     for column in columns:
         name, type_name = column.name, column.type
+        document = _DOCUMENT.match(" ".join((column.default or "").split())) if column.generated else None
+        if document is not None and type_name == "jsonb":
+            kept.append(Column(name, type_name, column.not_null, "json", document.group("column")))
+            continue
         if column.generated:
             lost.append(f"the generated column {name} is not rebuilt")
             continue
-        if _RESERVED.match(type_name) and not _VECTOR.match(type_name):
+        if _RESERVED.match(type_name) and not VECTOR.match(type_name):
             refusals.append(f"the column {name} is of type {type_name}: dense vector(n) is what this version stores")
             continue
         default, literal, told = _default(column)
@@ -183,7 +189,7 @@ def _spaces(columns: Sequence[Column], indexes: Sequence[Any]) -> list[VectorSpa
     """Name the vectors; the metric is the index's, or L2, which is what an unindexed search means by `<->`."""
     found = []
     for column in columns:
-        matched = _VECTOR.match(column.type)
+        matched = VECTOR.match(column.type)
         if matched is not None:
             classes = [
                 _METRICS[opclass]

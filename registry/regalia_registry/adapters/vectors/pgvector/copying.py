@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key
+from regalia_registry.domain.snapshots.rows import INTEGER_KEY, UUID_KEY, Row, Rows, decode_key, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">II", 0, 0)
@@ -18,33 +19,36 @@ TRAILER = struct.pack(">h", -1)
 
 _HEADER_BYTES = len(SIGNATURE)
 _BATCH = 2000
+_BATCH_BYTES = 256 * 1024  # about what a socket holds: the server goes on while a batch is hashed
 _LENGTH = struct.Struct(">i")
 _FIELDS = struct.Struct(">h")
 _VECTOR_HEAD = struct.Struct(">HH")
-_INTEGERS = {2: struct.Struct(">h"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
+_FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _NULL = _LENGTH.pack(-1)
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every value
 
-Field = bytes | memoryview | None
+Field = bytes | None
 
 
-def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[list[Row]]:
+def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[Rows]:
     """Read what `COPY (SELECT key, vectors…, properties::text…) TO STDOUT (FORMAT BINARY)` sends.
+
+    An integer key is a bigint. Batches are cut by rows and by bytes, so that wide rows fit into memory too.
 
     Raises:
         DocumentError: A row that a snapshot can't hold.
     """
-    names = [_QUOTE(one.name) for one in schema.properties]
-    key_of = _KEY_READERS[schema.key_kind]
-    waiting: list[list[Field]] = []
-    for fields in _tuples(blocks):
-        waiting.append(fields)
-        if len(waiting) == _BATCH:
-            yield _rows(waiting, schema, names, key_of)
-            waiting = []
+    waiting: list[bytes] = []
+    waiting_bytes = 0
+    for message in _tuples(blocks):
+        waiting.append(message)
+        waiting_bytes += len(message)
+        if len(waiting) == _BATCH or waiting_bytes >= _BATCH_BYTES:
+            yield _rows(waiting, schema)
+            waiting, waiting_bytes = [], 0
     if waiting:
-        yield _rows(waiting, schema, names, key_of)
+        yield _rows(waiting, schema)
 
 
 def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
@@ -65,79 +69,96 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
     yield TRAILER
 
 
-def _tuples(blocks: Iterable[Buffer]) -> Iterator[list[Field]]:
-    """Cut the stream into tuples; a block holds whole ones."""
+def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
+    """Give each tuple; the stream is read to its end, or its connection stays busy."""
+    # PostgreSQL's protocol, 54.2.6: the server sends one CopyData message a row, and its header stands before the first
     is_first = True
     for block in blocks:
-        view, place = memoryview(block), 0
+        message = bytes(block)
         if is_first:
-            place, is_first = _HEADER_BYTES, False
-        while place < len(view):
-            (count,) = _FIELDS.unpack_from(view, place)
-            place += 2
-            if count < 0:  # the trailer; the stream is read to its end all the same, or its connection stays busy
-                break
-            fields: list[Field] = []
-            for _ in range(count):
-                (length,) = _LENGTH.unpack_from(view, place)
-                place += 4
-                if length < 0:
-                    fields.append(None)
-                else:
-                    fields.append(view[place : place + length])
-                    place += length
-            yield fields
+            message, is_first = message[_HEADER_BYTES:], False
+        if message and message != TRAILER:
+            yield message
 
 
-def _rows(
-    found: Sequence[Sequence[Field]], schema: Schema, names: Sequence[str], key_of: Callable[[bytes], bytes]
-) -> list[Row]:
-    keys = [key_of(bytes(fields[0] or b"")) for fields in found]
-    columns = [
-        (space.name, _floats([fields[1 + place] for fields in found], space, keys))
-        for place, space in enumerate(schema.vectors)
-    ]
-    start = 1 + len(schema.vectors)
-    return [
-        Row(
-            key,
-            tuple((name, content) for name, contents in columns if (content := contents[place]) is not None),
-            _properties(names, fields[start:]),
+def _rows(messages: Sequence[bytes], schema: Schema) -> Rows:
+    key, *fields = _fields(messages, 1 + len(schema.vectors) + len(schema.properties))
+    try:
+        keys = _KEY_READERS[schema.key_kind]([content or b"" for content in key])
+        vectors, texts = fields[: len(schema.vectors)], fields[len(schema.vectors) :]
+        columns = tuple(
+            (space.name, _floats(found, space, keys)) for space, found in zip(schema.vectors, vectors, strict=True)
         )
-        for place, (key, fields) in enumerate(zip(keys, found, strict=True))
-    ]
+        return Rows(keys, columns, _properties([one.name for one in schema.properties], texts, len(keys)))
+    except UnicodeDecodeError as error:
+        raise DocumentError(
+            "a text of the collection is no UTF-8", hint="recode the database: its encoding is SQL_ASCII"
+        ) from error
+
+
+def _fields(messages: Sequence[bytes], count: int) -> list[list[Field]]:
+    """Cut a batch of tuples into columns, one field of all tuples at a time."""
+    whole = b"".join(messages)
+    octets = np.frombuffer(whole, np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
+    places = np.concatenate([[0], ends[:-1]]) + _FIELDS.size
+    columns: list[list[Field]] = []
+    for _ in range(count):
+        lengths = _int32s(octets, places)
+        places = places + _LENGTH.size
+        stops = places + np.maximum(lengths, 0)
+        cuts = zip(places.tolist(), stops.tolist(), strict=True)
+        if lengths.min() < 0:
+            is_there = (lengths >= 0).tolist()
+            columns.append([whole[cut[0] : cut[1]] if here else None for cut, here in zip(cuts, is_there, strict=True)])
+        else:
+            columns.append([whole[start:stop] for start, stop in cuts])
+        places = stops
+    if (places != ends).any():
+        raise DocumentError("the database sends rows of another shape than its collection has", hint="try again")
+    return columns
+
+
+def _int32s(octets: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Read big-endian numbers at these places."""
+    if int(places[-1]) + _LENGTH.size > len(octets):
+        raise DocumentError("the database sends rows of another shape than its collection has", hint="try again")
+    found = octets[places[:, None] + np.arange(_LENGTH.size)]
+    return np.ascontiguousarray(found).view(">i4").ravel().astype(np.int64)
 
 
 def _floats(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
     """Turn a batch of vectors into little-endian bytes at once."""
-    size_bytes = 4 * space.dims
-    for place, content in enumerate(found):
-        if content is not None and len(content) != 4 + size_bytes:
-            raise DocumentError(
-                f'the row {decode_key(keys[place])} has {len(content) // 4 - 1} dimensions in "{space.name}", '
-                f"not {space.dims}"
-            )
-    whole = b"".join(bytes(content[4:]) for content in found if content is not None)
-    numbers = np.frombuffer(whole, ">f4")
+    size_bytes = _FLOAT_BYTES * space.dims
+    contents = [content[_VECTOR_HEAD.size :] for content in found if content is not None]
+    if {len(content) for content in contents} - {size_bytes}:
+        raise _wrong_size(found, space, keys)
+    numbers = np.frombuffer(b"".join(contents), ">f4").astype("<f4")
     if not np.isfinite(numbers).all():
-        raise DocumentError(f'the vector "{space.name}" of a row holds NaN or infinity')
-    turned, place = memoryview(numbers.astype("<f4").tobytes()), 0
-    contents: list[bytes | None] = []
-    for content in found:
-        if content is None:
-            contents.append(None)
-            continue
-        contents.append(bytes(turned[place : place + size_bytes]))
-        place += size_bytes
-    return contents
+        places = [place for place, content in enumerate(found) if content is not None]
+        bad = places[int(np.argmin(np.isfinite(numbers))) // space.dims]
+        raise DocumentError(f'the vector "{space.name}" of the row {decode_key(keys[bad])} holds NaN or infinity')
+    turned = numbers.tobytes()
+    cuts = iter([turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)])
+    return list(cuts) if len(contents) == len(found) else [None if one is None else next(cuts) for one in found]
 
 
-def _properties(names: Sequence[str], fields: Sequence[Field]) -> bytes:
+def _wrong_size(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -> DocumentError:
+    counts = [space.dims if content is None else len(content) // _FLOAT_BYTES - 1 for content in found]
+    bad = next(place for place, count in enumerate(counts) if count != space.dims)
+    return DocumentError(
+        f'the row {decode_key(keys[bad])} has {counts[bad]} dimensions in "{space.name}", not {space.dims}'
+    )
+
+
+def _properties(names: Sequence[str], columns: Sequence[Sequence[Field]], count: int) -> list[bytes]:
     """Write canonical properties: the names are sorted, every value is a text."""
-    parts = [
-        f"{name}:{_QUOTE(str(value, 'utf-8'))}" for name, value in zip(names, fields, strict=True) if value is not None
+    written = [
+        [None if value is None else f"{name}:{_QUOTE(str(value, 'utf-8'))}" for value in column]
+        for name, column in zip(map(_QUOTE, names), columns, strict=True)
     ]
-    return ("{" + ",".join(parts) + "}").encode("utf-8")
+    rows = zip(*written, strict=True) if written else [()] * count
+    return [("{" + ",".join(filter(None, texts)) + "}").encode("utf-8") for texts in rows]
 
 
 def _sized(content: bytes) -> bytes:
@@ -158,10 +179,6 @@ def _vector(content: bytes | None, space: VectorSpace) -> bytes:
     if len(content) != 4 * space.dims:
         raise DocumentError(f'a vector "{space.name}" has {len(content) // 4} dimensions, not {space.dims}')
     return _sized(_VECTOR_HEAD.pack(space.dims, 0) + np.frombuffer(content, "<f4").astype(">f4").tobytes())
-
-
-def _read_integer(raw: bytes) -> bytes:
-    return encode_key(_INTEGERS[len(raw)].unpack(raw)[0])
 
 
 def _write_integer(encoded: bytes) -> bytes:
@@ -185,10 +202,10 @@ def _write_text(encoded: bytes) -> bytes:
     return value.encode("utf-8")
 
 
-_KEY_READERS: dict[KeyKind, Callable[[bytes], bytes]] = {
-    KeyKind.UUID: lambda raw: encode_key(UUID(bytes=raw)),
-    KeyKind.INTEGER: _read_integer,
-    KeyKind.TEXT: lambda raw: encode_key(str(raw, "utf-8")),
+_KEY_READERS: dict[KeyKind, Callable[[Sequence[bytes]], list[bytes]]] = {
+    KeyKind.UUID: lambda column: [UUID_KEY + raw for raw in column],
+    KeyKind.INTEGER: lambda column: [INTEGER_KEY + raw for raw in column],
+    KeyKind.TEXT: lambda column: [encode_key(str(raw, "utf-8")) for raw in column],
 }
 _KEY_WRITERS: dict[KeyKind, Callable[[bytes], bytes]] = {
     KeyKind.UUID: _write_uuid,
