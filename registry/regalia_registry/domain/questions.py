@@ -17,6 +17,7 @@ from regalia_registry.domain.snapshots.schema import KeyKind
 
 MAX_DIMS = 65_535
 MAX_HITS = 200
+MAX_DIMS = 65_535
 
 _MAX_KEY_TEXT = 8192
 
@@ -50,6 +51,11 @@ class DiffWish:
     old: Which
     new: Which
     rows: bool
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.new.name
 
     @classmethod
     def parse(cls, request: JsonObject) -> "DiffWish":
@@ -106,6 +112,11 @@ class QueryWish:
     which: Which
     near: Near
 
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.which.name
+
     @classmethod
     def parse(cls, request: JsonObject) -> "QueryWish":
         """Read what `written` wrote."""
@@ -129,6 +140,11 @@ class SearchWish:
         """Refuse what no engine calls a collection."""
         _check_text(self.collection, what="a collection's name")
 
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.target
+
     @classmethod
     def parse(cls, request: JsonObject) -> "SearchWish":
         """Read what `written` wrote."""
@@ -150,6 +166,11 @@ class RetireWish:
     def __post_init__(self) -> None:
         """Refuse what no engine calls a collection."""
         _check_text(self.collection, what="a collection's name")
+
+    @property
+    def name(self) -> str:
+        """What it is about."""
+        return self.target
 
     @classmethod
     def parse(cls, request: JsonObject) -> "RetireWish":

@@ -1,8 +1,10 @@
 """Loading a snapshot into a new collection, and proving that what is there is what was taken. Run by a worker."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -20,12 +22,12 @@ from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.collections import collection_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 from regalia_registry.services.steps.translating import Translated, origin_of
 
 _GROUP_ROWS = 5000
+_SUFFIX_BYTES = 5
 _JOURNAL = "the load's journal"
 
 
@@ -46,7 +48,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-        collection = collection_of(provider, wish, operation.id)
+        collection = provider.physical_name(wish.logical, _suffix(operation.id))
         hosted = provider.collections.hosted(snapshot.schema)
         ledger = _JournalLedger(operation.journal or {}, bench, collection)
         ledger.keep()
@@ -201,6 +203,11 @@ def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
             group = []
     if group:
         yield group
+
+
+def _suffix(operation_id: str) -> str:
+    """Give eight characters that belong to this operation alone."""
+    return base64.b32encode(sha256(operation_id.encode()).digest()[:_SUFFIX_BYTES]).decode("ascii").lower()
 
 
 def _made(folder: Path) -> Path:

@@ -54,7 +54,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         id=ports.ids.new(),
         kind=_KINDS[type(wish)],
         namespace=namespace,
-        subject=_subject(wish),
+        subject=f"{'target' if isinstance(wish, LookWish | SearchWish | RetireWish) else 'snapshot'}/{wish.name}",
         request=wish.written(),
         created_at=ports.clock.now(),
         created_by=caller.actor.id,
@@ -126,18 +126,6 @@ def _listed(operation: Operation) -> Operation:
 def _right_for(wish: Wish) -> Right:
     """What is stored may be looked through by whoever may fetch it; what works at a target needs more."""
     return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish) else Right.PUBLISH
-
-
-def _subject(wish: Wish) -> str:
-    match wish:
-        case LookWish() | SearchWish() | RetireWish():
-            return f"target/{wish.target}"
-        case DiffWish():
-            return f"snapshot/{wish.new.name}"
-        case QueryWish():
-            return f"snapshot/{wish.which.name}"
-        case _:
-            return f"snapshot/{wish.name}"
 
 
 def _versions(wish: Wish) -> list[tuple[str, str]]:

@@ -7,12 +7,11 @@ from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.operations import LoadWish, Operation, OperationKind
+from regalia_registry.domain.operations import Operation, OperationKind
 from regalia_registry.domain.questions import RetireWish
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Caller, Ports
-from regalia_registry.services.steps.collections import collection_of
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
 
@@ -71,7 +70,7 @@ def _ours(ports: Ports, namespace: str, provider: Provider, wish: RetireWish) ->
         raise ConflictError(
             f'"{wish.collection}" is being loaded', hint=f"reg operation cancel {made.id}, and retire it then"
         )
-    collection = collection_of(provider, LoadWish.parse(made.request), made.id)
+    collection = Fields(made.journal or {}, "the load's journal").text("collection")
     if collection not in {found.name, found.name.rpartition(".")[0]}:
         raise ConflictError(f'"{wish.collection}" is not what its operation made', hint=_LEFT_ALONE)
     return collection, found.mark

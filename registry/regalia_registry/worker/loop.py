@@ -42,7 +42,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
 # What removes from a target what an operation made there, where it was cancelled or failed.
 _UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.LOAD: ("loading", "unload_snapshot")}
 
-_IMPATIENT = frozenset({OperationKind.LOOK})  # somebody waits to hear whether the target answers
+_IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
 
 Ending = tuple[OperationState, JsonObject | None]
 
