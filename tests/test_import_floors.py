@@ -73,7 +73,7 @@ LIBRARIES = {
     "cryptography": {"regalia.core.keys", "regalia.core.signing"},
     "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
     "psycopg": {"regalia_registry.adapters.vectors.pgvector"},
-    "pyarrow": {"regalia_registry.segments"},
+    "pyarrow": {"regalia_registry.segments", "regalia_registry.adapters.vectors.files"},
     "pytest": {"regalia.testing"},
 }
 

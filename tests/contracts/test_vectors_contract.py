@@ -1,19 +1,24 @@
-"""What every vector engine promises: the memory twin, and PostgreSQL with pgvector."""
+"""What every vector engine promises: the memory twin, PostgreSQL with pgvector, and files."""
 
+import json
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid5
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, RegaliaError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryVectors
+from regalia_registry.adapters.vectors.files.provider import open_files
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -80,6 +85,7 @@ class Engine:
 
     provider: Provider
     fill: Callable[[int], str]
+    suffix: str = ""
 
 
 def memory() -> Iterator[Engine]:
@@ -117,15 +123,53 @@ def pgvector(folder: Path) -> Iterator[Engine]:
         provider.close()
 
 
-@pytest.fixture(scope="module", params=["memory", "pgvector", "another pgvector"])
+def parquet(folder: Path) -> Iterator[Engine]:
+    def fill(count: int) -> str:
+        columns = {
+            "id": pa.array([name_of(number).bytes for number in range(count)], pa.binary(16)),
+            "body": pa.array([f"passage {number}" for number in range(count)], pa.string()),
+            "embedding": pa.array([vector(number) for number in range(count)], pa.list_(pa.float32(), 3)),
+        }
+        pq.write_table(pa.table(columns), folder / "kb.parquet", row_group_size=700)
+        return "kb.parquet"
+
+    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
+        yield Engine(provider, fill, ".parquet")
+
+
+def jsonl(folder: Path) -> Iterator[Engine]:
+    head = {"v": 1, "schema": json.loads(SCHEMA.written())}
+
+    def fill(count: int) -> str:
+        lines = [json.dumps({"regalia": head})]
+        for number in range(count):
+            row = {"id": str(name_of(number)), "vectors": {"embedding": vector(number)}, "body": f"passage {number}"}
+            lines.append(json.dumps(row))
+        (folder / "kb.jsonl").write_text("\n".join(lines))
+        return "kb.jsonl"
+
+    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
+        yield Engine(provider, fill, ".jsonl")
+
+
+ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
+    "memory": lambda _: memory(),
+    "pgvector": pgvector,
+    "another pgvector": pgvector,
+    "parquet": parquet,
+    "jsonl": jsonl,
+}
+
+
+@pytest.fixture(scope="module", params=list(ENGINES.values()), ids=list(ENGINES))
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    made = memory() if request.param == "memory" else pgvector(tmp_path_factory.mktemp("postgres"))
-    yield from made
+    yield from request.param(tmp_path_factory.mktemp("engine"))
 
 
 @pytest.fixture
 def fresh(engine: Engine) -> Iterator[str]:
     name = engine.provider.physical_name("kb", "a1b2c3d4")
+    name = f"{name.partition('.')[0]}{engine.suffix}"
     yield name
     engine.provider.collections.drop(name, mark="test")
 
