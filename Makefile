@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WEAVIATE_VERSION := 1.39.0
+WEAVIATE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/regalia/weaviate-$(WEAVIATE_VERSION)/weaviate-server
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock docs clean
+.PHONY: help demo test check bench weaviate lock docs clean
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +28,12 @@ demo: $(VENV)/.demo ## Tell the whole story with real processes, in a temporary 
 
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest -n auto
+
+weaviate: $(WEAVIATE) ## Build the Weaviate that tests use, once (needs Go and some minutes); they skip it where it is not there
+
+$(WEAVIATE):
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 GOBIN=$(@D) go install -trimpath -ldflags '-s -w' github.com/weaviate/weaviate/cmd/weaviate-server@v$(WEAVIATE_VERSION)
 
 check: $(VENV)/.dev ## Format, lint, types and tests: what CI runs
 	@$(BIN)/ruff format --check .

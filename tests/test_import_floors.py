@@ -62,6 +62,8 @@ LIBRARIES = {
     "sqlalchemy": {"regalia_registry.adapters.sql"},
     "alembic": {"regalia_registry.adapters.sql"},
     "uvicorn": {"regalia_registry.admin"},
+    "boto3": {"regalia_registry.adapters.vectors.aws_secrets"},
+    "botocore": {"regalia_registry.adapters.vectors.aws_secrets"},
     "click": {"regalia_cli"},
     "rich": {"regalia_cli"},
     "yaml": {"regalia.strict_yaml"},
@@ -74,6 +76,10 @@ LIBRARIES = {
     "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
     "psycopg": {"regalia_registry.adapters.vectors.pgvector"},
     "pyarrow": {"regalia_registry.segments", "regalia_registry.adapters.vectors.files"},
+    "grpc": {"regalia_registry.adapters.vectors.weaviate"},
+    "google": {"regalia_registry.adapters.vectors.weaviate"},
+    "httpx": {"regalia_registry.adapters.vectors.weaviate"},
+    "weaviate": {"regalia_registry.adapters.vectors.weaviate"},
     "pytest": {"regalia.testing"},
 }
 

@@ -1,6 +1,6 @@
 """Work that a worker does: asking for it, watching it, ending it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from regalia.client import Client
 from regalia.core.kinds.snapshot import Embedding
@@ -12,10 +12,21 @@ _WAIT_S = 10
 
 def add_target(client: Client, target: TargetEntry) -> TargetEntry:
     """Add a named connection to a vector engine."""
-    body: JsonObject = {"name": target.name, "provider": target.provider, "url": target.url}
+    body: JsonObject = {
+        "name": target.name,
+        "provider": target.provider,
+        "url": target.url,
+        "namespaces": list(target.namespaces),
+    }
     if target.credential is not None:
         body["credential"] = target.credential
     return client.registry.send(TargetEntry, "POST", "/v1/targets", body)
+
+
+def assign_target(client: Client, name: str, namespaces: Sequence[str]) -> TargetEntry:
+    """Say which namespaces may use a target, in place of those that might; `*` is all."""
+    body: JsonObject = {"namespaces": list(namespaces)}
+    return client.registry.send(TargetEntry, "PUT", f"/v1/targets/{name}/namespaces", body)
 
 
 def list_targets(client: Client) -> Iterator[TargetEntry]:
@@ -34,12 +45,21 @@ def remove_target(client: Client, name: str) -> None:
 
 
 def start_snapshot(
-    client: Client, namespace: str, *, target: str, collection: str, name: str, embedding: Embedding | None = None
+    client: Client,
+    namespace: str,
+    *,
+    target: str,
+    collection: str,
+    name: str,
+    embedding: Embedding | None = None,
+    freeze: bool = False,
 ) -> OperationEntry:
-    """Ask for a snapshot of a target's collection."""
+    """Ask for a snapshot of a target's collection; `freeze` stops its writers for the time of the reading."""
     body: JsonObject = {"target": target, "collection": collection, "name": name}
     if embedding is not None:
         body["embedding"] = embedding.written()
+    if freeze:
+        body["freeze"] = True
     return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots", body)
 
 

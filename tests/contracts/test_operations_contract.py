@@ -126,3 +126,14 @@ def test_a_target_has_one_name(store: Store) -> None:
         assert tx.targets.find("kb") == one
         assert [target.name for target in tx.targets.list()] == ["a", "kb"]
         assert [tx.targets.remove("a"), tx.targets.remove("a"), tx.targets.find("a")] == [True, False, None]
+
+
+def test_a_target_is_put_in_place_of_the_one_of_its_name(store: Store) -> None:
+    one = Target("kb", "pgvector", "postgresql://a", namespaces=("acme", "globex"))
+    with store.note() as tx:
+        tx.targets.put(one)
+        assert tx.targets.find("kb") == one
+        tx.targets.put(replace(one, namespaces=("*",)))
+
+    with store.read() as tx:
+        assert tx.targets.list() == [replace(one, namespaces=("*",))]

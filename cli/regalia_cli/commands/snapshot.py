@@ -19,11 +19,20 @@ def snapshot() -> None:
 @click.argument("collection")
 @click.option("--name", help="What the snapshot is called; default: the collection's last name.")
 @click.option("--embedder", metavar="PROVIDER/MODEL@REVISION", help="Which embedder made the vectors.")
+@click.option("--freeze", is_flag=True, help="Stop writers meanwhile, where only that gives one moment (Weaviate).")
 @click.option("--detach", is_flag=True, help="Ask for it, and don't wait.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def create(
-    state: State, target: str, collection: str, name: str | None, embedder: str | None, *, detach: bool, as_json: bool
+    state: State,
+    target: str,
+    collection: str,
+    name: str | None,
+    embedder: str | None,
+    *,
+    freeze: bool,
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
     asked = operations.start_snapshot(
@@ -33,6 +42,7 @@ def create(
         collection=collection,
         name=name or collection.rpartition(".")[2].lower(),
         embedding=_embedding(embedder),
+        freeze=freeze,
     )
     if detach:
         output.answer_json(asked) if as_json else output.answer(asked.id)
@@ -42,7 +52,14 @@ def create(
         output.answer_json(outcome)
         return
     told = "taken" if outcome["created"] else "unchanged"
-    output.tell(f"  {outcome['count']:,} rows, {outcome['rows_stored']:,} stored, {outcome['rows_kept']:,} kept")
+    output.tell(
+        f"  {outcome['count']:,} rows, {outcome['rows_stored']:,} stored, {outcome['rows_kept']:,} kept; "
+        f"{outcome['consistency']}"
+    )
+    if outcome["unindexed"]:
+        output.tell(
+            f"  {outcome['unindexed']:,} of them are missing from {target}'s own index: searches there miss them"
+        )
     output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
 
 

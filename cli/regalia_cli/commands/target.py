@@ -8,6 +8,9 @@ from regalia_cli import output
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
+_MB = 1_000_000
+_ROOM = (("size_bytes", "there"), ("free_bytes", "free"))
+
 
 @click.group()
 def target() -> None:
@@ -18,26 +21,56 @@ def target() -> None:
 @click.argument("name")
 @click.argument("url")
 @click.option("--provider", default="pgvector", show_default=True, help="Which engine answers there.")
-@click.option("--credential", help="Where its password is: env:NAME or file:PATH, as the worker sees it.")
+@click.option(
+    "--credential",
+    help="Where its password is, as the worker sees it: env:NAME, file:PATH or aws-secretsmanager:ID[#KEY].",
+)
+@click.option(
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    help="Who may use it; again for more, '*' for all. [default: the project's namespace]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def add(state: State, name: str, url: str, provider: str, credential: str | None, *, as_json: bool) -> None:
+def add(
+    state: State,
+    name: str,
+    url: str,
+    provider: str,
+    credential: str | None,
+    namespaces: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
     """Add a target: a NAME and the URL of its engine, without a password."""
-    made = operations.add_target(state.client, TargetEntry(name, provider, url, credential))
-    output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {made.provider} {made.url}")
+    given = namespaces or (state.application().namespace,)
+    made = operations.add_target(state.client, TargetEntry(name, provider, url, credential, given))
+    output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {_told(made)}")
+
+
+@target.command()
+@click.argument("name")
+@click.option("--namespace", "namespaces", multiple=True, required=True, help="Who may; again for more, '*' for all.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def assign(state: State, name: str, namespaces: tuple[str, ...], *, as_json: bool) -> None:
+    """Say which namespaces may use a target, in place of those that might."""
+    made = operations.assign_target(state.client, name, namespaces)
+    output.answer_json(made) if as_json else output.answer(f"{made.name}  assigned  {_told(made)}")
 
 
 @target.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def list_(state: State, *, as_json: bool) -> None:
-    """List targets."""
+    """List the targets that your namespaces may use."""
     found = list(operations.list_targets(state.client))
     if as_json:
         output.answer_json(found)
         return
-    rows = [(one.name, one.provider, one.url, one.credential or "") for one in found]
-    output.answer_table(("NAME", "PROVIDER", "URL", "CREDENTIAL"), rows, empty="no targets")
+    rows = [(one.name, one.provider, one.url, " ".join(one.namespaces), one.credential or "") for one in found]
+    output.answer_table(("NAME", "PROVIDER", "URL", "FOR", "CREDENTIAL"), rows, empty="no targets")
 
 
 @target.command()
@@ -50,7 +83,7 @@ def show(state: State, name: str, *, as_json: bool) -> None:
     if as_json:
         output.answer_json(found)
         return
-    output.answer(f"{found.name}  {found.provider} {found.url}  credential: {found.credential or 'none'}")
+    output.answer(f"{found.name}  {_told(found)}")
 
 
 @target.command()
@@ -64,6 +97,10 @@ def check(state: State, name: str, *, as_json: bool) -> None:
         output.answer_json(found)
         return
     output.answer(f"{found['target']}  {found['version']}")
+    output.answer(f"  may {', '.join(found['rights']) or 'nothing'}; {'has' if found['aliases'] else 'has no'} aliases")
+    room = [f"{found[what] / _MB:,.0f} MB {word}" for what, word in _ROOM if found[what] is not None]
+    if room:
+        output.answer(f"  {', '.join(room)}")
     for warning in found["warnings"]:
         output.answer(f"  {warning}")
 
@@ -75,3 +112,8 @@ def remove(state: State, name: str) -> None:
     """Remove a target; what it points at stays as it is."""
     operations.remove_target(state.client, name)
     output.answer(f"{name}  removed")
+
+
+def _told(found: TargetEntry) -> str:
+    credential = f"  credential: {found.credential}" if found.credential else ""
+    return f"{found.provider} {found.url}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"

@@ -246,12 +246,16 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class TargetEntry:
-    """A named connection to a vector engine; `credential` says where its password is."""
+    """A named connection to a vector engine, and the namespaces that may use it: `*` is all.
+
+    `credential` says where its password is, and to admins only.
+    """
 
     name: str
     provider: str
     url: str
     credential: str | None = None
+    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

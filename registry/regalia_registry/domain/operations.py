@@ -8,12 +8,19 @@ from enum import StrEnum
 from regalia.core.errors import InvalidError
 from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import Embedding
-from regalia.core.names import check_segment, check_version
+from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.access import EVERYWHERE
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
-_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]*@|[?&\s]password\s*=", re.IGNORECASE)
-_CREDENTIAL = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/.{1,1024}|aws-secretsmanager:.{1,512})\Z")
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{0,2048}\Z")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}=")  # nothing encoded: a reader must see what it is
+_SECRET = re.compile(r"pass(?!file)|secret|token|api_?key|credential", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}"
+    r"|file:/[^\x00-\x1f\x7f]{1,1024}"
+    r"|aws-secretsmanager:[A-Za-z0-9/_+=.@:!-]{1,512}(?:#[A-Za-z0-9_.-]{1,128})?)\Z"
+)
 
 LEASE = timedelta(seconds=60)
 GRACE = timedelta(seconds=15)  # how long after its lease a worker may still be at its last step
@@ -91,12 +98,13 @@ class OperationEvent:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotWish:
-    """What a snapshot is to be taken of, and what it is to be called."""
+    """What a snapshot is to be taken of, what it is to be called, and whether writers are stopped meanwhile."""
 
     target: str
     collection: str
     name: str
     embedding: Embedding | None = None
+    freeze: bool = False
 
     @classmethod
     def parse(cls, request: JsonObject) -> "SnapshotWish":
@@ -110,6 +118,7 @@ class SnapshotWish:
             None
             if embedding is None
             else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            fields.optional("freeze", fields.boolean) or False,
         )
 
     def written(self) -> JsonObject:
@@ -117,6 +126,8 @@ class SnapshotWish:
         written: JsonObject = {"target": self.target, "collection": self.collection, "name": self.name}
         if self.embedding is not None:
             written["embedding"] = self.embedding.written()
+        if self.freeze:
+            written["freeze"] = True
         return written
 
 
@@ -203,21 +214,48 @@ Wish = SnapshotWish | LoadWish | VerifyWish | LookWish
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A named connection to a vector engine; `credential` says where its password is, and is never one."""
+    """A named connection to a vector engine; `credential` says where its password is, and is never one.
+
+    Whoever works in one of its `namespaces` works with its credential there: `*` is all of them, none is nobody.
+    """
 
     name: str
     provider: str
     url: str
     credential: str | None = None
+    namespaces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a secret where only its place may stand."""
         check_segment(self.name, what="target")
-        if _PASSWORD.search(self.url):
-            raise InvalidError(
-                "the target's URL holds a password", hint="say where it is: --credential env:NAME or file:PATH"
-            )
+        for namespace in self.namespaces:
+            if namespace != EVERYWHERE:
+                check_namespace(namespace)
+        _check_url(self.url)
         if self.credential is not None and not _CREDENTIAL.match(self.credential):
             raise InvalidError(
                 "a credential is env:NAME, file:PATH or aws-secretsmanager:ID", hint="it is never the password itself"
             )
+
+    def serves(self, namespace: str) -> bool:
+        """Say whether those of a namespace may use it."""
+        return namespace in self.namespaces or EVERYWHERE in self.namespaces
+
+
+def _check_url(url: str) -> None:
+    """Refuse what is no URL, and a secret in one; the message never repeats it."""
+    if not _URL.match(url):
+        raise InvalidError("the target's URL is none", hint="for example postgresql://user@host:5432/database")
+    place, _, query = url.partition("?")
+    user, _, _ = place.rpartition("@")
+    holds_password = ":" in user.partition("://")[2]
+    options = query.split("&") if query else []
+    if holds_password or any(_SECRET.search(option.partition("=")[0]) for option in options):
+        raise InvalidError(
+            "the target's URL holds a password", hint="say where it is: --credential env:NAME or file:PATH"
+        )
+    if "#" in url or not all(map(_OPTION.match, options)):
+        raise InvalidError(
+            "the target's URL has options that are none",
+            hint="write ?name=value&name=value, the names in plain letters",
+        )

@@ -336,6 +336,10 @@ class TargetRepository(Protocol):
         """List targets by name."""
         ...
 
+    def put(self, target: Target) -> None:
+        """Store a target, in place of the one of its name if there is one."""
+        ...
+
     def remove(self, name: str) -> bool:
         """Remove a target; False where there is none."""
         ...

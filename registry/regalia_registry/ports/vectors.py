@@ -56,12 +56,29 @@ class Hit:
     properties: bytes
 
 
+class EngineRight(StrEnum):
+    """What a target's credential may do there."""
+
+    READ = "read"  # every collection that it lists
+    CREATE = "create"  # collections of ours
+    ALIAS = "alias"  # names that point at one
+    FENCE = "fence"  # end the connections of a worker that is late
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a look at an engine tells: its version, and what should be changed before somebody relies on it."""
+    """What a look at an engine tells; `warnings` say what should be changed before somebody relies on it.
+
+    `aliases` says whether the engine has names that point at a collection. `size_bytes` is what the target holds and
+    `free_bytes` what its disk has left; None where the engine does not tell.
+    """
 
     version: str
     warnings: tuple[str, ...] = ()
+    rights: frozenset[EngineRight] = frozenset()
+    aliases: bool = False
+    size_bytes: int | None = None
+    free_bytes: int | None = None
 
 
 class Reading(Protocol):
@@ -82,6 +99,10 @@ class Reading(Protocol):
 
     def moved(self) -> int:
         """Count the rows that were written while `batches` was read to its end; 0 where it saw one moment."""
+        ...
+
+    def unindexed(self) -> int:
+        """Count the rows that were read and that the engine's own search does not find."""
         ...
 
 

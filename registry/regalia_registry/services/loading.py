@@ -21,7 +21,7 @@ from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows, verify_root
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 from regalia_registry.services.steps.translating import Translated, origin_of
 
 _GROUP_ROWS = 5000
@@ -41,7 +41,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     wish = LoadWish.parse(operation.request)
     snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))

@@ -6,9 +6,9 @@ from contextlib import closing
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Look, LookWish, Operation
-from regalia_registry.ports.vectors import Provider
+from regalia_registry.ports.vectors import EngineRight, Provider
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 
 def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -20,7 +20,7 @@ def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Json
     """
     wish = LookWish.parse(operation.request)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         return _LOOKS[wish.what](provider, wish)
@@ -28,7 +28,16 @@ def look(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Json
 
 def _check(provider: Provider, wish: LookWish) -> JsonObject:
     found = provider.collections.check()
-    return {"target": wish.target, "version": found.version, "warnings": list(found.warnings)}
+    rights: list[JsonValue] = [str(right) for right in EngineRight if right in found.rights]
+    return {
+        "target": wish.target,
+        "version": found.version,
+        "warnings": list(found.warnings),
+        "rights": rights,
+        "aliases": found.aliases,
+        "size_bytes": found.size_bytes,
+        "free_bytes": found.free_bytes,
+    }
 
 
 def _list(provider: Provider, wish: LookWish) -> JsonObject:

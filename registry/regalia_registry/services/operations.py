@@ -21,7 +21,7 @@ from regalia_registry.domain.operations import (
 )
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.records import record
-from regalia_registry.services.steps.targets import LOCAL, find_target
+from regalia_registry.services.steps.targets import require_use
 
 _EVENTS = 200
 
@@ -38,8 +38,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target, or no such version.
-        ForbiddenError: The target is not the embedded one, and the caller is no admin.
+        NotFoundError: There is no such target for the namespace, or no such version.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
     made = Operation(
@@ -52,8 +51,8 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:
-        if not isinstance(wish, VerifyWish) and find_target(tx, wish.target) != LOCAL:
-            caller.actor.require_admin()  # a target's credential reads whatever it may, for every namespace
+        if not isinstance(wish, VerifyWish):
+            require_use(tx, wish.target, namespace=namespace)
         if isinstance(wish, LoadWish | VerifyWish):
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
         tx.operations.add(made)

@@ -1,12 +1,15 @@
 """Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
 
 import io
+import shutil
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regalia.core import oci
 from regalia.core.digest import Digest
-from regalia.core.errors import UnsupportedError
+from regalia.core.errors import ConflictError, UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName, Kind
@@ -17,7 +20,7 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Description
+from regalia_registry.ports.vectors import Consistency, Description, Provider
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
@@ -32,9 +35,10 @@ from regalia_registry.services.steps.snapshots import (
     fetched,
     find_newest,
 )
-from regalia_registry.services.steps.targets import find_target
+from regalia_registry.services.steps.targets import require_use
 
 _FIRST = "1.0.0"
+_MAX_PASSES = 4
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
 _MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
 _BITMAP_TYPE = "application/octet-stream"
@@ -50,26 +54,18 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     wish = SnapshotWish.parse(operation.request)
     artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     with ports.store.read() as tx:
-        target = find_target(tx, wish.target)
+        target = require_use(tx, wish.target, namespace=operation.namespace)
     newest = find_newest(ports, artifact)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
         schema = description.schema
-        base = _base(ports, newest, schema, bench.folder)
-        with provider.source.open(wish.collection) as reading:
-            consistency = str(reading.consistency)
-            keep = _Keeper(ports, operation.namespace)
-            build = Build(_made(bench.folder / "build"), schema, base, keep.segment)
-            rows = 0
-            for batch in reading.batches():
-                build.add(batch)
-                rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
-    built = build.finish()
+        keep = _Keeper(ports, operation.namespace)
+        taken = _settled(_passes(ports, provider, wish, schema, newest, keep, bench), wish.collection)
+    built = taken.built
     if newest is not None and _is_same(newest, built, schema, wish):
-        return _outcome(newest.stored, built, created=False)
+        return _outcome(newest.stored, taken, created=False)
     config = SnapshotConfig(
         name=wish.name,
         version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
@@ -79,16 +75,70 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         vectors=schema.vectors,
         embedding=wish.embedding,
         fidelity=_fidelity(description),
-        consistency=consistency,
+        consistency=str(taken.consistency),
         derived_from=None if description.origin is None else description.origin.snapshot,
     )
-    bench.tell({"step": "storing", "rows": rows})
+    bench.tell({"step": "storing", "rows": built.listing.count})
     stored = _stored(ports, artifact, config, keep.layers(schema, built))
     caller = Caller(actor, operation.id)
     with ports.store.write(actor) as tx:
         bench.fence(tx)
         created = add_version(ports, caller, tx, stored)
-    return _outcome(stored, built, created=created)
+    return _outcome(stored, taken, created=created)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One reading of the whole collection: what was built, how many rows moved, how many no search there finds."""
+
+    built: Built
+    consistency: Consistency
+    moved: int
+    unindexed: int
+
+
+def _passes(
+    ports: Ports,
+    provider: Provider,
+    wish: SnapshotWish,
+    schema: Schema,
+    newest: OpenedSnapshot | None,
+    keep: "_Keeper",
+    bench: Bench,
+) -> Iterator[_Pass]:
+    """Read the collection, again and again, each time from the same base."""
+    for number in range(1, _MAX_PASSES + 1):
+        folder = _made(bench.folder / f"pass-{number}")
+        build = Build(_made(folder / "build"), schema, _base(ports, newest, schema, folder), keep.segment)
+        with provider.source.open(wish.collection, freeze=wish.freeze) as reading:
+            rows = 0
+            for batch in reading.batches():
+                build.add(batch)
+                rows += len(batch)
+                bench.tell({"step": "reading", "rows": rows})
+            made = _Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
+        yield made
+        shutil.rmtree(folder)
+        bench.tell({"step": "reading again", "moved": made.moved})
+
+
+def _settled(passes: Iterator[_Pass], collection: str) -> _Pass:
+    """Take the first reading in which nothing moved, or that two in a row agree on.
+
+    Raises:
+        ConflictError: No two agree.
+    """
+    last: _Pass | None = None
+    for taken in passes:
+        if taken.moved == 0:
+            return taken
+        if last is not None and last.built.root == taken.built.root:
+            return replace(taken, consistency=Consistency.FUZZY)
+        last = taken
+    raise ConflictError(
+        f'"{collection}" was written each time it was read: {0 if last is None else last.moved} rows moved',
+        hint="stop its writers for a while, or let none write meanwhile: --freeze",
+    )
 
 
 class _Keeper:
@@ -189,7 +239,8 @@ def _is_same(newest: OpenedSnapshot, built: Built, schema: Schema, wish: Snapsho
     return (config.content_root, config.schema_digest, config.embedding) == (built.root, schema.digest, wish.embedding)
 
 
-def _outcome(stored: ArtifactVersion, built: Built, *, created: bool) -> JsonObject:
+def _outcome(stored: ArtifactVersion, taken: _Pass, *, created: bool) -> JsonObject:
+    built = taken.built
     return {
         "reference": f"{stored.artifact}@{stored.version}",
         "version": stored.version,
@@ -198,6 +249,8 @@ def _outcome(stored: ArtifactVersion, built: Built, *, created: bool) -> JsonObj
         "count": built.listing.count,
         "rows_stored": built.stored,
         "rows_kept": built.kept,
+        "unindexed": taken.unindexed,
+        "consistency": str(taken.consistency),
         "created": created,
     }
 

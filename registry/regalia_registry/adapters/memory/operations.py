@@ -88,6 +88,10 @@ class MemoryTargets:
         """List targets by name."""
         return [self._tables.targets[name] for name in sorted(self._tables.targets)]
 
+    def put(self, target: Target) -> None:
+        """Store a target."""
+        self._tables.targets[target.name] = target
+
     def remove(self, name: str) -> bool:
         """Remove a target."""
         return self._tables.targets.pop(name, None) is not None

@@ -10,7 +10,7 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 
@@ -39,6 +39,10 @@ class MemoryReading:
 
     def moved(self) -> int:
         """Say that nothing did."""
+        return 0
+
+    def unindexed(self) -> int:
+        """Say that none is: every search looks at every row."""
         return 0
 
 
@@ -88,8 +92,8 @@ class MemoryVectors:
         """Keep everything."""
 
     def check(self) -> Checked:
-        """Say that all is well."""
-        return Checked("memory")
+        """Say that all is well, and that it knows no aliases."""
+        return Checked("memory", rights=frozenset({EngineRight.READ, EngineRight.CREATE}))
 
     def list(self) -> Sequence[CollectionEntry]:
         """List by name."""

@@ -111,27 +111,40 @@ class SqlTargets:
 
     def add(self, target: Target) -> bool:
         """Insert a target."""
-        row = {
-            "name": target.name,
-            "provider": target.provider,
-            "url": target.url,
-            "credential": target.credential,
-        }
-        return insert_new(self._connection, TARGET, row)
+        return insert_new(self._connection, TARGET, _target_row(target))
 
     def find(self, name: str) -> Target | None:
         """Find a target."""
         row = self._connection.execute(select(TARGET).where(TARGET.c.name == name)).mappings().first()
-        return None if row is None else Target(**row)
+        return None if row is None else _target(row)
 
     def list(self) -> Sequence[Target]:
         """List targets by name."""
         rows = self._connection.execute(select(TARGET).order_by(TARGET.c.name)).mappings()
-        return [Target(**row) for row in rows]
+        return [_target(row) for row in rows]
+
+    def put(self, target: Target) -> None:
+        """Store a target."""
+        self.remove(target.name)
+        self.add(target)
 
     def remove(self, name: str) -> bool:
         """Remove a target."""
         return self._connection.execute(delete(TARGET).where(TARGET.c.name == name)).rowcount == 1
+
+
+def _target_row(target: Target) -> dict[str, object]:
+    return {
+        "name": target.name,
+        "provider": target.provider,
+        "url": target.url,
+        "credential": target.credential,
+        "namespaces": " ".join(target.namespaces),
+    }
+
+
+def _target(row: RowMapping) -> Target:
+    return Target(row["name"], row["provider"], row["url"], row["credential"], tuple(row["namespaces"].split()))
 
 
 def _is_claimable(now: datetime) -> ColumnElement[bool]:

@@ -214,9 +214,10 @@ class OperationEvent(SQLModel, table=True):
 
 
 class Target(SQLModel, table=True):
-    """A named connection; `credential` says where its password is."""
+    """A named connection; `credential` says where its password is, `namespaces` who may use it."""
 
     name: str = Field(max_length=_NAME, primary_key=True)
     provider: str = Field(max_length=_NAME)
     url: str
     credential: str | None = None
+    namespaces: str  # with spaces between

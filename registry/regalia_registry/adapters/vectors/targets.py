@@ -1,17 +1,16 @@
-"""Finding the provider of a target among those that are installed, and its password where its credential says."""
+"""Finding the provider of a target among those that are installed."""
 
 import importlib
 import importlib.util
-import os
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from regalia.core.errors import ConfigurationError
+from regalia_registry.adapters.vectors.credentials import read_secret
 from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.ports.vectors import Provider
 
 _GROUP = "regalia.providers"
-_MAX_SECRET = 8192
 
 
 class InstalledTargets:
@@ -35,33 +34,11 @@ class InstalledTargets:
                 f'the provider "{target.provider}" lacks a library: {error.name}',
                 hint=f"pip install 'regalia[{target.provider}]'",
             ) from error
-        opened: Provider = opens(target.url, password=_password(target.credential), data=self._data, holder=holder)
+        secret = read_secret(target.credential)
+        opened: Provider = opens(target.url, password=secret, data=self._data, holder=holder)
         return opened
 
     def close(self) -> None:
         """Stop the embedded PostgreSQL, if there is one; its module is loaded for that alone."""
         if importlib.util.find_spec("psycopg") is not None:
             importlib.import_module("regalia_registry.adapters.vectors.pgvector.embedded").stop_embedded(self._data)
-
-
-def _password(credential: str | None) -> str | None:
-    """Read a secret from where the credential says."""
-    if credential is None:
-        return None
-    kind, _, place = credential.partition(":")
-    if kind == "env":
-        found = os.environ.get(place)
-        if found is None:
-            raise ConfigurationError(
-                f"the worker's environment has no {place}", hint="set it where reg serve or reg worker runs"
-            )
-        return found
-    if kind == "file":
-        try:
-            with Path(place).open("rb") as file:
-                return file.read(_MAX_SECRET).decode("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f'the secret in "{place}" can\'t be read', hint="it is a file that the worker may read"
-            ) from error
-    raise ConfigurationError(f'secrets from "{kind}" are not read by this version', hint="env:NAME or file:PATH")

@@ -136,5 +136,6 @@ _OF_TEXT: dict[str, _Convert] = {
     "uuid": _same,
     "int": lambda text: int(str(text)),
     "boolean": lambda text: str(text) == "true",
+    "blob": lambda text: _OF_TEXT["bytes"](text),
     "bytes": lambda text: b64encode(bytes.fromhex(str(text).removeprefix("\\x"))).decode("ascii"),
 }

@@ -23,6 +23,9 @@ _MAX_WAIT_S = 20
 _LOOK_S = 0.25
 
 
+NamespacesIn = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=256)]
+
+
 class TargetIn(BaseModel):
     """A target to add; `credential` says where its password is, and is never one."""
 
@@ -32,6 +35,15 @@ class TargetIn(BaseModel):
     provider: str = Field(max_length=64)
     url: str = Field(max_length=2048)
     credential: str | None = Field(default=None, max_length=2048)
+    namespaces: NamespacesIn
+
+
+class AssignmentIn(BaseModel):
+    """Which namespaces may use a target."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    namespaces: NamespacesIn
 
 
 class EmbeddingIn(BaseModel):
@@ -53,6 +65,7 @@ class SnapshotIn(BaseModel):
     collection: str = Field(min_length=1, max_length=256)
     name: str = Field(max_length=64)
     embedding: EmbeddingIn | None = None
+    freeze: bool = False
 
 
 class LoadIn(BaseModel):
@@ -75,20 +88,28 @@ class LookIn(BaseModel):
 
 @router.get("/targets")
 def list_targets(caller: CurrentCaller, ports: CurrentPorts) -> Page[TargetEntry]:
-    """List targets, the embedded one first."""
+    """List the targets that the caller's namespaces may use, the embedded one first."""
     return Page(targets.list_targets(ports, caller))
 
 
 @router.post("/targets", status_code=201)
 def add_target(sent: TargetIn, caller: CurrentCaller, ports: CurrentPorts) -> TargetEntry:
     """Add a target."""
-    return targets.add_target(ports, caller, Target(sent.name, sent.provider, sent.url, sent.credential))
+    added = Target(sent.name, sent.provider, sent.url, sent.credential, tuple(sorted(set(sent.namespaces))))
+    return targets.add_target(ports, caller, added)
 
 
 @router.get("/targets/{name}")
 def get_target(name: str, caller: CurrentCaller, ports: CurrentPorts) -> TargetEntry:
     """Get a target."""
     return targets.get_target(ports, caller, name=check_segment(name, what="target"))
+
+
+@router.put("/targets/{name}/namespaces")
+def assign_target(name: str, sent: AssignmentIn, caller: CurrentCaller, ports: CurrentPorts) -> TargetEntry:
+    """Say which namespaces may use a target, in place of those that might."""
+    given = tuple(sorted(set(sent.namespaces)))
+    return targets.assign_target(ports, caller, name=check_segment(name, what="target"), namespaces=given)
 
 
 @router.delete("/targets/{name}", status_code=204)
@@ -104,7 +125,7 @@ def start_snapshot(
     """Ask for a snapshot; a worker takes it."""
     given = sent.embedding
     embedding = None if given is None else Embedding(given.provider, given.model, given.revision)
-    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding)
+    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding, sent.freeze)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 

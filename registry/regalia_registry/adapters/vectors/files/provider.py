@@ -31,7 +31,7 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted, as_files
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _FORMS: Mapping[str, Form] = {".parquet": ParquetForm(), ".jsonl": JsonlForm()}
 _NAME = re.compile(r"[^./\0][^/\0]*\.(?:parquet|jsonl)\Z")
@@ -68,6 +68,10 @@ class FileReading:
     def moved(self) -> int:
         """Count all rows where somebody wrote into the file; that another file took its name changes nothing."""
         return 0 if self._stamps == list(map(_stamp, self._files)) else max(1, self._read)
+
+    def unindexed(self) -> int:
+        """Say that none is: every search looks at every row."""
+        return 0
 
 
 class FilesProvider:
@@ -109,8 +113,13 @@ class FilesProvider:
     def check(self) -> Checked:
         """Say what reads the files, and whether any can be made."""
         self._folder.names()
-        warnings = () if self._folder.is_writable() else ("the folder can only be read: nothing can be loaded here",)
-        return Checked(f"files, pyarrow {pa.__version__}", warnings)
+        is_writable = self._folder.is_writable()
+        return Checked(
+            f"files, pyarrow {pa.__version__}",
+            () if is_writable else ("the folder can only be read: nothing can be loaded here",),
+            rights=frozenset({EngineRight.READ, EngineRight.CREATE} if is_writable else {EngineRight.READ}),
+            free_bytes=self._folder.free_bytes(),
+        )
 
     def list(self) -> Sequence[CollectionEntry]:
         """List the files, and what is being loaded."""

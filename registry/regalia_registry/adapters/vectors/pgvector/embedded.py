@@ -20,7 +20,7 @@ import psycopg
 
 from regalia.core.errors import ConfigurationError, UnavailableError
 from regalia_registry.adapters.vectors.pgvector.connection import connect
-from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
+from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider
 from regalia_registry.domain.operations import Holder
 
 _VERSION = 18
@@ -248,7 +248,7 @@ def open_embedded(
     """Start the registry's own PostgreSQL where it does not run, and open it as a provider."""
     server = EmbeddedPostgres(data / _FOLDER, wheel_binaries())
     server.start()
-    return open_pgvector(server.url, holder=holder)
+    return PgvectorProvider(connect(server.url), holder, folder=server.folder)
 
 
 def stop_embedded(data: Path) -> None:

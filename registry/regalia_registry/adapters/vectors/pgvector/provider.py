@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
-from regalia_registry.adapters.vectors.pgvector import catalog, hosting
+from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
@@ -22,7 +22,6 @@ from regalia_registry.domain.snapshots.schema import Family, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
-_OLDEST = (0, 8, 0)
 _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _FLOAT_BYTES = 4
@@ -67,6 +66,10 @@ class CopyReading:
         """Say that nothing did: the transaction saw one moment."""
         return 0
 
+    def unindexed(self) -> int:
+        """Say that none is: what is stored stands in its indexes."""
+        return 0
+
     def close(self) -> None:
         """End a COPY that nobody reads on."""
         if self._stream is not None:
@@ -89,10 +92,11 @@ class CopyReading:
 class PgvectorProvider:
     """A `Provider` over one connection; its ports are all itself."""
 
-    def __init__(self, connection: psycopg.Connection, holder: Holder) -> None:
-        """Keep the connection."""
+    def __init__(self, connection: psycopg.Connection, holder: Holder, *, folder: Path | None = None) -> None:
+        """Keep the connection; `folder` is where the server's data lies, where that is this machine's own disk."""
         self._connection = connection
         self._holder = holder
+        self._folder = folder
 
     @property
     def collections(self) -> "PgvectorProvider":
@@ -121,15 +125,8 @@ class PgvectorProvider:
         self._connection.close()
 
     def check(self) -> Checked:
-        """Say which versions answer, and whether pgvector is there and new enough."""
-        server = self._one("SHOW server_version")
-        found = self._one("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-        warnings = []
-        if found is None:
-            warnings.append("pgvector is not installed: CREATE EXTENSION vector")
-        elif tuple(int(part) for part in str(found).split(".")) < _OLDEST:
-            warnings.append(f"pgvector {found} is too old: ALTER EXTENSION vector UPDATE (0.8.4 or newer)")
-        return Checked(f"PostgreSQL {server}, pgvector {found or 'absent'}", tuple(warnings))
+        """Look at versions, rights, room and settings."""
+        return checking.check(self._connection, folder=self._folder)
 
     def list(self) -> Sequence[CollectionEntry]:
         """List the tables that have a vector column."""

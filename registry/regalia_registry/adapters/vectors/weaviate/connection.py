@@ -1,0 +1,238 @@
+"""One connection to a Weaviate: REST as plain JSON, rows by gRPC, every call with a deadline of its own.
+
+The official client's calls retry a server that is gone for a minute, and its batches hide what failed; this adapter
+takes its gRPC messages alone.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import grpc
+import httpx
+from weaviate.proto.v1 import aggregate_pb2, base_pb2, weaviate_pb2_grpc
+
+from regalia.core.errors import (
+    AccessError,
+    ConfigurationError,
+    ConflictError,
+    DocumentError,
+    InvalidError,
+    NotFoundError,
+    RegaliaError,
+    StorageFullError,
+    UnavailableError,
+)
+
+READ_S = 60.0
+WRITE_S = 300.0  # a batch may wait that long for its place in the graph
+MAX_MESSAGE = 104_858_000  # Weaviate's own cap
+
+_REST_S = 30.0
+_CONNECT_S = 10.0
+_MAX_ANSWER = 64 * 1024 * 1024
+_GRPC_PORT = 50051
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z|\[[0-9A-Fa-f:.]{2,45}\]\Z")
+_ADDRESS = "http://host:8080?grpc=50051, or https://…"
+
+# A part of what the server says → what it means; nearly all that it refuses by gRPC has the code UNKNOWN.
+_BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
+    ("could not find class", NotFoundError, "reg collection list"),
+    ("class not found", NotFoundError, "reg collection list"),
+    ("extract auth", AccessError, "check the target's credential: it is the API key"),
+    ("rbac:", AccessError, "grant the key's role the right: reg target check"),
+    ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),
+    ("vector lengths don't match", DocumentError, "every vector of one name has the same dimensions"),
+    ("read-only", ConflictError, "its shards are READONLY: somebody froze it, or its disk is nearly full"),
+    ("memory", UnavailableError, "give Weaviate more memory, or ask again later"),
+)
+_BY_CODE: dict[grpc.StatusCode, type[RegaliaError]] = {
+    grpc.StatusCode.UNAUTHENTICATED: AccessError,
+    grpc.StatusCode.PERMISSION_DENIED: AccessError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a Weaviate answers: REST at an origin, gRPC at a port of the same host."""
+
+    origin: str
+    host: str
+    grpc_port: int
+    is_secure: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Read a target's URL.
+
+        Raises:
+            ConfigurationError: It is none, or has parts that no target has.
+        """
+        try:
+            parts = urlsplit(url)
+            port, query = parts.port, dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+            grpc_port = int(query.pop("grpc", _GRPC_PORT))
+        except ValueError as error:
+            raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS) from error
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        is_odd = (
+            query
+            or not url.isprintable()
+            or parts.path not in {"", "/"}
+            or parts.fragment
+            or parts.username is not None
+        )
+        if (
+            parts.scheme not in {"http", "https"}
+            or not _HOST.match(host)
+            or is_odd
+            or not 0 < grpc_port < 65536
+            or not url.isprintable()
+        ):
+            raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS)
+        is_secure = parts.scheme == "https"
+        return cls(f"{parts.scheme}://{host}:{port or (443 if is_secure else 8080)}", host, grpc_port, is_secure)
+
+
+class Connection:
+    """REST and gRPC to one server."""
+
+    def __init__(self, url: str, *, key: str | None) -> None:
+        """Open nothing yet; `key` is an API key, None for anonymous access.
+
+        Raises:
+            ConfigurationError: The URL is none.
+        """
+        address = Address.parse(url)
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        self._metadata = tuple(headers.items())
+        timeout = httpx.Timeout(_REST_S, connect=_CONNECT_S)
+        self._rest = httpx.Client(base_url=address.origin, headers=headers, timeout=timeout, follow_redirects=False)
+        place = f"{address.host}:{address.grpc_port}"
+        options = [("grpc.max_receive_message_length", 2 * MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
+        self._channel = (
+            grpc.secure_channel(place, grpc.ssl_channel_credentials(), options)
+            if address.is_secure
+            else grpc.insecure_channel(place, options)
+        )
+        self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call] # generated
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._rest.close()
+        self._channel.close()
+
+    def get(self, path: str) -> Any | None:
+        """Get a document; None where there is none.
+
+        Raises:
+            UnavailableError: Nothing answers.
+            AccessError: It does not let us in.
+        """
+        return self._asked("GET", path, None)
+
+    def send(self, method: str, path: str, body: object = None) -> Any | None:
+        """Change something; None where the server says that it is not there.
+
+        Raises:
+            ConflictError: The server refuses, and says why.
+            UnavailableError: Nothing answers; whether it was done is unknown.
+            AccessError: It does not let us in.
+        """
+        return self._asked(method, path, body)
+
+    def call(self, method: str, request: object, *, timeout_s: float = READ_S) -> Any:
+        """Call gRPC once and wait.
+
+        Raises:
+            RegaliaError: As `translated` says.
+        """
+        with translated():
+            return getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata)
+
+    def begin(self, method: str, request: object, *, timeout_s: float = READ_S) -> Any:
+        """Call gRPC and go on; the future's `result()` belongs in `translated`."""
+        return getattr(self._stub, method).future(request, timeout=timeout_s, metadata=self._metadata)
+
+    def count(self, name: str, filters: base_pb2.Filters | None = None) -> int:
+        """Count a class's rows exactly."""
+        reply = self.call(
+            "Aggregate", aggregate_pb2.AggregateRequest(collection=name, objects_count=True, filters=filters)
+        )
+        return int(reply.single_result.objects_count)
+
+    def _asked(self, method: str, path: str, body: object) -> Any | None:
+        content = None if body is None else json.dumps(body).encode("utf-8")
+        headers = {} if content is None else {"content-type": "application/json"}
+        try:
+            with self._rest.stream(method, path, content=content, headers=headers) as answer:
+                return _read(answer)
+        except httpx.HTTPError as error:
+            raise UnavailableError(
+                f"Weaviate does not answer: {type(error).__name__}", hint="is it running there? reg target check"
+            ) from error
+
+
+def segment(name: str) -> str:
+    """Write a name as one segment of a path."""
+    return quote(name, safe="")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn gRPC's errors into ours."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        call = cast("grpc.Call", error)
+        raise _refused(str(call.details() or call.code()), _BY_CODE.get(call.code(), UnavailableError)) from error
+
+
+def refusal(told: str) -> RegaliaError:
+    """Give the error for what the server says of one row."""
+    return _refused(told, InvalidError)
+
+
+def _refused(told: str, otherwise: type[RegaliaError]) -> RegaliaError:
+    for part, kind, hint in _BY_TEXT:
+        if part in told:
+            return kind(f"Weaviate says: {told[:300]}", hint=hint)
+    return otherwise(f"Weaviate says: {told[:300]}", hint="reg target check tells more")
+
+
+def _read(answer: httpx.Response) -> Any | None:
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise UnavailableError("Weaviate's answer is over the cap of 64 MiB", hint="is it a Weaviate?")
+    if answer.status_code == 404:
+        return None
+    if answer.status_code in {401, 403}:
+        raise AccessError(
+            f"Weaviate does not let us in: {_told(body) or answer.status_code}",
+            hint="check the target's credential and its key's role: reg target check",
+        )
+    if answer.status_code >= 500:
+        raise _refused(_told(body) or f"status {answer.status_code}", UnavailableError)
+    if answer.status_code >= 300:
+        raise _refused(_told(body) or f"status {answer.status_code}", ConflictError)
+    try:
+        return json.loads(body) if body else {}
+    except ValueError as error:
+        raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS) from error
+
+
+def _told(body: bytearray) -> str:
+    """Read what an error's body says; a proxy's has no JSON."""
+    try:
+        found = json.loads(body)
+        return "; ".join(str(one["message"]) for one in found["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""

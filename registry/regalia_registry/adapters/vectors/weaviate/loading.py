@@ -1,0 +1,167 @@
+"""Filling a class, and knowing that a search reaches every row of it.
+
+A batch that was cut leaves rows that are stored and missing from the vector index; sending them again repairs nothing,
+and neither a count nor a content root sees it. So a group of unknown fate is deleted before it is sent again, and its
+rows are looked for through the index at the end.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from weaviate.proto.v1 import batch_delete_pb2, batch_pb2
+
+from regalia.core.errors import ConflictError, DocumentError, UnavailableError
+from regalia_registry.adapters.vectors.weaviate.connection import WRITE_S, Connection, refusal, segment, translated
+from regalia_registry.adapters.vectors.weaviate.coverage import SLICE, unreachable
+from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY
+from regalia_registry.adapters.vectors.weaviate.messages import FP32, Held, identify, these
+from regalia_registry.adapters.vectors.weaviate.values import encode
+from regalia_registry.domain.snapshots.rows import Row, decode_key
+from regalia_registry.ports.vectors import Ledger
+
+_BATCH = 1000
+_BATCH_BYTES = 8 * 1024 * 1024
+_IN_FLIGHT = 2  # a third brings no rate and seconds of latency
+_POLL_S = 0.25
+_LOOKS = 2  # between two that are quiet, nothing was queued any more
+_INDEX_S = 24 * 3600.0
+_ROUNDS = 3
+
+
+class Loader:
+    """Fills one class."""
+
+    def __init__(self, connection: Connection, held: Held) -> None:
+        """Send nothing yet."""
+        self._connection = connection
+        self._held = held
+        self._name = held.name
+        self._body = held.body
+        self._has_key = held.body.key[0].name == KEY_PROPERTY
+
+    def load(self, groups: Iterable[Sequence[Row]], ledger: Ledger) -> Iterator[int]:
+        """Load groups in order; gives the number of rows after each."""
+        total, doubtful = 0, list[Row]()
+        before = ledger.started
+        for number, rows in enumerate(groups, start=1):
+            total += len(rows)
+            if number > ledger.acknowledged:
+                if number <= before:
+                    self.delete(rows)
+                    doubtful += rows
+                ledger.start(number)
+                self.insert(rows)
+                ledger.acknowledge(number)
+            yield total
+        if doubtful:
+            self._settle(doubtful)
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Send rows, and wait until each is stored and indexed, or queued for it.
+
+        Raises:
+            RegaliaError: A row was refused; the others of its group are of unknown fate.
+        """
+        waiting: deque[object] = deque()
+        for batch in _batches(rows):
+            request = batch_pb2.BatchObjectsRequest(objects=[self._object(row) for row in batch])
+            waiting.append(self._connection.begin("BatchObjects", request, timeout_s=WRITE_S))
+            if len(waiting) == _IN_FLIGHT:
+                _require_taken(waiting.popleft())
+        while waiting:
+            _require_taken(waiting.popleft())
+
+    def delete(self, rows: Sequence[Row]) -> None:
+        """Remove rows, whatever of them is there."""
+        ids = [identify(row.key) for row in rows]
+        for start in range(0, len(ids), SLICE):
+            request = batch_delete_pb2.BatchDeleteRequest(
+                collection=self._name, filters=these(ids[start : start + SLICE]), verbose=False
+            )
+            reply = self._connection.call("BatchDelete", request, timeout_s=WRITE_S)
+            if reply.failed:
+                raise ConflictError(
+                    f'{reply.failed} rows of "{self._name}" can\'t be removed', hint="drop the class, and load it again"
+                )
+
+    def _settle(self, doubtful: Sequence[Row]) -> None:
+        """See to it that a search finds rows that a cut batch may have touched."""
+        for _ in range(_ROUNDS):
+            wait_for_index(self._connection, self._name)
+            lost = unreachable(self._connection, self._held, [row.key for row in doubtful], is_sample=False)
+            if not lost:
+                return
+            again = [row for row in doubtful if row.key in lost]
+            self.delete(again)
+            self.insert(again)
+        raise ConflictError(
+            f'{len(lost)} rows of "{self._name}" are stored and can\'t be found by a search',
+            hint="load it again, under another name",
+        )
+
+    def _object(self, row: Row) -> batch_pb2.BatchObject:
+        try:
+            properties = encode(row.properties)
+        except DocumentError as error:
+            raise DocumentError(f"the row {decode_key(row.key)}: {error.message}", hint=error.hint) from error
+        if self._has_key:
+            properties[KEY_PROPERTY] = str(decode_key(row.key))
+        made = batch_pb2.BatchObject(
+            uuid=identify(row.key),
+            collection=self._name,
+            properties=batch_pb2.BatchObject.Properties(non_ref_properties=properties),
+        )
+        for name, content in row.vectors:
+            if self._body.is_unnamed:
+                made.vector_bytes = content
+            else:
+                made.vectors.add(name=name, vector_bytes=content, type=FP32)
+        return made
+
+
+def wait_for_index(connection: Connection, name: str) -> None:
+    """Wait until every vector of every shard on every node is in its index.
+
+    Raises:
+        UnavailableError: It does not come to an end.
+    """
+    deadline, quiet = time.monotonic() + _INDEX_S, 0
+    while time.monotonic() < deadline:
+        quiet = quiet + 1 if _is_indexed(connection, name) else 0
+        if quiet == _LOOKS:
+            return
+        time.sleep(_POLL_S if quiet == 0 else 0)
+    raise UnavailableError(f'Weaviate still indexes "{name}"', hint="ask again later")
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Cut a group into requests of a bounded number of rows and bytes."""
+    batch, size_bytes = list[Row](), 0
+    for row in rows:
+        row_bytes = len(row.properties) + sum(len(content) for _, content in row.vectors)
+        if batch and (len(batch) == _BATCH or size_bytes + row_bytes > _BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(row)
+        size_bytes += row_bytes
+    if batch:
+        yield batch
+
+
+def _require_taken(future: object) -> None:
+    with translated():
+        reply = future.result()  # type: ignore[attr-defined] # grpc has no types
+    if reply.errors:
+        raise refusal(f"{len(reply.errors)} rows were not taken: {reply.errors[0].error}")
+
+
+def _is_indexed(connection: Connection, name: str) -> bool:
+    found = connection.get(f"/v1/nodes/{segment(name)}?output=verbose")
+    if found is None:
+        raise ConflictError(f'the class "{name}" is gone', hint="somebody dropped it; load it again")
+    shards = [shard for node in found["nodes"] for shard in node.get("shards") or []]
+    return bool(shards) and all(
+        shard["vectorQueueLength"] == 0 and shard["vectorIndexingStatus"] == "READY" and shard["loaded"]
+        for shard in shards
+    )

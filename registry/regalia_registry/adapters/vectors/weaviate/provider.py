@@ -1,0 +1,259 @@
+"""The provider: classes of a Weaviate, read by cursor and filled by batches."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
+from regalia.core.kinds.snapshot import VectorSpace
+from regalia_registry.adapters.vectors.weaviate import checking, hosting
+from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
+from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
+from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY, Captured, capture, parse_engine
+from regalia_registry.adapters.vectors.weaviate.hosting import Told, holds
+from regalia_registry.adapters.vectors.weaviate.loading import Loader, wait_for_index
+from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
+from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
+from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
+from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.origin import Origin
+from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.schema import Family, Property, Schema
+from regalia_registry.domain.snapshots.translation import Hosted
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
+
+_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
+_MAX_NAME = 255
+_COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
+_READONLY, _READY = "READONLY", "READY"
+_FLOAT_BYTES = 4
+_NO_COLLECTION = "reg collection list"
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """A class as it was found: its physical name, grammar, what we wrote into it; `is_timed` if updates are indexed."""
+
+    name: str
+    captured: Captured
+    told: Told | None
+    is_timed: bool
+
+
+class WeaviateProvider:
+    """A `Provider` over one connection; its ports are all itself."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep the connection."""
+        self._connection = connection
+
+    @property
+    def collections(self) -> "WeaviateProvider":
+        """Itself."""
+        return self
+
+    @property
+    def source(self) -> "WeaviateProvider":
+        """Itself."""
+        return self
+
+    @property
+    def sink(self) -> "WeaviateProvider":
+        """Itself."""
+        return self
+
+    def physical_name(self, logical: str, suffix: str) -> str:
+        """Name a class: Weaviate raises the first letter, so we do."""
+        name = f"{logical[:1].upper()}{logical[1:]}_{suffix}"
+        if not _NAME.match(name) or len(name) > _MAX_NAME:
+            raise InvalidNameError(
+                f'"{name[:60]}" is no name of a class, or longer than {_MAX_NAME}', hint="use a-z, 0-9 and _"
+            )
+        return name
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def check(self) -> Checked:
+        """Say which version answers, what the key may do, and whether a late batch would make a class."""
+        return checking.check(self._connection)
+
+    def list(self) -> Sequence[CollectionEntry]:
+        """List classes by name; rows are counted where there are not too many classes."""
+        found = (self._connection.get("/v1/schema") or {}).get("classes") or []
+        names = sorted((str(one["class"]), _mark_of(one)) for one in found)
+        is_counted = len(names) <= _COUNTED
+        return [
+            CollectionEntry(name, self._connection.count(name) if is_counted else None, mark) for name, mark in names
+        ]
+
+    def describe(self, name: str) -> Description:
+        """Describe a class, by its name or an alias."""
+        found = self._find(name)
+        key, kind = found.captured.body.key
+        properties = [
+            Property(one.name, one.type) for one in found.captured.body.properties if one.name != KEY_PROPERTY
+        ]
+        engine = found.captured.body.written()
+        if found.told is not None and found.told.engine and holds(engine, found.told.engine):
+            engine = found.told.engine
+        schema = Schema(
+            family=Family.WEAVIATE,
+            key=key,
+            key_kind=kind,
+            vectors=self._spaces(found),
+            properties=tuple(properties),
+            engine=engine,
+        )
+        told = list(found.captured.fidelity)
+        if any(one.type in {"date", "date[]"} for one in properties):
+            told.append("dates are kept in UTC, without their offset")
+        origin = None if found.told is None else found.told.origin
+        return Description(schema, found.captured.refusals, tuple(told), origin)
+
+    def hosted(self, schema: Schema) -> Hosted:
+        """Say as which class a collection is held."""
+        return hosting.hosted(schema)
+
+    def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
+        """Make an empty class with our mark in its description."""
+        told = Told(mark, schema.engine, {space.name: space.dims for space in schema.vectors}, origin)
+        body = parse_engine(schema.engine).body(name, told=told.written())
+        there = self._connection.get(f"/v1/schema/{segment(name)}")
+        if there is None:
+            try:
+                self._connection.send("POST", "/v1/schema", body)
+            except ConflictError:
+                there = self._connection.get(f"/v1/schema/{segment(name)}")
+                if there is None:
+                    raise
+        if there is not None and _mark_of(there) != mark:
+            raise ConflictError(f'the class "{name}" is taken', hint="choose another name")
+
+    def drop(self, name: str, *, mark: str) -> bool:
+        """Drop our class, unless an alias leads to it."""
+        there = self._connection.get(f"/v1/schema/{segment(name)}")
+        if there is None:
+            return False
+        if _mark_of(there) != mark:
+            raise ConflictError(f'the class "{name}" is not ours', hint="drop it with Weaviate's own tools")
+        aliases = (self._connection.get(f"/v1/aliases?class={segment(name)}") or {}).get("aliases") or []
+        if aliases:
+            led = ", ".join(str(one["alias"]) for one in aliases)
+            raise ConflictError(f'the alias {led} leads to "{name}"', hint="let it lead elsewhere first")
+        self._connection.send("DELETE", f"/v1/schema/{segment(name)}")
+        return True
+
+    @contextmanager
+    def open(self, name: str, *, freeze: bool = False) -> Iterator[CursorReading]:
+        """Open a reading by cursor; frozen, its shards take no writes until it ends."""
+        found = self._find(name)
+        if found.captured.refusals:
+            raise UnsupportedError(
+                f'"{name}" can\'t be a snapshot: {"; ".join(found.captured.refusals)}',
+                hint="reg collection show tells all",
+            )
+        frozen = self._freeze(found.name) if freeze else ()
+        try:
+            yield CursorReading(
+                self._connection,
+                Held(found.name, found.captured.body, self._spaces(found), found.is_timed),
+                consistency=Consistency.FROZEN if freeze else Consistency.POINT_IN_TIME,
+            )
+        finally:
+            self._set_shards(found.name, frozen, _READY)
+
+    def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
+        """Load groups; one of unknown fate is deleted before it is sent again."""
+        if self._connection.get(f"/v1/schema/{segment(name)}") is None:
+            raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
+        held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
+        yield from Loader(self._connection, held).load(groups, ledger)
+
+    def build_index(self, name: str, schema: Schema) -> None:  # noqa: ARG002 # Weaviate indexes what it stores
+        """Wait until the queue of every shard is empty."""
+        wait_for_index(self._connection, name)
+
+    def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
+        """Ask the vector's own index."""
+        held = self._held(name)
+        found = next((one for one in held.spaces if one.name == space), None)
+        if found is None:
+            known = ", ".join(one.name for one in held.spaces)
+            raise NotFoundError(f'"{name}" has no vector "{space}" that can be searched', hint=f"it has {known}")
+        if len(vector) != _FLOAT_BYTES * found.dims:
+            raise DocumentError(
+                f'the question has {len(vector) // _FLOAT_BYTES} dimensions, "{space}" has {found.dims}',
+                hint="ask with the embedder that made the collection",
+            )
+        request = nearest(held, vector, space=space, limit=limit)
+        properties = [one for one in held.body.properties if one.name != KEY_PROPERTY]
+        request.properties.CopyFrom(asked(held.body.properties))
+        reads, key_of = decoders(properties), key_reader(held.body)
+        hits = [
+            Hit(
+                key_of(result),
+                _distance(found, result.metadata.distance),
+                canonical(result.properties.non_ref_props, reads),
+            )
+            for result in self._connection.call("Search", request).results
+        ]
+        return sorted(hits, key=lambda hit: (hit.distance, hit.key))
+
+    def unreachable(self, name: str, keys: Collection[bytes]) -> frozenset[bytes]:
+        """Name the keys that are not stored, or stored and missing from a vector's index."""
+        return unreachable(self._connection, self._held(name), keys)
+
+    def _held(self, name: str) -> Held:
+        found = self._find(name)
+        return Held(found.name, found.captured.body, self._spaces(found), found.is_timed)
+
+    def _find(self, name: str) -> _Class:
+        """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
+        alias = self._connection.get(f"/v1/aliases/{segment(name)}")
+        physical = name if alias is None else str(alias["class"])
+        found: dict[str, Any] | None = self._connection.get(f"/v1/schema/{segment(physical)}")
+        if found is None:
+            raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
+        is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
+        told = Told.parse(str(found.get("description") or ""))
+        return _Class(str(found["class"]), capture(found), told, is_timed)
+
+    def _spaces(self, found: _Class) -> tuple[VectorSpace, ...]:
+        recorded = {} if found.told is None else found.told.dims
+        return dimensions(self._connection, found.name, found.captured.body, recorded)
+
+    def _freeze(self, name: str) -> tuple[str, ...]:
+        shards = self._connection.get(f"/v1/schema/{segment(name)}/shards") or []
+        writable = tuple(str(shard["name"]) for shard in shards if shard["status"] != _READONLY)
+        self._set_shards(name, writable, _READONLY)
+        return writable
+
+    def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
+        for shard in shards:
+            self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+
+
+def _distance(space: VectorSpace, told: float) -> float:
+    """Give the distance by our metrics: Weaviate's l2 is a square."""
+    return float(max(told, 0.0) ** 0.5) if space.metric == "l2" else float(told)
+
+
+def _mark_of(found: dict[str, Any]) -> str:
+    told = Told.parse(str(found.get("description") or ""))
+    return "" if told is None else told.mark
+
+
+def open_weaviate(
+    url: str,
+    *,
+    holder: Holder,  # noqa: ARG001 # Weaviate can't fence: a late worker writes the same rows to the same names
+    password: str | None = None,
+    data: Path | None = None,  # noqa: ARG001 # every provider is told the registry's data folder
+) -> WeaviateProvider:
+    """Open a connection as a provider."""
+    return WeaviateProvider(Connection(url, key=password))
