@@ -9,6 +9,8 @@ from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationP
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import (
+    ExportWish,
+    ImportWish,
     LoadWish,
     LookWish,
     Operation,
@@ -31,6 +33,8 @@ _KINDS: dict[type[Wish], OperationKind] = {
     LoadWish: OperationKind.LOAD,
     VerifyWish: OperationKind.VERIFY,
     LookWish: OperationKind.LOOK,
+    ExportWish: OperationKind.EXPORT,
+    ImportWish: OperationKind.IMPORT,
 }
 
 
@@ -38,7 +42,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target for the namespace, or no such version.
+        NotFoundError: There is no such target for the namespace, no such version, or no such file.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
     made = Operation(
@@ -51,10 +55,12 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:
-        if not isinstance(wish, VerifyWish):
+        if isinstance(wish, SnapshotWish | LoadWish | LookWish):
             require_use(tx, wish.target, namespace=namespace)
-        if isinstance(wish, LoadWish | VerifyWish):
+        if isinstance(wish, LoadWish | VerifyWish | ExportWish):
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
+        if isinstance(wish, ImportWish) and not tx.blobs.find_sizes(namespace, digests=[wish.file]):
+            raise NotFoundError(f"the file {wish.file.short} was not sent", hint="reg snapshot import sends it")
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return _entry(made)

@@ -1,4 +1,4 @@
-"""Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
+"""Taking a snapshot: read a collection, store what changed, and add the version; or a file. Run by a worker."""
 
 import io
 import shutil
@@ -17,7 +17,7 @@ from regalia.core.oci import Descriptor
 from regalia.core.strict_json import JsonObject, parse_object
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import Operation, SnapshotWish
+from regalia_registry.domain.operations import ImportWish, Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Consistency, Description, Provider
@@ -27,6 +27,7 @@ from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.blobs import keep_blob
 from regalia_registry.services.steps.snapshots import (
     LISTING,
     SCHEMA,
@@ -35,7 +36,7 @@ from regalia_registry.services.steps.snapshots import (
     fetched,
     find_newest,
 )
-from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.targets import folder_target, require_use
 
 _FIRST = "1.0.0"
 _MAX_PASSES = 4
@@ -52,11 +53,32 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         RegaliaError: Whatever kept it from being read or stored.
     """
     wish = SnapshotWish.parse(operation.request)
-    artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     with ports.store.read() as tx:
         target = require_use(tx, wish.target, namespace=operation.namespace)
-    newest = find_newest(ports, artifact)
     bench.tell({"step": "connecting", "target": wish.target})
+    return _take(ports, actor, operation, bench, target, wish)
+
+
+def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Take the snapshot of a file that was pushed as a blob, by the provider that reads files; gives its outcome.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        UnsupportedError: The file can't be a snapshot; all reasons are in the message.
+        RegaliaError: Whatever kept it from being read or stored.
+    """
+    wish = ImportWish.parse(operation.request)
+    folder = _made(bench.folder / "import")
+    fetched(ports, wish.file, folder / wish.file_name)
+    source = SnapshotWish(folder.name, wish.file_name, wish.name, wish.embedding)
+    return _take(ports, actor, operation, bench, folder_target(folder), source)
+
+
+def _take(
+    ports: Ports, actor: Actor, operation: Operation, bench: Bench, target: Target, wish: SnapshotWish
+) -> JsonObject:
+    artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
+    newest = find_newest(ports, artifact)
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
@@ -173,19 +195,13 @@ class _Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
-        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
-        self._link(digest, len(body))
+        keep_blob(self._ports, self._namespace, digest, io.BytesIO(body), size_bytes=len(body))
         return body
 
     def _file(self, file: StoredFile) -> None:
         with file.path.open("rb") as source:
-            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
-        self._link(file.digest, file.size_bytes)
-
-    def _link(self, digest: Digest, size_bytes: int) -> None:
-        self._sizes[digest] = size_bytes
-        with self._ports.store.note() as tx:
-            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
+            keep_blob(self._ports, self._namespace, file.digest, source, size_bytes=file.size_bytes)
+        self._sizes[file.digest] = file.size_bytes
 
 
 def _stored(
@@ -228,10 +244,10 @@ def _require_kept(collection: str, description: Description) -> None:
 def _fidelity(description: Description) -> str | None:
     """Tell what is not kept, and what was not kept on the way from the snapshot that the collection was made from."""
     before = () if description.origin is None else description.origin.fidelity
-    told, left = "", [*before, *description.fidelity]
-    while left and len(told) + len(left[0]) <= _MAX_FIDELITY:
-        told += f"{'; ' if told else ''}{left.pop(0)}"
-    return (f"{told}; and {len(left)} more" if left else told) or None
+    told, left = list[str](), [*before, *description.fidelity]
+    while left and len("; ".join([*told, left[0]])) <= _MAX_FIDELITY:
+        told.append(left.pop(0))
+    return "; ".join([*told, *([f"and {len(left)} more"] if left else [])]) or None
 
 
 def _is_same(newest: OpenedSnapshot, built: Built, schema: Schema, wish: SnapshotWish) -> bool:

@@ -34,6 +34,8 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
+    OperationKind.EXPORT: ("exporting", "export_snapshot"),
+    OperationKind.IMPORT: ("snapshots", "import_snapshot"),
 }
 
 
