@@ -297,6 +297,7 @@ BAD_LINES: dict[str, tuple[str, list[object]]] = {
     "a number beyond float64": ("beyond float32", ['{"id": 1, "vector": [' + "9" * 400 + "]}"]),
     "a boolean in a vector": ("no list of numbers", [{"id": 1, "vector": [True]}]),
     "100,000 levels": ("nested too deeply", ["[" * 100_000]),
+    "900 levels": ("maximum recursion", [{"id": 1, "vector": [1]}, '{"id": 2, "p": ' + "[" * 900 + "]" * 900 + "}"]),
     "another dimension": ('the row 2 has 1 dimensions in "body", not 2', [ROW, {"id": 2, "vectors": {"body": [1]}}]),
     "vectors that are a list": ("no object of lists", [ROW, {"id": 2, "vectors": [1]}]),
     "a key that is absent": ("line 2 has no integer", [ROW, {"vectors": {}}]),

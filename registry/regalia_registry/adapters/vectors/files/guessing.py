@@ -91,8 +91,13 @@ def _one_kind(kinds: set[KeyKind]) -> KeyKind | None:
 
 
 def _type(value: object) -> str:
+    """Name a value's type; what is nested deeper than an array of plain values is JSON."""
     if isinstance(value, list):
-        return f"{_one_type({_type(one) for one in value})}[]" if value else _EMPTY
+        return f"{_one_type(set(map(_plain, value)))}[]" if value else _EMPTY
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
     if type(value) is int and not -_EXACT <= value <= _EXACT:
         return _LARGE
     return _TYPES.get(type(value), "json")

@@ -12,8 +12,8 @@ from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
 from regalia_registry.adapters.vectors.files.guessing import DEFAULT, VECTOR, VECTORS, Guess
-from regalia_registry.adapters.vectors.files.values import encoded_vectors, spelled
-from regalia_registry.domain.snapshots.rows import MAX_PROPERTIES_BYTES, Row, decode_key, encode_key, encode_properties
+from regalia_registry.adapters.vectors.files.values import encoded_vectors, rows_of, spelled
+from regalia_registry.domain.snapshots.rows import MAX_PROPERTIES_BYTES, Row, decode_key, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 MAX_LINE = MAX_PROPERTIES_BYTES + 32 * 1024 * 1024  # the properties' cap, and room for the vectors' digits
@@ -56,19 +56,9 @@ class JsonlForm:
             keys = [_key(line, number, schema) for number, line in lines]
             vectors = [_vectors(line, key, schema) for key, (_, line) in zip(keys, lines, strict=True)]
             columns = [(space.name, _contents(space, vectors, keys)) for space in schema.vectors]
-            types = {one.name: one.type for one in schema.properties}
-            _require_known(lines, keys, types.keys() | {schema.key.name, VECTOR, VECTORS})
-            values = {
-                name: spelled(name, kind, [line.get(name) for _, line in lines], keys) for name, kind in types.items()
-            }
-            yield [
-                Row(
-                    key,
-                    tuple((name, found) for name, contents in columns if (found := contents[place]) is not None),
-                    encode_properties({name: found[place] for name, found in values.items()}),
-                )
-                for place, key in enumerate(keys)
-            ]
+            _require_known(lines, keys, {one.name for one in schema.properties} | {schema.key.name, VECTOR, VECTORS})
+            properties = [spelled(one, [line.get(one.name) for _, line in lines], keys) for one in schema.properties]
+            yield rows_of(keys, columns, properties)
 
     def keys(self, file: BinaryIO, schema: Schema) -> Iterator[list[bytes]]:
         """Read all lines for their keys."""

@@ -16,8 +16,8 @@ from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.files.columns import contents_of, keys_of, property_type, vector_dims
 from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
-from regalia_registry.adapters.vectors.files.values import encoded_vectors, spelled
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_properties
+from regalia_registry.adapters.vectors.files.values import encoded_vectors, rows_of, spelled
+from regalia_registry.domain.snapshots.rows import Row, decode_key
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import KEY_NAMES
 
@@ -59,15 +59,8 @@ class ParquetForm:
                     (space.name, _vectors(batch[_column(opened, space)], space, keys)) for space in schema.vectors
                 ]
                 columns = {name: contents_of(batch[name], kind, is_ours=is_ours) for name, kind in types.items()}
-                values = {name: spelled(name, types[name], found, keys) for name, found in columns.items()}
-                yield [
-                    Row(
-                        key,
-                        tuple((name, found) for name, contents in vectors if (found := contents[place]) is not None),
-                        encode_properties({name: found[place] for name, found in values.items()}),
-                    )
-                    for place, key in enumerate(keys)
-                ]
+                properties = [spelled(one, columns[one.name], keys) for one in schema.properties]
+                yield rows_of(keys, vectors, properties)
 
     def keys(self, file: BinaryIO, schema: Schema) -> Iterator[list[bytes]]:
         """Read the key column."""
@@ -151,7 +144,14 @@ def _opened(file: BinaryIO) -> Iterator[pq.ParquetFile]:
     file.seek(0)
     try:
         yield pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
-    except (pa.ArrowException, OSError, KeyError, ValueError, OverflowError) as error:  # text that is no UTF-8 too
+    except (
+        pa.ArrowException,
+        OSError,
+        KeyError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # text that is no UTF-8 too
         told = str(error).partition("\n")[0][:200]
         raise DocumentError(f"the Parquet file can't be read: {told}", hint="write it anew") from error
 

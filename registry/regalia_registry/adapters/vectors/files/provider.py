@@ -81,8 +81,8 @@ class FilesProvider:
         """Own the folder."""
         self._folder = folder
         self._holder = holder
-        self._seen: dict[str, tuple[Stamp, Found]] = {}
-        self._keys: dict[str, tuple[Stamp, NDArray[np.uint64]]] = {}
+        self._seen: dict[str, tuple[tuple[Stamp, ...], Found]] = {}
+        self._keys: dict[str, tuple[tuple[Stamp, ...], NDArray[np.uint64]]] = {}
 
     @property
     def collections(self) -> "FilesProvider":
@@ -250,7 +250,7 @@ class FilesProvider:
 
     def _known_keys(self, name: str, files: Sequence[BinaryIO]) -> NDArray[np.uint64]:
         """Hash the keys of a file once: a load asks for all of them, some thousand at a time."""
-        stamp = _whole_stamp(files)
+        stamp = tuple(map(_stamp, files))
         known = self._keys.get(name)
         if known is None or known[0] != stamp:
             schema, form = self._look(name, files).schema, _form_of(name)
@@ -260,9 +260,9 @@ class FilesProvider:
 
     def _look(self, name: str, files: Sequence[BinaryIO]) -> Found:
         """Look at a file once, for as long as nobody writes to it."""
-        stamp = _whole_stamp(files)
+        stamp = tuple(map(_stamp, files))
         seen = self._seen.get(name)
-        if seen is None or seen[0] != stamp:
+        if seen is None or seen[0] != stamp or not files:
             seen = self._seen[name] = stamp, self._found(name, files)
         return seen[1]
 
@@ -384,11 +384,6 @@ def _stamp(file: BinaryIO) -> Stamp:
     with translated():
         found = fstat(file.fileno())
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _whole_stamp(files: Sequence[BinaryIO]) -> Stamp:
-    stamps = list(map(_stamp, files))
-    return stamps[0] if len(stamps) == 1 else (len(stamps), 0, sum(one[2] for one in stamps), 0)
 
 
 def _hashes(keys: Sequence[bytes]) -> NDArray[np.uint64]:

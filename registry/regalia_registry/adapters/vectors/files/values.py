@@ -1,5 +1,6 @@
 """Checking what a file holds: vectors as float32, properties in their one spelling. Every fault names its row's key."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.properties import normaliser
-from regalia_registry.domain.snapshots.rows import decode_key
+from regalia_registry.domain.snapshots.rows import Row, decode_key, join_properties
+from regalia_registry.domain.snapshots.schema import Property
 
 _FLOAT_BYTES = 4
+_WRITE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def encoded_vectors(
@@ -51,19 +54,35 @@ def encoded_vectors(
     return found
 
 
-def spelled(name: str, type_name: str, values: Sequence[object], keys: Sequence[bytes]) -> list[object]:
-    """Spell one property of a batch; None stays None.
+def spelled(declared: Property, values: Sequence[object], keys: Sequence[bytes]) -> list[str | None]:
+    """Spell one property of a batch as `"name":value`; None stays None.
 
     Raises:
         DocumentError: A value that is none of its type.
     """
-    normalise = normaliser(type_name)
-    found: list[object] = []
+    normalise, name = normaliser(declared.type), _WRITE(declared.name)
+    found: list[str | None] = []
     for key, value in zip(keys, values, strict=True):
         try:
-            found.append(None if value is None else normalise(value))
-        except DocumentError as error:
+            found.append(None if value is None else f"{name}:{_WRITE(normalise(value))}")
+        except (DocumentError, ValueError, RecursionError) as error:  # an integer of too many digits, 1,000 levels
             raise DocumentError(
-                f'the property "{name}" of the row {decode_key(key)}: {error.message}', hint=error.hint
+                f'the property "{declared.name}" of the row {decode_key(key)}: {error}', hint="correct it in the file"
             ) from error
     return found
+
+
+def rows_of(
+    keys: Sequence[bytes],
+    vectors: Sequence[tuple[str, Sequence[bytes | None]]],
+    properties: Sequence[Sequence[str | None]],
+) -> list[Row]:
+    """Put a batch's columns together; vectors and properties stand in the order of their names."""
+    return [
+        Row(
+            key,
+            tuple((name, content) for name, contents in vectors if (content := contents[place]) is not None),
+            join_properties(part for column in properties if (part := column[place]) is not None),
+        )
+        for place, key in enumerate(keys)
+    ]
