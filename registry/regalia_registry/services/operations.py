@@ -10,6 +10,8 @@ from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import (
     CompactWish,
+    ExportWish,
+    ImportWish,
     LoadWish,
     LookWish,
     Operation,
@@ -40,6 +42,8 @@ _KINDS: dict[type[Wish], OperationKind] = {
     QueryWish: OperationKind.QUERY,
     SearchWish: OperationKind.SEARCH,
     RetireWish: OperationKind.RETIRE,
+    ExportWish: OperationKind.EXPORT,
+    ImportWish: OperationKind.IMPORT,
 }
 
 
@@ -47,7 +51,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target for the namespace, or no such version.
+        NotFoundError: There is no such target for the namespace, no such version, or no such file.
     """
     caller.actor.require(_right_for(wish), on=namespace)
     made = Operation(
@@ -66,6 +70,8 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, name), version=version)
         if isinstance(wish, CompactWish):
             _require_snapshot(tx, ArtifactName(namespace, Kind.SNAPSHOT, wish.name))
+        if isinstance(wish, ImportWish) and not tx.blobs.find_sizes(namespace, digests=[wish.file]):
+            raise NotFoundError(f"the file {wish.file.short} was not sent", hint="reg snapshot import sends it")
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return _entry(made)
@@ -131,7 +137,7 @@ def _right_for(wish: Wish) -> Right:
 def _versions(wish: Wish) -> list[tuple[str, str]]:
     """Name the stored versions that it reads."""
     match wish:
-        case LoadWish() | VerifyWish():
+        case LoadWish() | VerifyWish() | ExportWish():
             return [(wish.name, wish.version)]
         case DiffWish():
             return [(one.name, one.version) for one in (wish.old, wish.new)]

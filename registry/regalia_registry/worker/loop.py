@@ -37,6 +37,8 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.QUERY: ("asking", "query_snapshot"),
     OperationKind.SEARCH: ("asking", "search_collection"),
     OperationKind.RETIRE: ("retiring", "retire_collection"),
+    OperationKind.EXPORT: ("exporting", "export_snapshot"),
+    OperationKind.IMPORT: ("snapshots", "import_snapshot"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
