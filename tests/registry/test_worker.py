@@ -72,6 +72,7 @@ class Stepping(MemoryVectors):
         return self
 
     def check(self) -> Checked:
+        self.at("checking", 0)
         raise UnavailableError("nothing answers")
 
     @contextmanager
@@ -279,6 +280,15 @@ def test_a_look_at_an_engine_that_does_not_answer_says_so_at_once(room: Room) ->
 
     assert failed.state is OperationState.FAILED
     assert room.engine.connections == 1
+
+
+def test_a_look_that_is_cancelled_has_not_failed(room: Room) -> None:
+    asked = room.ask(LookWish("engine", Look.CHECK))
+    room.engine.at = once("checking", 0, lambda: room.cancel(asked))
+
+    room.worker.run_one()
+
+    assert room.operation(asked).state is OperationState.CANCELLED
 
 
 def test_what_is_waited_for_can_be_cancelled(room: Room) -> None:
