@@ -415,6 +415,22 @@ def test_what_changed_since_a_snapshot_was_killed_is_what_the_next_worker_reads(
     assert (done.outcome["rows_kept"], done.outcome["rows_stored"]) in {(31, 99), (103, 27)}  # of one segment, or two
 
 
+def test_a_worker_that_is_killed_between_its_version_and_its_word_is_followed_by_one_that_finds_it(room: Room) -> None:
+    room.fill(range(80), MEGABYTE)
+    done = room.done(SNAPSHOT)
+    with room.store.note() as tx:
+        at_work = replace(done, state=OperationState.RUNNING, lease_until=room.clock.now(), outcome=None)
+        tx.operations.update(at_work, epoch=done.epoch)
+    room.engine.held["kb"].rows.popitem()
+
+    assert room.worker.run_one()
+
+    again = room.operation(done.id)
+    assert again.outcome is not None
+    assert (again.outcome["version"], again.outcome["rows_kept"], again.outcome["rows_stored"]) == ("1.0.1", 79, 0)
+    assert room.done(VerifyWish("kb", "1.0.1")).state is OperationState.DONE
+
+
 def test_what_a_killed_snapshot_stored_of_another_schema_is_of_no_use(room: Room) -> None:
     room.fill(range(80), MEGABYTE)
     asked = killed_while_reading(room, 70)
