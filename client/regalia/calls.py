@@ -1,14 +1,15 @@
 """The registry's routes as typed calls: what is asked, how large an answer may be, which error it was."""
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from hashlib import sha256
+from typing import BinaryIO, TypeVar
 from urllib.parse import urlencode
 
 import regalia
 from regalia._transport import Request, Response, Transport
 from regalia._transport.problems import raise_for_problem
 from regalia.core.digest import Digest
-from regalia.core.errors import NotFoundError, UnavailableError
+from regalia.core.errors import DigestError, NotFoundError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.manifest import MAX_ANY_MANIFEST
 from regalia.core.names import ApplicationName
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _PAGE = 200
+_PART = 16 * 1024 * 1024
+_SLOWEST = 1_000_000  # bytes a second of an upload that is waited for
 _JSON = {"Content-Type": "application/json"}
 
 Query = Mapping[str, str | int | None]
@@ -98,11 +101,34 @@ class Registry:
         digest.check(body, what="the blob", step="members")
         return body
 
+    def blob_parts(self, namespace: str, digest: Digest, *, size_bytes: int) -> Iterator[bytes]:
+        """Fetch a blob that memory need not hold, a part at a time; it is hashed when the last part was given.
+
+        Raises:
+            DigestError: The parts were not the blob.
+        """
+        state = sha256()
+        path = f"/v1/namespaces/{namespace}/blobs/{digest}"
+        for start in range(0, size_bytes, _PART):
+            stop = min(start + _PART, size_bytes)
+            asked = {"Range": f"bytes={start}-{stop - 1}"}
+            part = self._exchange(Request("GET", path, asked, max_bytes=stop - start, timeout_s=600.0)).body
+            state.update(part)
+            yield part
+        if state.hexdigest() != digest.hex:
+            raise DigestError(f"the parts of {digest.short} hash to {state.hexdigest()[:12]}", hint="ask for it again")
+
     def put_blob(self, namespace: str, digest: Digest, body: bytes) -> None:
         """Send a blob."""
         headers = {"Content-Type": "application/octet-stream"}
         path = f"/v1/namespaces/{namespace}/blobs/{digest}"
         self._exchange(Request("PUT", path, headers, body, timeout_s=600.0))
+
+    def put_file(self, namespace: str, digest: Digest, file: BinaryIO, *, size_bytes: int) -> None:
+        """Send a file of any size as a blob, without holding it."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
+        path = f"/v1/namespaces/{namespace}/blobs/{digest}"
+        self._exchange(Request("PUT", path, headers, file, timeout_s=600.0 + size_bytes / _SLOWEST))
 
     def put(self, kind: type[Answer], path: str, body: bytes, *, media_type: str) -> Answer:
         """Send a document as its exact bytes, and read the answer."""

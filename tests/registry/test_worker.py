@@ -124,7 +124,7 @@ class Room:
         rows = [Row(encode_key(number), (("v", bytes(4)),), properties) for number in numbers]
         self.engine.held["kb"].rows = {row.key: row for row in rows}
 
-    def ask(self, wish: Wish) -> str:
+    def ask(self, wish: SnapshotWish | LoadWish | LookWish | VerifyWish) -> str:
         asked = self.worker.ports.ids.new()
         subject = f"snapshot/{wish.name}"
         with self.store.note() as tx:
@@ -136,7 +136,7 @@ class Room:
         with self.store.read() as tx:
             return tx.operations.get(asked)
 
-    def done(self, wish: Wish) -> Operation:
+    def done(self, wish: SnapshotWish | LoadWish | LookWish | VerifyWish) -> Operation:
         asked = self.ask(wish)
         assert self.worker.run_one()
         return self.operation(asked)

@@ -228,6 +228,19 @@ def test_an_admin_says_who_uses_the_embedded_one(served: Home, admin: Client) ->
     assert "reg target assign" in served.must("target", "assign", "--help")
 
 
+def test_a_target_is_added_for_the_projects_namespace_or_the_ones_that_are_said(served: Home, admin: Client) -> None:
+    url = "postgresql://db.example.com/kb"
+
+    served.must("target", "add", "a", url)
+    served.must("target", "add", "b", url, "--namespace", "globex", "--namespace", "acme")
+    served.must("target", "add", "c", url, "--namespace", "*")
+    refused = served.reg("target", "add", "d", url, cwd=served.folder)
+
+    found = {one.name: one.namespaces for one in operations.list_targets(admin)}
+    assert found == {"local": ("*",), "a": ("acme",), "b": ("acme", "globex"), "c": ("*",)}
+    assert "--namespace" in refused.stderr
+
+
 def test_only_an_admin_adds_assigns_and_removes(served: Home, admin: Client) -> None:
     acme = member(served, "acme", "admin")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from regalia.core.errors import AccessError, ConfigurationError
+from regalia.core.errors import AccessError, ConfigurationError, UnavailableError
 from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import connect
@@ -201,6 +201,16 @@ def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
         server = EmbeddedPostgres(tmp_path / "postgres", wheel_binaries(), port=port)
 
         with pytest.raises(ConfigurationError, match=f"can't have port {port}"):
+            server.start()
+
+
+def test_a_setting_that_it_does_not_start_with_is_told_at_once(tmp_path: Path) -> None:
+    with postgres.running(tmp_path / "postgres") as server:
+        server.stop()
+        with (server.folder / "cluster" / "postgresql.conf").open("a") as settings:
+            settings.write("work_mem = 'much'\n")
+
+        with pytest.raises(UnavailableError, match="contains errors"):
             server.start()
 
 

@@ -12,7 +12,7 @@ from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
 from regalia_registry.ports.vectors import Checked, EngineRight
 from tests.servers import postgres
-from tests.servers.old_postgres import greeting
+from tests.servers.odd_postgres import greeting, listening
 
 HOLDER = Holder("test", 1)
 
@@ -131,8 +131,8 @@ def test_an_old_pgvector_is_told(
 
 @pytest.mark.parametrize("version", ["9.6.24", "13.22"])
 def test_a_server_that_is_too_old_is_refused(version: str) -> None:
-    with greeting(version) as port, pytest.raises(UnsupportedError, match="expected 14 or newer"):
-        open_pgvector(f"postgresql://a@127.0.0.1:{port}/x", holder=HOLDER)
+    with listening(greeting(version)) as odd, pytest.raises(UnsupportedError, match="expected 14 or newer"):
+        open_pgvector(f"postgresql://a@127.0.0.1:{odd.port}/x", holder=HOLDER)
 
 
 def test_the_embedded_one_says_what_its_disk_has_left(tmp_path: Path) -> None:

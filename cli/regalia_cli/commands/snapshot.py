@@ -1,17 +1,27 @@
 """`reg snapshot`: the content of a live vector collection as one more version."""
 
+from pathlib import Path
+from typing import Any
+
 import click
 
-from regalia import operations
+from regalia import filing, operations, questions
+from regalia.core.digest import Digest
 from regalia.core.kinds.snapshot import Embedding
 from regalia_cli import output
+from regalia_cli.commands import asking
 from regalia_cli.commands.operation import finished
 from regalia_cli.state import State, pass_state
 
 
 @click.group()
 def snapshot() -> None:
-    """Take, list and show snapshots of vector collections."""
+    """Take, show, compare and search snapshots of vector collections."""
+
+
+snapshot.add_command(asking.show)
+snapshot.add_command(asking.diff)
+snapshot.add_command(asking.query)
 
 
 @snapshot.command()
@@ -35,7 +45,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
-    named = name or collection.rpartition(".")[2].lower()
+    named = name or _called(collection)
     asked = operations.start_snapshot(
         state.client,
         state.application().namespace,
@@ -52,32 +62,33 @@ def create(
     if as_json:
         output.answer_json(outcome)
         return
-    told = "taken" if outcome["created"] else "unchanged"
-    output.tell(
-        f"  {outcome['count']:,} rows, {outcome['rows_stored']:,} stored, {outcome['rows_kept']:,} kept; "
-        f"{outcome['consistency']}"
-    )
     if outcome["unindexed"]:
         output.tell(
             f"  {outcome['unindexed']:,} of them are missing from {target}'s own index: searches there miss them"
         )
     if outcome.get("worn_segments"):
         output.tell(f"  {outcome['worn_segments']} of its segments are worn: reg snapshot compact {named}")
-    output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
+    _answer_taken(outcome)
 
 
 @snapshot.command(name="list")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def list_(state: State, name: str, *, as_json: bool) -> None:
-    """List a snapshot's versions, highest first."""
-    found = list(operations.list_snapshots(state.client, state.application().namespace, name))
+def list_(state: State, name: str | None, *, as_json: bool) -> None:
+    """List a snapshot's versions, highest first; without NAME the namespace's snapshots, each by its newest."""
+    namespace = state.application().namespace
+    if name is None:
+        names = [one.name for one in questions.list_names(state.client, namespace)]
+        found = [one for name in names if (one := questions.newest(state.client, namespace, name)) is not None]
+    else:
+        found = list(operations.list_snapshots(state.client, namespace, name))
     if as_json:
         output.answer_json(found)
         return
-    rows = [(one.version, one.digest[:19], one.pushed_at) for one in found]
-    output.answer_table(("VERSION", "DIGEST", "TAKEN"), rows, empty=f'no snapshot "{name}"')
+    rows = [(one.name, one.version, one.digest[:19], one.pushed_at) for one in found]
+    empty = f'no snapshot "{name}"' if name else "no snapshots: reg snapshot create"
+    output.answer_table(("NAME", "VERSION", "DIGEST", "TAKEN"), rows, empty=empty)
 
 
 @snapshot.command()
@@ -127,6 +138,60 @@ def compact(state: State, name: str, *, as_json: bool) -> None:
         return
     told = f"{outcome['segments_before']} → {outcome['segments']} segments" if outcome["created"] else "nothing to do"
     output.answer(f"{outcome['reference']}  {told}  {str(outcome['content_root'])[:19]}")
+
+
+@snapshot.command()
+@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(list(filing.FORMS.values())), help="Default: what FILE ends in.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
+    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties."""
+    name, version = _reference(reference)
+    namespace = state.application().namespace
+    filing.require_free(file)
+    asked = operations.start_export(state.client, namespace, name, version, form=form or filing.form_of(file))
+    outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
+    blob, size_bytes = Digest.parse(outcome["file"]), int(outcome["size_bytes"])
+    filing.fetch(state.client, namespace, blob, file, size_bytes=size_bytes)
+    if as_json:
+        output.answer_json(outcome)
+        return
+    for line in outcome["fidelity"]:
+        output.tell(f"  not the same: {line}")
+    output.answer(f"{file}  {outcome['count']:,} rows, {size_bytes:,} bytes")
+
+
+@snapshot.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="What the snapshot is called; default: the file's name.")
+@click.option("--embedder", metavar="PROVIDER/MODEL@REVISION", help="Which embedder made the vectors.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def import_(state: State, file: Path, name: str | None, embedder: str | None, *, as_json: bool) -> None:
+    """Take a snapshot of the rows in FILE, which is Parquet or JSONL by what its name ends in."""
+    namespace, form, embedding = state.application().namespace, filing.form_of(file), _embedding(embedder)
+    blob = filing.send(state.client, namespace, file)
+    asked = operations.start_import(
+        state.client, namespace, blob, form=form, name=name or _called(file.name), embedding=embedding
+    )
+    outcome = finished(state, asked).outcome or {}
+    if as_json:
+        output.answer_json(outcome)
+        return
+    _answer_taken(outcome)
+
+
+def _called(collection: str) -> str:
+    """Name a snapshot after its collection: a table's last name, a file's without its ending."""
+    ending = next((one for one in filing.FORMS if collection.endswith(one)), None)
+    return (collection.rpartition(".")[2] if ending is None else collection.removesuffix(ending)).lower()
+
+
+def _answer_taken(outcome: dict[str, Any]) -> None:
+    told = "taken" if outcome["created"] else "unchanged"
+    output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
 
 
 def _reference(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import click
 
 from regalia import operations
+from regalia.core.errors import InvalidNameError
 from regalia.wire.answers import TargetEntry
 from regalia_cli import output
 from regalia_cli.commands.operation import looked
@@ -46,7 +47,7 @@ def add(
     as_json: bool,
 ) -> None:
     """Add a target: a NAME and the URL of its engine, without a password."""
-    given = namespaces or (state.application().namespace,)
+    given = namespaces or _own_namespace(state)
     made = operations.add_target(state.client, TargetEntry(name, provider, url, credential, given))
     output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {_told(made)}")
 
@@ -117,6 +118,13 @@ def remove(state: State, name: str) -> None:
     """Remove a target; what it points at stays as it is."""
     operations.remove_target(state.client, name)
     output.answer(f"{name}  removed")
+
+
+def _own_namespace(state: State) -> tuple[str]:
+    project = state.client.settings.project.application
+    if project is None:
+        raise InvalidNameError("no project is here", hint="say who may use the target: --namespace acme")
+    return (project.namespace,)
 
 
 def _told(found: TargetEntry) -> str:

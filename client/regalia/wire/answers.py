@@ -263,7 +263,10 @@ class TargetEntry:
 
 @dataclass(frozen=True, slots=True)
 class OperationEntry:
-    """Work of a worker: what was asked, how far it is, and its outcome (or its error) once it is over."""
+    """Work of a worker: what was asked, how far it is, and its outcome (or its error) once it is over.
+
+    A list leaves out what may be large: the outcome, and what a search looked for.
+    """
 
     id: str
     kind: str

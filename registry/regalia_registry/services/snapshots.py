@@ -1,4 +1,4 @@
-"""Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
+"""Taking a snapshot: read a collection, store what changed, and add the version; or a file. Run by a worker."""
 
 from contextlib import closing
 
@@ -8,7 +8,7 @@ from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import Operation, SnapshotWish, Target
+from regalia_registry.domain.operations import ImportWish, Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
@@ -16,9 +16,9 @@ from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.keeping import Keeper, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, find_newest
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
-from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.targets import folder_target, require_use
 
 _FIRST = "1.0.0"
 _MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
@@ -36,6 +36,22 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     return _take(ports, actor, operation, bench, target, wish)
+
+
+def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Take the snapshot of a file that was pushed as a blob, by the provider that reads files; gives its outcome.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        UnsupportedError: The file can't be a snapshot; all reasons are in the message.
+        RegaliaError: Whatever kept it from being read or stored.
+    """
+    wish = ImportWish.parse(operation.request)
+    folder = bench.folder / "import"
+    folder.mkdir()
+    fetched(ports, wish.file, folder / wish.file_name)
+    source = SnapshotWish(folder.name, wish.file_name, wish.name, wish.embedding)
+    return _take(ports, actor, operation, bench, folder_target(folder), source)
 
 
 def _take(

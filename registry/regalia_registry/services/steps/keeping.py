@@ -14,6 +14,7 @@ from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Ports
+from regalia_registry.services.steps.blobs import keep_blob
 from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
 
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
@@ -53,19 +54,14 @@ class Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
-        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
-        self._link(digest, len(body))
+        keep_blob(self._ports, self._namespace, digest, io.BytesIO(body), size_bytes=len(body))
+        self._sizes[digest] = len(body)
         return body
 
     def _file(self, file: StoredFile) -> None:
         with file.path.open("rb") as source:
-            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
-        self._link(file.digest, file.size_bytes)
-
-    def _link(self, digest: Digest, size_bytes: int) -> None:
-        self._sizes[digest] = size_bytes
-        with self._ports.store.note() as tx:
-            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
+            keep_blob(self._ports, self._namespace, file.digest, source, size_bytes=file.size_bytes)
+        self._sizes[file.digest] = file.size_bytes
 
 
 def store_version(

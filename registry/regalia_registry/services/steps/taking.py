@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regalia.core.errors import ConflictError
+from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.operations import SnapshotWish
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Consistency, Provider
@@ -75,11 +76,11 @@ class Taking:
             Build(_made(folder / "build"), self.schema, self._base(folder), self._store) as build,
             self.provider.source.open(self.wish.collection, freeze=self.wish.freeze) as reading,
         ):
-            rows = 0
+            rows, about = 0, _about(self.provider, self.wish.collection, self.newest)
             for batch in reading.batches():
                 build.add(batch)
                 rows += len(batch)
-                bench.tell({"step": "reading", "rows": rows})
+                bench.tell({"step": "reading", "rows": rows, **about})
             return Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
 
     def _store(self, made: StoredSegment) -> None:
@@ -101,6 +102,15 @@ class Taking:
         return Base(
             [BaseSegment(one, fetched(self.ports, one.keys, keys / one.keys_title), dead) for one, dead in found]
         )
+
+
+def _about(provider: Provider, collection: str, newest: OpenedSnapshot | None) -> JsonObject:
+    """Say about how many rows there are, for the progress: as many as last time, or what the engine estimates."""
+    if newest is not None:
+        return {"about": newest.config.count}
+    listed = provider.collections.list()
+    rows = next((one.rows for one in listed if collection in {one.name, one.name.rpartition(".")[2]}), None)
+    return {} if rows is None else {"about": rows}
 
 
 def _made(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """The URL of a PostgreSQL: a closed list of what it may say, so that none of it reaches further than a connection."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -8,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from regalia.core.errors import ConfigurationError
 
 _SCHEMES = ("postgresql://", "postgres://")
+_PROVING = frozenset({"verify-ca", "verify-full"})
 _EXAMPLE = "postgresql://user@host:5432/database?sslmode=verify-full"
 # Not here: options (settings of the session), service and passfile (other files of the worker's), the timeouts (ours).
 _ALLOWED = frozenset(
@@ -50,6 +52,12 @@ def parse_address(url: str) -> dict[str, str]:
     if not all(hosts) or any(host.startswith("@") for host in hosts):
         raise ConfigurationError("the target's URL names no host", hint=_EXAMPLE)
     return given
+
+
+def guarded(given: Mapping[str, str]) -> dict[str, str]:
+    """Send no password in clear to a server that has not proved its name, unless the URL says how one is asked for."""
+    is_proved = given.get("sslmode") in _PROVING or all(host.startswith("/") for host in given["host"].split(","))
+    return {**({} if is_proved else {"require_auth": "!password"}), **given}
 
 
 def require_foreign(url: str, *, own: Path) -> None:

@@ -17,10 +17,11 @@ from regalia.core.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from regalia_registry.adapters.vectors.pgvector.address import parse_address
+from regalia_registry.adapters.vectors.pgvector.address import guarded, parse_address
 
 _CONNECT_S = 10
 _OLDEST = 14
+_MAX_TOLD = 1000
 _VERSION_STEP = 10_000
 _PINNED = {
     "TimeZone": "UTC",
@@ -55,6 +56,7 @@ _BY_WORDS: tuple[tuple[str, type[RegaliaError], str], ...] = (
         AccessError,
         "the server wants TLS, or another address of yours: add ?sslmode=require to the URL",
     ),
+    ("cleartext password", AccessError, "let the server prove its name first: add ?sslmode=verify-full to the URL"),
     ("no pg_hba.conf entry", AccessError, "let this machine in: pg_hba.conf of the server"),
     ("password supplied", AccessError, "say where the password is: reg target add --credential"),
     ("authentication", AccessError, "check the user and the password of the target: reg target check"),
@@ -77,7 +79,7 @@ def connect(url: str, *, password: str | None = None, application: str = "regali
         AccessError: It does not let us in.
         UnsupportedError: It is too old.
     """
-    given = parse_address(url)
+    given = guarded(parse_address(url))
     with translated():
         connection = psycopg.connect(
             # An empty password keeps the worker's PGPASSWORD from a server that it is not meant for.
@@ -114,7 +116,12 @@ def _ours(error: psycopg.Error) -> RegaliaError:
     if not state:
         found = ((kind, hint) for words, kind, hint in _BY_WORDS if words in told)
         kind, hint = next(found, (kind, hint))
-    return kind(f"the database says: {told}", hint=hint)
+    return kind(f"the database says: {_printable(told)}", hint=hint)
+
+
+def _printable(told: str) -> str:
+    """Keep a server's words from steering the terminal that they are shown on."""
+    return "".join(letter if letter.isprintable() else " " for letter in told[:_MAX_TOLD])
 
 
 def _sentence(told: str) -> str:

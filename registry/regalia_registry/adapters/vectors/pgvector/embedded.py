@@ -21,6 +21,8 @@ from regalia_registry.domain.operations import Holder
 _VERSION = 18
 _POLL_S = 0.05
 _FULL = b"No space left on device"
+# What a killed one leaves behind, another that was just started, and what clients are told meanwhile.
+_PASSING = (b"pre-existing shared memory block", b'lock file "', b"the database system is", b"terminating")
 _MAX_TOLD = 65_536
 _SUPERUSER = "postgres"
 _INCLUDE = "include = 'regalia.conf'"
@@ -107,21 +109,9 @@ class EmbeddedPostgres:
 
     def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole."""
-        self._runner  # noqa: B018 # makes the folders
         making = self.folder / f"making-{secrets.token_hex(4)}"
-        done = self._runner.run(
-            "initdb",
-            "-D",
-            str(making),
-            "-U",
-            _SUPERUSER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-instructions",
-        )
+        words = ("-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        done = self._runner.run("initdb", "-D", str(making), *words)
         if done.returncode != 0:
             raise self._ended(f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", done.stderr)
         self._configure(making)
@@ -170,8 +160,8 @@ class EmbeddedPostgres:
         while True:
             if self._status() != 0:
                 told = _since(self._log, said)
-                if _FULL in told:
-                    raise self._ended("the embedded PostgreSQL ended for want of room", told)
+                if _FULL in told or _fatal(told):
+                    raise self._ended(f"the embedded PostgreSQL does not start: {_fatal(told) or 'no room'}", told)
                 self._launch()
             try:
                 psycopg.connect(self._as_superuser("postgres"), connect_timeout=5).close()
@@ -215,6 +205,12 @@ def _since(path: Path, place: int) -> bytes:
 
 def _text(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
+
+
+def _fatal(told: bytes) -> str:
+    """Find why it ended, in what its log says; empty where it ended for a while only."""
+    lines = [line for line in told.splitlines() if b"FATAL:" in line and not any(word in line for word in _PASSING)]
+    return _last_line(lines[-1].partition(b"FATAL:")[2]) if lines else ""
 
 
 def _last_line(told: bytes) -> str:

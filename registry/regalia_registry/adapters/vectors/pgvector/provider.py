@@ -31,7 +31,6 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
-_MAX_IDENTIFIER = 63
 _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _FLOAT_BYTES = 4
