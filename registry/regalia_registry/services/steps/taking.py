@@ -94,7 +94,7 @@ class Taking:
             found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments]
         listed = {
             one.keys for one, _ in found
-        }  # the journal's too, where the run before added its version and was killed
+        }  # the journal names them too, where the run before was killed at its end
         found += [(one, b"") for one in self.journal.segments if one.keys not in listed]
         if not found:
             return None
