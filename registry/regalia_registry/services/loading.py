@@ -71,7 +71,7 @@ def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
     except RegaliaError as error:
         raise UnavailableError(
             f'its half-made collection "{collection}" is left in the target "{wish.target}": {error.message}',
-            hint=f'nothing reads it: drop "{collection}" with the engine\'s own tools',
+            hint=f"nothing reads it; once the target answers: reg collection retire {wish.target} {collection}",
         ) from error
 
 
