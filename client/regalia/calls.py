@@ -1,6 +1,7 @@
 """The registry's routes as typed calls: what is asked, how large an answer may be, which error it was."""
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ import regalia
 from regalia._transport import Request, Response, Transport
 from regalia._transport.problems import raise_for_problem
 from regalia.core.digest import Digest
-from regalia.core.errors import NotFoundError, UnavailableError
+from regalia.core.errors import DigestError, NotFoundError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.manifest import MAX_ANY_MANIFEST
 from regalia.core.names import ApplicationName
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _PAGE = 200
+_PART = 8 * 1024 * 1024
 _JSON = {"Content-Type": "application/json"}
 
 Query = Mapping[str, str | int | None]
@@ -97,6 +99,23 @@ class Registry:
         body = self._exchange(request).body
         digest.check(body, what="the blob", step="members")
         return body
+
+    def blob_parts(self, namespace: str, digest: Digest, *, size_bytes: int) -> Iterator[bytes]:
+        """Fetch a blob that memory need not hold, a part at a time; it is hashed when the last part was given.
+
+        Raises:
+            DigestError: The parts were not the blob.
+        """
+        state = sha256()
+        path = f"/v1/namespaces/{namespace}/blobs/{digest}"
+        for start in range(0, size_bytes, _PART):
+            stop = min(start + _PART, size_bytes)
+            asked = {"Range": f"bytes={start}-{stop - 1}"}
+            part = self._exchange(Request("GET", path, asked, max_bytes=stop - start, timeout_s=600.0)).body
+            state.update(part)
+            yield part
+        if state.hexdigest() != digest.hex:
+            raise DigestError(f"the parts of {digest.short} hash to {state.hexdigest()[:12]}", hint="ask for it again")
 
     def put_blob(self, namespace: str, digest: Digest, body: bytes) -> None:
         """Send a blob."""

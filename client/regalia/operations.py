@@ -100,11 +100,14 @@ def get_operation(client: Client, namespace: str, operation_id: str) -> Operatio
     return client.registry.get(OperationProgress, f"/v1/namespaces/{namespace}/operations/{operation_id}")
 
 
-def watch(client: Client, namespace: str, operation_id: str) -> Iterator[OperationProgress]:
-    """Follow an operation until it is over; each answer holds what happened since the one before."""
+def watch(client: Client, namespace: str, operation_id: str, *, wait_s: int = _WAIT_S) -> Iterator[OperationProgress]:
+    """Follow an operation until it is over; each answer holds what happened since the one before.
+
+    An answer comes when something happened, or after `wait_s` seconds, at most 20.
+    """
     after = 0
     while True:
-        query: dict[str, str | int | None] = {"after": after, "wait": _WAIT_S}
+        query: dict[str, str | int | None] = {"after": after, "wait": wait_s}
         path = f"/v1/namespaces/{namespace}/operations/{operation_id}"
         found = client.registry.get(OperationProgress, path, query)
         yield found

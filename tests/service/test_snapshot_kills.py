@@ -68,8 +68,8 @@ class Pgvector:
             connection.execute("CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(8))")
             connection.execute("CREATE INDEX ON kb USING hnsw (embedding vector_l2_ops) WITH (m = 8)")
             connection.execute(
-                "INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n %% 97, n %% 89, n %% 83, n %% 79, 1, 0, -n, n]::vector "
-                "FROM generate_series(1, %s) n",
+                "INSERT INTO kb SELECT n, 'passage ' || n, "
+                "ARRAY[n %% 97, n %% 89, n %% 83, n %% 79, 1, 0, -n, n]::vector FROM generate_series(1, %s) n",
                 (rows,),
             )
 
@@ -179,12 +179,13 @@ def kill_engine(stage: Stage) -> None:
 def struck(
     stage: Stage, kill: Callable[[Stage], None], ask: Callable[[int], OperationEntry]
 ) -> list[dict[str, object]]:
-    """Do an operation once undisturbed, to know how long it takes, then strike each of many at a moment of its own."""
+    """Do an operation twice undisturbed, to know how long a warm one takes, then strike each of many in its middle."""
     chance = random.Random(SEED)  # noqa: S311 # when to kill guards nothing
-    began = time.monotonic()
     outcomes = [stage.outcome(ask(0))]
+    began = time.monotonic()
+    outcomes.append(stage.outcome(ask(1)))
     whole_s, hit = time.monotonic() - began, 0
-    for number in range(1, KILLS + 1):
+    for number in range(2, KILLS + 2):
         asked = ask(number)
         time.sleep(chance.uniform(0, whole_s))
         hit += stage.progress(asked).operation.state == "running"
@@ -208,7 +209,7 @@ def test_a_snapshot_survives_every_kill(stage: Stage, kill: Callable[[Stage], No
     assert {one["content_root"] for one in taken} == {again["content_root"]}
     assert {one["count"] for one in taken} == {ROWS}
     assert not again["created"]
-    for number in (0, KILLS):
+    for number in (0, KILLS + 1):
         version = str(taken[number]["version"])
         assert stage.outcome(operations.start_verify(stage.client, "acme", f"kb{number}", version))["verified"]
 
@@ -279,3 +280,35 @@ def test_a_worker_that_is_stopped_while_it_indexes_leaves_its_operation_to_the_n
     assert stage.outcome(asked)["count"] == 5 * ROWS
     assert stage.steps(asked).count("connecting") == 2
     assert "the worker stops" in stage.log(0)
+
+
+def test_a_killed_worker_of_reg_serve_is_started_again(tmp_path: Path) -> None:
+    def workers() -> set[int]:
+        assert made.server is not None
+        children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children").read_text().split()
+        return {int(pid) for pid in children if "admin.work" in Path(f"/proc/{pid}/cmdline").read_text()}
+
+    with home(tmp_path) as made:
+        made.start()
+        [killed] = workers()
+        os.kill(killed, signal.SIGKILL)
+        deadline = time.monotonic() + _PATIENCE_S
+        while not workers() - {killed}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    assert "a process ended (-9); another starts in 0.2 s" in (tmp_path / "registry.log").read_text()
+
+
+def test_a_worker_needs_a_folder_that_was_served(tmp_path: Path) -> None:
+    with home(tmp_path) as made:
+        absent = made.reg("worker", "--data", str(tmp_path / "absent"))
+        (tmp_path / "empty").mkdir()
+        empty = made.reg("worker", "--data", str(tmp_path / "empty"))
+        made.more["REGALIA_SERVER_LEASE_S"] = "3"
+        short = made.reg("worker", "--data", str(tmp_path / "empty"))
+
+    assert [one.returncode for one in (absent, empty, short)] == [1, 1, 1]
+    assert "reg serve makes one at its first start" in absent.stderr
+    assert "reg serve migrates it at its start" in empty.stderr
+    assert 'the setting "lease_s" is wrong: input should be greater than or equal to 4' in short.stderr

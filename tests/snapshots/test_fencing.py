@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import psycopg
 import pytest
 
-from regalia.core.errors import AccessError, ConflictError, RegaliaError
+from regalia.core.errors import AccessError, ConflictError, RegaliaError, UnavailableError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector.connection import connect
@@ -166,6 +166,23 @@ def test_an_index_that_a_killed_worker_left_building_is_ended_before_the_next_is
     assert found == [(True,)]
     killed.close()
     next_one.close()
+
+
+def test_a_statement_that_takes_long_is_interrupted_from_another_thread(
+    server: EmbeddedPostgres, connection: psycopg.Connection
+) -> None:
+    provider = open_pgvector(server.url, holder=Holder("op", 1))
+    provider.create("kb_1", SCHEMA, mark="op")
+    connection.execute("BEGIN; LOCK TABLE kb_1.kb IN EXCLUSIVE MODE")
+    interrupting = threading.Timer(0.5, provider.interrupt)
+    interrupting.start()
+
+    with pytest.raises(UnavailableError, match="canceling statement due to user request"):
+        provider.build_index("kb_1", SCHEMA)
+
+    connection.execute("ROLLBACK")
+    provider.build_index("kb_1", SCHEMA)
+    provider.close()
 
 
 def test_connections_of_later_workers_and_other_operations_are_left_alone(server: EmbeddedPostgres) -> None:

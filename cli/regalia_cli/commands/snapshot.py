@@ -2,16 +2,22 @@
 
 import click
 
-from regalia import operations
+from regalia import operations, questions
 from regalia.core.kinds.snapshot import Embedding
 from regalia_cli import output
+from regalia_cli.commands import asking
 from regalia_cli.commands.operation import finished
 from regalia_cli.state import State, pass_state
 
 
 @click.group()
 def snapshot() -> None:
-    """Take, list and show snapshots of vector collections."""
+    """Take, show, compare and search snapshots of vector collections."""
+
+
+snapshot.add_command(asking.show)
+snapshot.add_command(asking.diff)
+snapshot.add_command(asking.query)
 
 
 @snapshot.command()
@@ -67,17 +73,23 @@ def create(
 
 
 @snapshot.command(name="list")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def list_(state: State, name: str, *, as_json: bool) -> None:
-    """List a snapshot's versions, highest first."""
-    found = list(operations.list_snapshots(state.client, state.application().namespace, name))
+def list_(state: State, name: str | None, *, as_json: bool) -> None:
+    """List a snapshot's versions, highest first; without NAME the namespace's snapshots, each by its newest."""
+    namespace = state.application().namespace
+    if name is None:
+        names = [one.name for one in questions.list_names(state.client, namespace)]
+        found = [one for name in names if (one := questions.newest(state.client, namespace, name)) is not None]
+    else:
+        found = list(operations.list_snapshots(state.client, namespace, name))
     if as_json:
         output.answer_json(found)
         return
-    rows = [(one.version, one.digest[:19], one.pushed_at) for one in found]
-    output.answer_table(("VERSION", "DIGEST", "TAKEN"), rows, empty=f'no snapshot "{name}"')
+    rows = [(one.name, one.version, one.digest[:19], one.pushed_at) for one in found]
+    empty = f'no snapshot "{name}"' if name else "no snapshots: reg snapshot create"
+    output.answer_table(("NAME", "VERSION", "DIGEST", "TAKEN"), rows, empty=empty)
 
 
 @snapshot.command()

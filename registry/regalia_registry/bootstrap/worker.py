@@ -14,10 +14,6 @@ _WORK = "work"
 
 def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     """Build a worker on migrated storage."""
-    return Worker(
-        make_ports(settings),
-        InstalledTargets(settings.data),
-        settings.data / _WORK,
-        stopping,
-        Lease(timedelta(seconds=settings.lease_s)),
-    )
+    targets = InstalledTargets(settings.data, local_port=settings.local_port)
+    lease = Lease(timedelta(seconds=settings.lease_s))
+    return Worker(make_ports(settings), targets, settings.data / _WORK, stopping, lease)

@@ -11,6 +11,7 @@ from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
+from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{0,2048}\Z")
@@ -31,6 +32,10 @@ class OperationKind(StrEnum):
     VERIFY = "verify"
     LOOK = "look"
     COMPACT = "compact"
+    DIFF = "diff"
+    QUERY = "query"
+    SEARCH = "search"
+    RETIRE = "retire"
 
 
 class OperationState(StrEnum):
@@ -224,7 +229,8 @@ class CompactWish:
         return {"name": self.name}
 
 
-Wish = SnapshotWish | LoadWish | VerifyWish | LookWish | CompactWish
+Stored = VerifyWish | CompactWish | DiffWish | QueryWish  # what works at no target
+Wish = SnapshotWish | LoadWish | LookWish | SearchWish | RetireWish | Stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -60,8 +61,8 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         root = translated.root()
         bench.tell({"step": "indexing", "rows": snapshot.config.count})
         provider.sink.build_index(collection, hosted.schema)
-        bench.tell({"step": "verifying", "rows": snapshot.config.count})
-        _prove(provider, collection, hosted.schema, root, bench)
+        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
+        _prove(provider, collection, Loaded(hosted.schema, root, snapshot.config.count), bench)
     return {
         "collection": collection,
         "target": wish.target,
@@ -139,10 +140,19 @@ class _JournalLedger:
         self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
 
 
-def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, bench: Bench) -> None:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a collection must be once it is loaded."""
+
+    schema: Schema
+    root: Digest
+    count: int
+
+
+def _prove(provider: Provider, collection: str, expected: Loaded, bench: Bench) -> None:
     """Read the collection back: its schema, its root, and that a search reaches every row."""
     found = provider.collections.describe(collection).schema
-    if found != schema:
+    if found != expected.schema:
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
@@ -150,13 +160,16 @@ def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, be
     with provider.source.open(collection) as reading:
 
         def reached() -> Iterator[Sequence[Row]]:
+            done = 0
             for batch in reading.batches():
                 rows = Rows.of(batch)
                 keys.add(rows.keys)
                 yield rows
-                bench.tell({"step": "verifying"})
+                done += len(rows)
+                bench.tell({"step": "verifying", "rows": done, "of": expected.count})
 
-        verify_root(bench.folder, schema, root, reached())
+        verify_root(bench.folder, expected.schema, expected.root, reached())
+    done = 0
     for group in keys.groups(_GROUP_ROWS):
         lost = provider.sink.unreachable(collection, group)
         if lost:
@@ -164,7 +177,8 @@ def _prove(provider: Provider, collection: str, schema: Schema, root: Digest, be
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
-        bench.tell({"step": "verifying"})
+        done += len(group)
+        bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
 
 
 def _rows(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:

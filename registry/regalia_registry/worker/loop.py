@@ -33,12 +33,16 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
     OperationKind.COMPACT: ("compacting", "compact_snapshot"),
+    OperationKind.DIFF: ("asking", "diff_snapshots"),
+    OperationKind.QUERY: ("asking", "query_snapshot"),
+    OperationKind.SEARCH: ("asking", "search_collection"),
+    OperationKind.RETIRE: ("retiring", "retire_collection"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
 _UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.LOAD: ("loading", "unload_snapshot")}
 
-_IMPATIENT = frozenset({OperationKind.LOOK})  # somebody waits to hear whether the target answers
+_IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
 
 Ending = tuple[OperationState, JsonObject | None]
 

@@ -17,7 +17,8 @@ from regalia.core.errors import (
     RegaliaError,
     UnsupportedError,
 )
-from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting
+from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting, places
+from regalia_registry.adapters.vectors.pgvector.address import require_foreign
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
@@ -172,7 +173,7 @@ class PgvectorProvider:
                 self._fence.take(name)
                 return
             raise ConflictError(f'the schema "{name}" is taken', hint="choose another name")
-        table = Table.parse(schema.engine)
+        table = Table.of(schema)
         self._fence.prepare()
         with translated(), self._connection.transaction():
             self._fence.begin(name)
@@ -224,7 +225,7 @@ class PgvectorProvider:
         ledger: Ledger,  # noqa: ARG002 # the fence's count commits with its group
     ) -> Iterator[int]:
         """Load each group and its count in one transaction: an interrupted load goes on where it was."""
-        table = sql.Identifier(name, Table.parse(schema.engine).name)
+        table = sql.Identifier(name, Table.of(schema).name)
         done, total = self._fence.groups(name), 0
         for number, rows in enumerate(groups, start=1):
             total += len(rows)
@@ -239,7 +240,7 @@ class PgvectorProvider:
         there = Table.parse(catalog.describe(self._connection, place).schema.engine).indexes
         with translated():
             self._connection.execute("SET maintenance_work_mem = '512MB'")
-        for index in Table.parse(schema.engine).indexes:
+        for index in Table.of(schema).indexes:
             if index not in there:
                 with self._fence.held(name):
                     self._connection.execute(index.ddl(place.schema, place.table))
@@ -352,13 +353,21 @@ def open_pgvector(
     *,
     holder: Holder,
     password: str | None = None,
-    data: Path | None = None,  # noqa: ARG001 # every provider is told the registry's data folder
+    data: Path | None = None,
 ) -> PgvectorProvider:
-    """Open a connection as a provider, once those of the operation's earlier workers are ended."""
+    """Open a connection as a provider; `data` is the registry's data folder, whose own server is no target by URL."""
+    if data is not None:
+        for own in (places.embedded_folder(data), places.ROOTS_FOLDER):
+            require_foreign(url, own=own)
+    return provide(url, holder=holder, password=password)
+
+
+def provide(url: str, *, holder: Holder, password: str | None = None, folder: Path | None = None) -> PgvectorProvider:
+    """Connect, and end the connections of the operation's earlier workers; `folder` is where the server's data is."""
     connection = connect(url, password=password, application=application_name(holder))
     try:
         Fence(connection, holder).end_predecessors()
     except RegaliaError:
         connection.close()
         raise
-    return PgvectorProvider(connection, holder)
+    return PgvectorProvider(connection, holder, folder=folder)
