@@ -1,6 +1,6 @@
 """The snapshot before: which rows it had, so that only what changed is stored again.
 
-A row is known by its digest, which covers its key. It takes 41 bytes in memory: a digest is found by a binary search, and
+A row is known by its digest, which covers its key. It takes 41 bytes in memory: a digest is found by a binary search,
 not in a dictionary.
 """
 
