@@ -27,7 +27,16 @@ def cpu_s(pids: Sequence[int]) -> float:
 
 def rss_mb(pid: int) -> float:
     """Give a process's resident memory in megabytes (10^6)."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return _status_mb(pid, "VmRSS")
+
+
+def peak_rss_mb(pid: int) -> float:
+    """Give the most that a process had resident since it started, in megabytes."""
+    return _status_mb(pid, "VmHWM")
+
+
+def _status_mb(pid: int, name: str) -> float:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) * 1024 / 1e6
 
 

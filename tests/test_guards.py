@@ -73,7 +73,7 @@ def test_a_wheel_away_from_the_checkout_migrates_serves_and_resolves(tmp_path: P
     told = subprocess.run(
         [str(python), "-c", "from regalia_cli.entry import main; main()", "demo"],
         cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,

@@ -32,7 +32,7 @@ def answer_json(value: object) -> None:
 
 def answer_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows under their columns; the widths are the terminal's, and unbounded in a pipe."""
-    found = [[_cell(value) for value in row] for row in rows]
+    found = [[plain(value) for value in row] for row in rows]
     if not found:
         tell(empty)
         return
@@ -82,14 +82,15 @@ def _plain(value: object) -> object:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
-def _cell(value: object) -> str:
+def plain(value: object) -> str:
+    """Spell what somebody else wrote, without what would rule the terminal."""
     # A name or reason comes from whoever wrote it: control characters would rule the terminal.
     text = "" if value is None else str(value)
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def _colored(line: str) -> str:
-    shown = _cell(line)
+    shown = plain(line)
     if line.startswith("+"):
         return click.style(shown, fg="green")
     return click.style(shown, fg="red") if line.startswith("-") else shown

@@ -56,6 +56,7 @@ _ROOMS = frozenset(
     {
         "administration",
         "comparing",
+        "counting",
         "credentials",
         "exports",
         "founding",
@@ -65,6 +66,7 @@ _ROOMS = frozenset(
         "operations",
         "project",
         "publishing",
+        "questions",
         "rotation",
         "snapshotting",
         "sources",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _PAGE = 200
-_PART = 16 * 1024 * 1024
+_PART = 8 * 1024 * 1024
 _SLOWEST = 1_000_000  # bytes a second of an upload that is waited for
 _JSON = {"Content-Type": "application/json"}
 
@@ -101,6 +101,23 @@ class Registry:
         digest.check(body, what="the blob", step="members")
         return body
 
+    def blob_parts(self, namespace: str, digest: Digest, *, size_bytes: int) -> Iterator[bytes]:
+        """Fetch a blob that memory need not hold, a part at a time; it is hashed when the last part was given.
+
+        Raises:
+            DigestError: The parts were not the blob.
+        """
+        state = sha256()
+        path = f"/v1/namespaces/{namespace}/blobs/{digest}"
+        for start in range(0, size_bytes, _PART):
+            stop = min(start + _PART, size_bytes)
+            asked = {"Range": f"bytes={start}-{stop - 1}"}
+            part = self._exchange(Request("GET", path, asked, max_bytes=stop - start, timeout_s=600.0)).body
+            state.update(part)
+            yield part
+        if state.hexdigest() != digest.hex:
+            raise DigestError(f"the parts of {digest.short} hash to {state.hexdigest()[:12]}", hint="ask for it again")
+
     def put_blob(self, namespace: str, digest: Digest, body: bytes) -> None:
         """Send a blob."""
         headers = {"Content-Type": "application/octet-stream"}
@@ -112,22 +129,6 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
         path = f"/v1/namespaces/{namespace}/blobs/{digest}"
         self._exchange(Request("PUT", path, headers, file, timeout_s=600.0 + size_bytes / _SLOWEST))
-
-    def blob_parts(self, namespace: str, digest: Digest, *, size_bytes: int) -> Iterator[bytes]:
-        """Fetch a blob of any size in parts, each by itself; hashed, and wrong only after its last part was given.
-
-        Raises:
-            DigestError: The parts are not the blob.
-        """
-        path, state = f"/v1/namespaces/{namespace}/blobs/{digest}", sha256()
-        for start in range(0, size_bytes, _PART):
-            stop = min(start + _PART, size_bytes)
-            headers = {"Range": f"bytes={start}-{stop - 1}"}
-            body = self._exchange(Request("GET", path, headers, max_bytes=stop - start, timeout_s=600.0)).body
-            state.update(body)
-            yield body
-        if state.hexdigest() != digest.hex:
-            raise DigestError(f"the file hashes to {state.hexdigest()[:12]}, the registry says {digest.short}")
 
     def put(self, kind: type[Answer], path: str, body: bytes, *, media_type: str) -> Answer:
         """Send a document as its exact bytes, and read the answer."""

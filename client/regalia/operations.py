@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from regalia.client import Client
-from regalia.core.digest import Digest
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgress, TargetEntry
 
-_WAIT_S = 10
+_WAIT_S = 5  # half of what a connection waits for an answer
 
 
 def add_target(client: Client, target: TargetEntry) -> TargetEntry:
@@ -75,19 +74,9 @@ def start_verify(client: Client, namespace: str, name: str, version: str) -> Ope
     return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/verify", {})
 
 
-def start_export(client: Client, namespace: str, name: str, version: str, *, form: str) -> OperationEntry:
-    """Ask for a version as one file, `parquet` or `jsonl`."""
-    return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/export", {"form": form})
-
-
-def start_import(
-    client: Client, namespace: str, file: Digest, *, form: str, name: str, embedding: Embedding | None = None
-) -> OperationEntry:
-    """Ask for a snapshot of a file that was sent as a blob."""
-    body: JsonObject = {"file": str(file), "form": form, "name": name}
-    if embedding is not None:
-        body["embedding"] = embedding.written()
-    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/imports", body)
+def start_compact(client: Client, namespace: str, name: str) -> OperationEntry:
+    """Ask for a snapshot's newest version to be written into fewer files, as the next version."""
+    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots/{name}/compact", {})
 
 
 def start_look(client: Client, namespace: str, target: str, *, what: str, collection: str = "") -> OperationEntry:
@@ -111,11 +100,14 @@ def get_operation(client: Client, namespace: str, operation_id: str) -> Operatio
     return client.registry.get(OperationProgress, f"/v1/namespaces/{namespace}/operations/{operation_id}")
 
 
-def watch(client: Client, namespace: str, operation_id: str) -> Iterator[OperationProgress]:
-    """Follow an operation until it is over; each answer holds what happened since the one before."""
+def watch(client: Client, namespace: str, operation_id: str, *, wait_s: int = _WAIT_S) -> Iterator[OperationProgress]:
+    """Follow an operation until it is over; each answer holds what happened since the one before.
+
+    An answer comes when something happened, or after `wait_s` seconds, at most 20.
+    """
     after = 0
     while True:
-        query: dict[str, str | int | None] = {"after": after, "wait": _WAIT_S}
+        query: dict[str, str | int | None] = {"after": after, "wait": wait_s}
         path = f"/v1/namespaces/{namespace}/operations/{operation_id}"
         found = client.registry.get(OperationProgress, path, query)
         yield found

@@ -7,7 +7,7 @@ import regalia
 from regalia.bundle import Bundle
 from regalia.calls import app_path
 from regalia.client import Client
-from regalia.comparing import compare
+from regalia.comparing import Members, compare
 from regalia.core import times
 from regalia.core.bundle import BundleIndex, Member
 from regalia.core.diff import SlotChange
@@ -58,6 +58,7 @@ class BundlePlan:
     """A bundle before it is signed: its index, what it changes, and which members are not from this checkout."""
 
     index: BundleIndex
+    members: Members
     newest: Bundle | None
     changes: tuple[SlotChange, ...]
     foreign: tuple[str, ...]
@@ -180,7 +181,7 @@ def plan_bundle(
     if not members:
         raise NotFoundError("there is nothing to bundle", hint="add files to push: in regalia.yaml")
     check_embedders([artifact.config for artifact in members.values()])
-    pinned = [Member.of(slot, artifact.manifest) for slot, artifact in members.items()]
+    pinned = [Member.of(slot, artifact) for slot, artifact in members.items()]
     there = _newest_version(client, application)
     newest = None if there is None else resolve_if_trusted(client, f"{application}@{there}")
     index = BundleIndex.build(application, version or _next_version(there), pinned)
@@ -193,6 +194,7 @@ def plan_bundle(
         is_unchanged = _is_released(client, index)
     return BundlePlan(
         index=index,
+        members=members,
         newest=newest,
         changes=compare({} if newest is None else newest.members, members),
         foreign=tuple(sorted(map(str, foreign))),

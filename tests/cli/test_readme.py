@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from regalia_cli.demo.stage import embedded_postgres
 from tests.support.registries import REG, home
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -49,19 +50,40 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
     assert offline.stdout.startswith("2.3.1 disk gpt-4-0125-preview\n")
 
 
-def test_the_demo_tells_its_story_and_leaves_nothing(tmp_path: Path) -> None:
-    with home(tmp_path) as made:
-        told = subprocess.run(
-            [*REG, "demo"],
-            env={**made.environment, "TMPDIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    with home(tmp_path_factory.mktemp("demo")) as made:
+        told = subprocess.run([*REG, "demo"], env=made.environment, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert "2.3.0 (disk)" in told.stdout
-    assert not list(tmp_path.glob("regalia-demo-*"))
+    return told.stdout
+
+
+def test_the_demo_tells_its_story_and_leaves_nothing(demo: str) -> None:
+    [staged] = {Path(found) for found in re.findall(r"\S+/regalia-demo-\w+", demo)}
+
+    assert "2.3.0 (disk)" in demo
+    assert not staged.exists()
+    assert not embedded_postgres(staged / ".local/share/regalia").exists()
+
+
+def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly_from_a_snapshot(demo: str) -> None:
+    assert re.findall(r"debit card costs ([\d.]+) euros", demo) == ["5.00", "50.00", "5.00"]
+    assert re.findall(r"We never ask you for a code|Read it to them", demo) == [
+        "We never ask you for a code",
+        "Read it to them",
+        "We never ask you for a code",
+    ]
+    assert "Updated kb snapshot: 320 → 323 rows" in demo
+
+
+def test_the_demo_says_what_it_lacks() -> None:
+    without = "import sys; sys.modules['pyarrow'] = None; from regalia_cli.entry import main; main()"
+
+    told = subprocess.run([sys.executable, "-c", without, "demo"], capture_output=True, text=True, check=False)
+
+    assert told.returncode == 1
+    assert "the demo needs pyarrow" in told.stderr
+    assert "regalia[all]" in told.stderr
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#]+)\)", README))

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from regalia.core.errors import NotFoundError
-from regalia_registry.domain.operations import GRACE, LEASE, Operation, OperationKind, OperationState, Target
+from regalia_registry.domain.operations import Operation, OperationKind, OperationState, Target
 from regalia_registry.ports.store import Store
 from tests.support.records import NOW
+
+LEASE = timedelta(seconds=75)
 
 
 def operation(number: int, *, namespace: str = "acme") -> Operation:
@@ -48,16 +50,16 @@ def test_the_oldest_is_claimed_first_and_each_once(store: Store) -> None:
         None,
     ]
     with store.read() as tx:
-        assert not tx.operations.is_waiting(now=NOW + LEASE)
-        assert tx.operations.is_waiting(now=NOW + LEASE + GRACE)
+        assert not tx.operations.is_waiting(now=NOW + LEASE - timedelta(seconds=1))
+        assert tx.operations.is_waiting(now=NOW + LEASE)
 
 
-def test_what_a_dead_worker_left_is_claimed_once_its_lease_and_the_grace_are_over(store: Store) -> None:
+def test_what_a_dead_worker_left_is_claimed_once_its_time_is_over(store: Store) -> None:
     add(store, operation(1))
     claim(store)
 
-    assert claim(store, after=LEASE + GRACE - timedelta(seconds=1)) is None
-    taken = claim(store, after=LEASE + GRACE)
+    assert claim(store, after=LEASE - timedelta(seconds=1)) is None
+    taken = claim(store, after=LEASE)
     assert taken is not None
     assert taken.epoch == 2
 
@@ -65,7 +67,7 @@ def test_what_a_dead_worker_left_is_claimed_once_its_lease_and_the_grace_are_ove
 def test_a_late_worker_changes_nothing(store: Store) -> None:
     add(store, operation(1))
     late = claim(store)
-    taken = claim(store, after=LEASE + GRACE)
+    taken = claim(store, after=LEASE)
     assert late is not None
     assert taken is not None
 

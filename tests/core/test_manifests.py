@@ -36,7 +36,7 @@ MODEL = Artifact.build(ModelConfig("gpt", "1.0.0", "gpt-4"), {"gpt.json": ("appl
 INDEX = BundleIndex.build(
     AGENT,
     "2.3.1",
-    [Member.of(Slot(Kind.PROMPT, "greeting"), ARTIFACT.manifest), Member.of(Slot(Kind.MODEL, "gpt"), MODEL.manifest)],
+    [Member.of(Slot(Kind.PROMPT, "greeting"), ARTIFACT), Member.of(Slot(Kind.MODEL, "gpt"), MODEL)],
 )
 
 
@@ -205,7 +205,7 @@ def test_an_empty_bundle_is_refused() -> None:
 
 @given(st.sets(SEGMENTS, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_members_in_any_order_make_one_bundle(names: set[str], shuffled: Random) -> None:
-    members = [Member.of(Slot(Kind.PROMPT, name), ARTIFACT.manifest) for name in sorted(names)]
+    members = [Member.of(Slot(Kind.PROMPT, name), ARTIFACT) for name in sorted(names)]
     mixed = shuffled.sample(members, len(members))
 
     index = BundleIndex.build(AGENT, "1.0.0", mixed)
@@ -259,7 +259,7 @@ def test_neither_document_reads_as_the_other() -> None:
 
 
 def test_more_than_a_thousand_members_are_refused() -> None:
-    members = [Member.of(Slot(Kind.PROMPT, f"p{number:04}"), ARTIFACT.manifest) for number in range(1001)]
+    members = [Member.of(Slot(Kind.PROMPT, f"p{number:04}"), ARTIFACT) for number in range(1001)]
 
     assert len(BundleIndex.build(AGENT, "1.0.0", members[:1000]).members) == 1000
     with pytest.raises(TooLargeError):
@@ -273,7 +273,7 @@ def test_an_index_over_its_cap_is_refused_unread() -> None:
 
 def test_a_member_is_of_its_slots_kind() -> None:
     with pytest.raises(DocumentError, match="can't hold a prompt"):
-        Member.of(Slot(Kind.MODEL, "gpt"), ARTIFACT.manifest)
+        Member.of(Slot(Kind.MODEL, "gpt"), ARTIFACT)
 
 
 def test_a_member_refuses_another_manifest() -> None:

@@ -54,8 +54,8 @@ INDEX = BundleIndex.build(
     AGENT,
     "2.3.1",
     [
-        Member.of(Slot(Kind.PROMPT, "greeting"), PROMPT.manifest),
-        Member.of(Slot(Kind.SNAPSHOT, "kb"), KB.manifest),
+        Member.of(Slot(Kind.PROMPT, "greeting"), PROMPT),
+        Member.of(Slot(Kind.SNAPSHOT, "kb"), KB),
     ],
 )
 STATEMENT = ReleaseStatement("acme-1", AGENT, "2.3.1", INDEX.digest, NOW)

@@ -4,10 +4,13 @@ import pytest
 
 from regalia.core.errors import InvalidError, NotFoundError
 from regalia_registry.adapters.memory.store import MemoryStore
-from regalia_registry.domain.access import Actor, Grant
-from regalia_registry.domain.operations import Target
+from regalia_registry.domain.access import SYSTEM, Actor, Grant
+from regalia_registry.domain.operations import Look, LookWish, Operation, OperationKind, Target
 from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Ports
+from regalia_registry.services.looking import look
 from regalia_registry.services.steps import targets
+from tests.support.records import NOW
 
 SECRET = "hunter2"
 
@@ -127,6 +130,19 @@ def refused(tx: Transaction, name: str) -> str:
     with pytest.raises(NotFoundError) as caught:
         targets.require_use(tx, name, namespace="globex")
     return caught.value.message
+
+
+def test_what_was_asked_for_before_a_target_was_assigned_elsewhere_is_not_done() -> None:
+    store = MemoryStore()
+    with store.note() as tx:
+        tx.targets.add(target("postgresql://db/kb", None, "acme"))
+    ports = Ports(store=store, blobs=None, clock=None, ids=None, keys=None, root_file=None)  # type: ignore[arg-type] # the store is all that is asked
+    asked = Operation(
+        "op-1", OperationKind.LOOK, "globex", "target/kb", LookWish("kb", Look.LIST).written(), NOW, "ann"
+    )
+
+    with pytest.raises(NotFoundError, match='there is no target "kb" for "globex"'):
+        look(ports, SYSTEM, asked, bench=None)  # type: ignore[arg-type] # it ends before it connects
 
 
 def test_a_stored_local_says_who_may_use_it() -> None:

@@ -9,9 +9,9 @@ from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[EmbeddedPostgres]:
+def running(folder: Path, *, port: int = 0) -> Iterator[EmbeddedPostgres]:
     """Start a server whose data lies under this folder, and leave nothing of it."""
-    server = EmbeddedPostgres(folder, wheel_binaries())
+    server = EmbeddedPostgres(folder, wheel_binaries(), port=port)
     server.start()
     try:
         yield server

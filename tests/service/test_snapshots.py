@@ -380,3 +380,21 @@ def test_a_snapshot_is_a_member_of_a_bundle_and_its_embedder_is_bound(served: Ho
     assert refused.returncode == 1
     assert "was embedded by" in refused.stderr
     assert "gpt-4-0613" in refused.stderr
+
+
+def test_a_worn_snapshot_is_compacted_into_a_version_with_the_same_root(served: Home) -> None:
+    fill(served, TABLE)
+    snapshot(served)
+    fill(served, "DELETE FROM kb WHERE id % 5 < 3")
+    worn = snapshot(served)
+
+    compacted = json.loads(served.must("snapshot", "compact", "kb", "--json"))
+
+    assert worn["worn_segments"] == 1
+    assert (compacted["reference"], compacted["created"]) == ("acme/snapshot/kb@1.0.2", True)
+    assert compacted["content_root"] == worn["content_root"]
+    assert "2,000 rows" in served.must("snapshot", "verify", "kb@1.0.2")
+    again = snapshot(served)
+    assert (again["reference"], again["created"], again["rows_stored"]) == ("acme/snapshot/kb@1.0.2", False, 0)
+    assert "nothing to do" in served.must("snapshot", "compact", "kb")
+    assert 'there is no snapshot "acme/snapshot/absent"' in served.reg("snapshot", "compact", "absent").stderr

@@ -6,11 +6,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from regalia.core.errors import UnsupportedError
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, open_embedded
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
 from regalia_registry.ports.vectors import Checked, EngineRight
 from tests.servers import postgres
+from tests.servers.odd_postgres import greeting, listening
 
 HOLDER = Holder("test", 1)
 
@@ -125,6 +127,12 @@ def test_an_old_pgvector_is_told(
 
     superuser.execute("UPDATE pg_extension SET extversion = %s WHERE extname = 'vector'", found)
     assert [one.partition(":")[0] for one in warnings] == told
+
+
+@pytest.mark.parametrize("version", ["9.6.24", "13.22"])
+def test_a_server_that_is_too_old_is_refused(version: str) -> None:
+    with listening(greeting(version)) as odd, pytest.raises(UnsupportedError, match="expected 14 or newer"):
+        open_pgvector(f"postgresql://a@127.0.0.1:{odd.port}/x", holder=HOLDER)
 
 
 def test_the_embedded_one_says_what_its_disk_has_left(tmp_path: Path) -> None:

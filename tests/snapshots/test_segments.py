@@ -1,10 +1,7 @@
 """Segments: what is stored reads back, what did not change is not stored again, what is broken is named."""
 
-import shutil
-import struct
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,63 +12,16 @@ from hypothesis import strategies as st
 from regalia.core import oci
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError
-from regalia.core.kinds.snapshot import SnapshotConfig, VectorSpace
+from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Manifest, write_config
 from regalia.core.oci import Descriptor
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
-from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
-from regalia_registry.segments import parquet
-from regalia_registry.segments.base import Base, BaseSegment
-from regalia_registry.segments.build import Build, Built
-from regalia_registry.segments.parquet import StoredSegment
+from regalia_registry.segments import writing
+from regalia_registry.segments.build import Built
 from regalia_registry.segments.reading import dead_rows, live_rows, verify_root
+from tests.support.segments import SCHEMA, Kept, row
 
-SCHEMA = Schema(
-    Family.FILES,
-    Property("id", "int"),
-    KeyKind.INTEGER,
-    (VectorSpace("body", 2, "cosine"), VectorSpace("title", 1, "l2")),
-    (Property("text", "text"),),
-    {},
-)
 PAGE = Path(__file__).parents[2] / "docs/formats/snapshots.md"
-
-
-def row(number: int, text: str = "", *, body: float = 0.5, has_title: bool = True) -> Row:
-    vectors = [("body", struct.pack("<2f", body, -0.0)), ("title", struct.pack("<f", 1.0))]
-    return Row(encode_key(number), tuple(vectors[: 2 if has_title else 1]), encode_properties({"text": text}))
-
-
-class Kept:
-    """A work folder whose segments outlive a build, as blobs do."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files: dict[Digest, Path] = {}
-        self.builds = 0
-
-    def store(self, made: StoredSegment) -> None:
-        for file in (made.keys, made.rows):
-            self.files[file.digest] = Path(shutil.copy(file.path, self.folder / file.digest.hex))
-
-    def build(self, rows: Sequence[Row], base: Built | None = None) -> Built:
-        self.builds += 1
-        folder = self.folder / f"build-{self.builds}"
-        folder.mkdir()
-        build = Build(folder, SCHEMA, None if base is None else self.base(base), self.store)
-        for start in range(0, len(rows), 7):
-            build.add(rows[start : start + 7])
-        return build.finish()
-
-    def base(self, built: Built) -> Base:
-        return Base(
-            [BaseSegment(one, self.files[one.keys], dead_rows(one, built.tombstones)) for one in built.listing.segments]
-        )
-
-    def rows(self, built: Built) -> list[Row]:
-        batches = live_rows(SCHEMA, built.listing, built.tombstones, lambda segment: self.files[segment.rows])
-        return sorted(row for batch in batches for row in batch)
 
 
 @pytest.fixture
@@ -134,8 +84,8 @@ def test_a_key_that_stands_twice_unchanged_is_refused_too(kept: Kept) -> None:
 
 
 def test_large_collections_are_cut_into_segments(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_BYTES", 500)
-    monkeypatch.setattr(parquet, "SEGMENT_BYTES", 2000)
+    monkeypatch.setattr(writing, "_GROUP_BYTES", 500)
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 2000)
     rows = [row(number, "some text") for number in range(500)]
 
     built = kept.build(rows)
@@ -185,14 +135,6 @@ def test_a_listing_reads_back_and_refuses_counts_that_can_not_be(kept: Kept) -> 
         Segment(Digest.of(b""), Digest.of(b""), count=3, live=4)
     with pytest.raises(DocumentError, match="are cut"):
         dead_rows(built.listing.segments[0], built.tombstones[:1])
-
-
-def test_many_dead_rows_ask_for_compaction(kept: Kept) -> None:
-    first = kept.build([row(number) for number in range(10)])
-    second = kept.build([row(number) for number in range(7, 14)], first)
-
-    assert not first.listing.wants_compaction
-    assert second.listing.wants_compaction
 
 
 def test_the_reader_in_the_docs_recomputes_the_root(kept: Kept, tmp_path: Path) -> None:

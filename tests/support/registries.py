@@ -61,8 +61,8 @@ class Home:
         assert done.returncode == 0, f"reg {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, *, workers: int = 1) -> None:
-        command = [*REG, "serve", "--port", str(self.port), "--workers", str(workers)]
+    def start(self, *options: str, workers: int = 1) -> None:
+        command = [*REG, "serve", "--port", str(self.port), "--workers", str(workers), *options]
         with (self.folder / "registry.log").open("ab") as log:
             self.server = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -72,6 +72,18 @@ class Home:
             assert self.server.poll() is None, (self.folder / "registry.log").read_text()
             assert time.monotonic() < deadline, (self.folder / "registry.log").read_text()
             time.sleep(0.05)
+
+    def work(self, log: str) -> subprocess.Popen[bytes]:
+        """Start a worker of its own; whoever does ends it."""
+        with (self.folder / log).open("ab") as file:
+            return subprocess.Popen(
+                [*REG, "worker"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
 
     def kill(self) -> None:
         if self.server is not None:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import click
 
-from regalia import administration, publishing, sources
+from regalia import administration, counting, publishing, sources
 from regalia.core.errors import InvalidNameError
 from regalia.core.names import Slot
 from regalia.core.references import ArtifactReference
@@ -48,7 +48,9 @@ def create(
     plan = publishing.plan_bundle(state.client, application, pushed, version=version, others=members)
     against = "" if plan.newest is None else f" (against {plan.newest.version})"
     output.tell(f"{application}@{plan.index.version}{against}:")
-    output.tell_changes(plan.changes)
+    before = {} if plan.newest is None else plan.newest.members
+    changes = counting.with_rows(state.client, application.namespace, plan.changes, before, plan.members)
+    output.tell_changes(changes)
     for slot in plan.foreign:
         output.tell(f"  {slot} is not from this checkout")
     reference, state_word = f"{application}@{plan.index.version}", "unchanged"
@@ -61,7 +63,7 @@ def create(
         state_word = "signed"
     if as_json:
         answered = {"reference": reference, "digest": str(plan.index.digest), "state": state_word}
-        output.answer_json({**answered, "changes": output.changes_as_rows(plan.changes)})
+        output.answer_json({**answered, "changes": output.changes_as_rows(changes)})
         return
     output.answer(f"{reference}  {state_word}  {plan.index.digest.short}")
 

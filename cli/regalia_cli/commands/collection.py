@@ -2,15 +2,16 @@
 
 import click
 
-from regalia import operations
+from regalia import operations, questions
 from regalia_cli import output
-from regalia_cli.commands.operation import looked
+from regalia_cli.commands.asking import answer_hits, near, near_options
+from regalia_cli.commands.operation import finished, looked
 from regalia_cli.state import State, pass_state
 
 
 @click.group()
 def collection() -> None:
-    """List and show the collections of a target."""
+    """List, show, search and retire the collections of a target."""
 
 
 @collection.command(name="list")
@@ -51,3 +52,47 @@ def show(state: State, target: str, name: str, *, as_json: bool) -> None:
         output.answer(f"  can't be a snapshot: {line}")
     for line in found["fidelity"]:
         output.answer(f"  not kept: {line}")
+
+
+@collection.command()
+@click.argument("target")
+@click.argument("name", metavar="COLLECTION")
+@near_options
+@pass_state
+def search(
+    state: State,
+    target: str,
+    name: str,
+    vector_file: str | None,
+    like: str | None,
+    space: str,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:  # an option each
+    """Find the rows of a collection that are nearest, through its engine's own index, as an agent does."""
+    question = near(vector_file, like, space, limit)
+    namespace = state.application().namespace
+    asked = questions.start_search(state.client, namespace, target, name, question)
+    answer_hits(finished(state, asked).outcome or {}, as_json=as_json)
+
+
+@collection.command()
+@click.argument("target")
+@click.argument("name", metavar="COLLECTION")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def retire(state: State, target: str, name: str, *, yes: bool, as_json: bool) -> None:
+    """Drop a collection that `reg snapshot load` made; whatever else the target holds is refused.
+
+    One that a channel's pointer names is refused too. The snapshot stays: it can be loaded again.
+    """
+    if not yes:
+        click.confirm(f'Drop "{name}" and all its rows in "{target}"?', abort=True, err=True)
+    asked = questions.start_retire(state.client, state.application().namespace, target, name)
+    outcome = finished(state, asked).outcome or {}
+    if as_json:
+        output.answer_json(outcome)
+        return
+    output.answer(f"{outcome['target']}  {outcome['collection']}  dropped")

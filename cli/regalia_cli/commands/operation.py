@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from regalia import operations, snapshotting
-from regalia.wire.answers import OperationEntry, OperationProgress
-from regalia_cli import output
+from regalia.wire.answers import OperationEntry
+from regalia_cli import output, progress
 from regalia_cli.state import State, pass_state
 
 
@@ -40,7 +40,7 @@ def show(state: State, operation_id: str, *, as_json: bool) -> None:
         return
     output.answer(f"{found.operation.id}  {found.operation.kind} of {found.operation.subject}: {found.operation.state}")
     for event in found.events:
-        output.answer(f"  {event.time}  {_told(event.body)}")
+        output.answer(f"  {event.time}  {progress.told(event.body)}")
 
 
 @operation.command()
@@ -67,29 +67,10 @@ def finished(state: State, asked: OperationEntry) -> OperationEntry:
     Raises:
         RegaliaError: It failed or was cancelled.
     """
-    try:
-        return snapshotting.finish(state.client, asked.namespace, asked, tell_progress)
-    except KeyboardInterrupt:
-        output.tell(f"it goes on without you; come back with: reg operation watch {asked.id}")
-        raise
+    with progress.shown() as tell:
+        return snapshotting.finish(state.client, asked.namespace, asked, tell)
 
 
 def looked(state: State, asked: OperationEntry) -> dict[str, Any]:
     """Wait for a look, which is short, and give what it saw."""
     return dict(snapshotting.finish(state.client, asked.namespace, asked, lambda _: None).outcome or {})
-
-
-def tell_progress(progress: OperationProgress) -> None:
-    """Say what happened in an operation."""
-    for event in progress.events:
-        output.tell(f"  {_told(event.body)}")
-    if progress.operation.state == "queued" and not progress.events:
-        output.tell("  waiting for a worker: reg serve runs one where regalia[snapshots] is installed")
-
-
-def _told(body: dict[str, object]) -> str:
-    """Put an event into words: its step, then what it counts."""
-    step = str(body.get("step", ""))
-    rest = {name: value for name, value in body.items() if name != "step"}
-    counted = [f"{name} {value:,}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
-    return " ".join([step, *counted])

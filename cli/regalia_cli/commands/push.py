@@ -8,9 +8,8 @@ from regalia import project, publishing, snapshotting, sources
 from regalia.core.errors import SourceError
 from regalia.core.names import Kind
 from regalia.core.versions import Part
-from regalia_cli import output
+from regalia_cli import output, progress
 from regalia_cli.commands.lint import show_findings
-from regalia_cli.commands.operation import tell_progress
 from regalia_cli.state import State, pass_state
 
 
@@ -63,7 +62,8 @@ def push_project(
     pushed = publishing.push(state.client, namespace, inspection.drafts, bump=bump, dry_run=dry_run)
     if dry_run:  # whether a collection changed is known once it was read
         return pushed
-    return [*pushed, *snapshotting.push_snapshots(state.client, found.application, entries, pushed, tell_progress)]
+    with progress.shown() as tell:
+        return [*pushed, *snapshotting.push_snapshots(state.client, found.application, entries, pushed, tell)]
 
 
 def shown(one: publishing.PushedArtifact) -> dict[str, object]:

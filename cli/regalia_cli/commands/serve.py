@@ -13,7 +13,8 @@ from regalia.core.errors import ConfigurationError
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; default 7117, 0 for any free one.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Web processes; default 2.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder; default REGALIA_DATA.")
-def serve(host: str | None, port: int | None, workers: int | None, data: Path | None) -> int:
+@click.option("--no-worker", is_flag=True, help="Leave operations to reg worker.")
+def serve(host: str | None, port: int | None, workers: int | None, data: Path | None, *, no_worker: bool) -> int:
     """Run a registry on this machine until Ctrl-C.
 
     The first start makes everything it needs in the data folder. Settings come from its server.toml, then
@@ -24,5 +25,5 @@ def serve(host: str | None, port: int | None, workers: int | None, data: Path | 
         start = found[0].load()
     except (IndexError, ModuleNotFoundError) as error:
         raise ConfigurationError("reg serve is not installed here", hint="pip install 'regalia[server]'") from error
-    status: int = start(host=host, port=port, workers=workers, data=data)
+    status: int = start(host=host, port=port, workers=workers, data=data, worker=not no_worker)
     return status

@@ -3,11 +3,14 @@
 import click
 
 from regalia import operations
+from regalia.core.errors import InvalidNameError
 from regalia.wire.answers import TargetEntry
 from regalia_cli import output
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
+_KEY = "their password is in {} on the registry's machine"
+_SOCKET = "only the user that runs reg serve opens this socket; set local_port for others"
 _MB = 1_000_000
 _ROOM = (("size_bytes", "there"), ("free_bytes", "free"))
 
@@ -44,7 +47,7 @@ def add(
     as_json: bool,
 ) -> None:
     """Add a target: a NAME and the URL of its engine, without a password."""
-    given = namespaces or (state.application().namespace,)
+    given = namespaces or _own_namespace(state)
     made = operations.add_target(state.client, TargetEntry(name, provider, url, credential, given))
     output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {_told(made)}")
 
@@ -84,6 +87,9 @@ def show(state: State, name: str, *, as_json: bool) -> None:
         output.answer_json(found)
         return
     output.answer(f"{found.name}  {_told(found)}")
+    if found.agents_url is not None:
+        output.answer(f"  agents connect to {found.agents_url}")
+        output.answer(f"  {_KEY.format(found.agents_password_file) if found.agents_password_file else _SOCKET}")
 
 
 @target.command()
@@ -112,6 +118,13 @@ def remove(state: State, name: str) -> None:
     """Remove a target; what it points at stays as it is."""
     operations.remove_target(state.client, name)
     output.answer(f"{name}  removed")
+
+
+def _own_namespace(state: State) -> tuple[str]:
+    project = state.client.settings.project.application
+    if project is None:
+        raise InvalidNameError("no project is here", hint="say who may use the target: --namespace acme")
+    return (project.namespace,)
 
 
 def _told(found: TargetEntry) -> str:

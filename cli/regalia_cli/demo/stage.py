@@ -1,5 +1,6 @@
 """The demo's stage: a temporary home, real processes in it, and nothing left of them afterwards."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -43,15 +44,17 @@ class Stage:
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGALIA_", "XDG_"))}
         self.environment = {**kept, "HOME": str(home), "REGALIA_URL": self.url, "NO_COLOR": "1"}
+        self.local = embedded_postgres(home / ".local/share/regalia")
+        self.environment["KB_URL"] = f"postgresql://regalia@/local?host={self.local / 'run'}"
         self._server: subprocess.Popen[bytes] | None = None
 
     def reg(self, *arguments: str) -> Ran:
         """Run `reg` in the project."""
         return self._run([sys.executable, "-c", _REG, *arguments])
 
-    def agent(self) -> Ran:
-        """Run the agent in a process of its own."""
-        return self._run([sys.executable, "agent.py"])
+    def python(self, *arguments: str) -> Ran:
+        """Run a program of the project in a process of its own."""
+        return self._run([sys.executable, *arguments])
 
     def git(self, *arguments: str) -> None:
         """Run git in the project."""
@@ -86,11 +89,16 @@ class Stage:
             while is_serving(self.url) and time.monotonic() < deadline:
                 time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop the registry if it runs."""
+    def clear(self) -> None:
+        """Stop the registry if it runs, and remove its embedded PostgreSQL, which for root lies outside of the home."""
         if self._server is not None and self._server.poll() is None:
             self._server.terminate()
             self._server.wait()
+        # The worker of a registry that was killed notices it, and stops PostgreSQL before it ends.
+        deadline = time.monotonic() + _START_S
+        while (self.local / "cluster/postmaster.pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        shutil.rmtree(self.local, ignore_errors=True)
 
     def _run(self, command: list[str]) -> Ran:
         done = subprocess.run(  # noqa: S603 # our own commands
@@ -113,7 +121,15 @@ def staged() -> Iterator[Stage]:
         try:
             yield stage
         finally:
-            stage.stop()
+            stage.clear()
+
+
+def embedded_postgres(data: Path) -> Path:
+    """Say where the embedded PostgreSQL of a registry's data folder lies."""
+    folder = data.absolute() / "postgres"
+    if os.geteuid() != 0:
+        return folder
+    return Path("/var/lib/regalia-postgres") / hashlib.sha256(bytes(folder)).hexdigest()[:16]
 
 
 def is_serving(url: str) -> bool:

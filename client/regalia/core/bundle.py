@@ -7,8 +7,8 @@ from regalia.core import oci
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
-from regalia.core.kinds import KINDS
-from regalia.core.manifest import Manifest
+from regalia.core.kinds import KINDS, Config
+from regalia.core.manifest import Artifact, Manifest
 from regalia.core.names import ApplicationName, Slot, check_version
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import JsonObject, parse_object, write
@@ -29,14 +29,13 @@ class Member:
     descriptor: Descriptor
 
     @classmethod
-    def of(cls, slot: Slot, manifest: Manifest) -> Self:
-        """Pin a manifest; its kind must be the slot's."""
-        spec = KINDS[slot.kind]
+    def of(cls, slot: Slot, artifact: Artifact) -> Self:
+        """Pin an artifact; its kind must be the slot's."""
+        spec, manifest = KINDS[slot.kind], artifact.manifest
         if manifest.kind is not slot.kind:
             raise DocumentError(f'the slot "{slot}" can\'t hold a {manifest.kind}')
-        descriptor = Descriptor(
-            oci.MANIFEST_TYPE, manifest.digest, len(manifest.body), {oci.SLOT: str(slot)}, spec.artifact_type
-        )
+        annotations = {**spec.annotate(artifact.config), oci.SLOT: str(slot)}
+        descriptor = Descriptor(oci.MANIFEST_TYPE, manifest.digest, len(manifest.body), annotations, spec.artifact_type)
         return cls(slot, descriptor)
 
     @property
@@ -48,6 +47,15 @@ class Member:
         """Refuse a manifest of another kind or size than the member says."""
         if manifest.kind is not self.slot.kind or len(manifest.body) != self.descriptor.size_bytes:
             raise DocumentError(f'the member "{self.slot}" is another manifest than its descriptor says')
+
+    def check_told(self, config: Config) -> None:
+        """Refuse a descriptor that tells of the config what it does not say; telling nothing is no lie."""
+        for name, text in KINDS[self.slot.kind].annotate(config).items():
+            told = self.descriptor.annotations.get(name, text)
+            if told != text:
+                raise DocumentError(
+                    f'the member "{self.slot}" tells {name} {told[:80]!r}, its config says {text[:80]!r}'
+                )
 
 
 @frozen

@@ -19,8 +19,8 @@ REF_NAME = "org.opencontainers.image.ref.name"
 SLOT = "dev.regalia.slot"
 
 EMPTY_BLOB = b"{}"  # OCI image-spec 1.1: the content of an artifact that has none
+MAX_ANNOTATION = 4096
 
-_MAX_ANNOTATION = 4096
 _MAX_MEDIA_TYPE = 255
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 
@@ -51,7 +51,7 @@ class Descriptor:
             media_type=fields.text("mediaType", max_characters=_MAX_MEDIA_TYPE),
             digest=Digest.parse(fields.text("digest")),
             size_bytes=fields.integer("size", maximum=MAX_INTEGER),
-            annotations={name: annotations.text(name, max_characters=_MAX_ANNOTATION) for name in annotations.raw},
+            annotations={name: annotations.text(name, max_characters=MAX_ANNOTATION) for name in annotations.raw},
             artifact_type=fields.optional("artifactType", fields.text),
         )
 

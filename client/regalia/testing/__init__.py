@@ -111,7 +111,7 @@ class MemoryRegistry:
             **{Slot(Kind.MODEL, name): _model(name, version, *named) for name, named in (models or {}).items()},
             **{Slot(Kind.CONFIG, name): _config(name, version, tree) for name, tree in (configs or {}).items()},
         }
-        members = [Member.of(slot, artifact.manifest) for slot, artifact in artifacts.items()]
+        members = [Member.of(slot, artifact) for slot, artifact in artifacts.items()]
         index = BundleIndex.build(self.application, version, members)
         statement = ReleaseStatement(
             self.root.trust_domain, self.application, version, index.digest, times.whole_second(self.clock())

@@ -248,7 +248,8 @@ class AuditEntry:
 class TargetEntry:
     """A named connection to a vector engine, and the namespaces that may use it: `*` is all.
 
-    `credential` says where its password is, and to admins only.
+    `credential` says where its password is, and to admins only. `agents_url` and `agents_password_file` say how agents
+    on the registry's machine reach the embedded one.
     """
 
     name: str
@@ -256,11 +257,16 @@ class TargetEntry:
     url: str
     credential: str | None = None
     namespaces: tuple[str, ...] = ()
+    agents_url: str | None = None
+    agents_password_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OperationEntry:
-    """Work of a worker: what was asked, how far it is, and its outcome (or its error) once it is over."""
+    """Work of a worker: what was asked, how far it is, and its outcome (or its error) once it is over.
+
+    A list leaves out what may be large: the outcome, and what a search looked for.
+    """
 
     id: str
     kind: str

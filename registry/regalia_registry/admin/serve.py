@@ -35,8 +35,15 @@ class _Started:
     workers: int
 
 
-def serve(*, host: str | None, port: int | None, workers: int | None, data: Path | None) -> int:
+def serve(*, host: str | None, port: int | None, workers: int | None, data: Path | None, worker: bool = True) -> int:
     """Run the registry of a data folder until a signal; returns the exit status.
+
+    Args:
+        host: The address to listen on, or None for the setting's.
+        port: The port, or None for the setting's.
+        workers: How many web processes, or None for the setting's.
+        data: The data folder, or None for the user's own.
+        worker: Whether a worker for operations runs beside the web processes, where its libraries are installed.
 
     Raises:
         ConfigurationError: The folder is in use or on a network file system, the port is taken, a setting is wrong.
@@ -49,10 +56,11 @@ def serve(*, host: str | None, port: int | None, workers: int | None, data: Path
             _tell(f"an admin token lies in {token_file}; use it with: reg login --token-file {token_file}")
         started = _prepare(folder, host, port, workers)
         with _listen(started.host, started.port) as listening:
-            return _supervise(folder, listening, started.workers)
+            has_worker = worker and importlib.util.find_spec("pyarrow") is not None
+            return _supervise(folder, listening, started.workers, has_worker=has_worker)
 
 
-def _supervise(folder: Path, listening: socket.socket, workers: int) -> int:
+def _supervise(folder: Path, listening: socket.socket, workers: int, *, has_worker: bool) -> int:
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -62,8 +70,6 @@ def _supervise(folder: Path, listening: socket.socket, workers: int) -> int:
 
     def work(alive_fd: int) -> list[str]:
         return [sys.executable, "-m", "regalia_registry.admin.work", str(folder), str(alive_fd)]
-
-    has_worker = importlib.util.find_spec("pyarrow") is not None
 
     def on_ready() -> None:
         processes = f"{workers} web process{'es' if workers > 1 else ''}{' and a worker' if has_worker else ''}"

@@ -1,5 +1,6 @@
-"""One worker process: does operations until it is told to stop, or its supervisor is gone."""
+"""One worker process: `reg worker`, or beside the web processes of `reg serve`."""
 
+import importlib.util
 import os
 import signal
 import sys
@@ -7,22 +8,46 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from regalia.core.errors import ConfigurationError
+from regalia.places import data_folder
+from regalia_registry.adapters.sql.migrate import check
 from regalia_registry.admin.logs import configure_logs
+from regalia_registry.admin.supervisor import PRIVATE
 from regalia_registry.bootstrap.worker import make_worker
-from regalia_registry.settings import load_settings
+from regalia_registry.settings import Settings, load_settings
+
+
+def worker(*, data: Path | None) -> int:
+    """Do the operations of a data folder's registry until a signal; returns the exit status.
+
+    Raises:
+        ConfigurationError: Nothing was served from the folder yet, a setting is wrong, or a library is not installed.
+    """
+    folder = (data or data_folder(os.environ)).absolute()
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigurationError("a worker needs pyarrow", hint="pip install 'regalia[server,snapshots]'")
+    if not folder.is_dir():
+        raise ConfigurationError(f'"{folder}" is no data folder', hint="reg serve makes one at its first start")
+    settings = load_settings(data=folder)
+    check(settings.database_url)
+    os.umask(PRIVATE)
+    _work(settings, threading.Event())
+    return 0
 
 
 def main(data: Path, alive_fd: int) -> None:
-    """Work; `alive_fd` is a pipe that closes when the supervisor dies, however it dies."""
+    """Work for a supervisor; `alive_fd` is a pipe that closes when it dies, however it dies."""
     stopping = threading.Event()
+    threading.Thread(target=_stop_without_supervisor, args=(alive_fd, stopping), daemon=True).start()
+    _work(load_settings(data=data), stopping)
 
+
+def _work(settings: Settings, stopping: threading.Event) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=_stop_without_supervisor, args=(alive_fd, stopping), daemon=True).start()
-    settings = load_settings(data=data)
     configure_logs(settings)
     make_worker(settings, stopping).run()
 

@@ -8,8 +8,9 @@ from regalia.places import ROOT_FILE, server_keys_folder
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.system import SystemClock, SystemIds
+from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.ports.blobs import BlobStore
-from regalia_registry.services.context import Ports
+from regalia_registry.services.context import LocalEngine, Ports
 from regalia_registry.settings import Settings
 
 _BLOBS = "regalia.blobs"
@@ -24,7 +25,14 @@ def make_ports(settings: Settings) -> Ports:
         ids=SystemIds(),
         keys=FolderKeys(server_keys_folder(settings.data)),
         root_file=FolderRoot(settings.data / ROOT_FILE),
+        local=_local_engine(settings),
     )
+
+
+def _local_engine(settings: Settings) -> LocalEngine:
+    folder = places.embedded_folder(settings.data)
+    url = places.agents_url(folder, port=settings.local_port)
+    return LocalEngine(url, str(folder / places.PASSWORD_FILE) if settings.local_port else None)
 
 
 def _open_blobs(url: str) -> BlobStore:

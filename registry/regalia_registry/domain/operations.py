@@ -2,16 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
 from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
+from regalia_registry.domain.files import ExportWish, ImportWish
+from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{0,2048}\Z")
@@ -23,9 +24,6 @@ _CREDENTIAL = re.compile(
     r"|aws-secretsmanager:[A-Za-z0-9/_+=.@:!-]{1,512}(?:#[A-Za-z0-9_.-]{1,128})?)\Z"
 )
 
-LEASE = timedelta(seconds=60)
-GRACE = timedelta(seconds=15)  # how long after its lease a worker may still be at its last step
-
 
 class OperationKind(StrEnum):
     """What is done."""
@@ -34,6 +32,11 @@ class OperationKind(StrEnum):
     LOAD = "load"
     VERIFY = "verify"
     LOOK = "look"
+    COMPACT = "compact"
+    DIFF = "diff"
+    QUERY = "query"
+    SEARCH = "search"
+    RETIRE = "retire"
     EXPORT = "export"
     IMPORT = "import"
 
@@ -57,6 +60,7 @@ class OperationState(StrEnum):
 class Operation:
     """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more.
 
+    `lease_until` is when another worker may take it: its worker's lease, and the grace behind it, are over then.
     `journal` is what a worker leaves to the next one, should it not come to the end.
     """
 
@@ -78,7 +82,7 @@ class Operation:
         """Say whether a worker may take it: nobody has it, or whoever had it is gone."""
         if self.state is OperationState.QUEUED:
             return True
-        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until + GRACE <= now
+        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,12 @@ class SnapshotWish:
     def parse(cls, request: JsonObject) -> "SnapshotWish":
         """Read what `written` wrote."""
         fields = Fields(request, "the operation")
+        embedding = fields.child("embedding") if fields.has("embedding") else None
         return cls(
             fields.text("target"),
             fields.text("collection"),
             check_segment(fields.text("name"), what="snapshot"),
-            _embedding(fields),
+            None if embedding is None else Embedding.parse(embedding),
             fields.optional("freeze", fields.boolean) or False,
         )
 
@@ -177,70 +182,6 @@ class LoadWish:
         return {"name": self.name, "version": self.version, "target": self.target, "logical": self.logical}
 
 
-class FileForm(StrEnum):
-    """How a snapshot is one file; its names end so."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class ExportWish:
-    """Which version is to be one file, and in which form."""
-
-    name: str
-    version: str
-    form: FileForm
-
-    @property
-    def file_name(self) -> str:
-        """What the file is called while it is made."""
-        return f"{self.name}.{self.form}"
-
-    @classmethod
-    def parse(cls, request: JsonObject) -> "ExportWish":
-        """Read what `written` wrote."""
-        which = VerifyWish.parse(request)
-        return cls(which.name, which.version, FileForm(Fields(request, "the operation").text("form")))
-
-    def written(self) -> JsonObject:
-        """Give it as the journal keeps it."""
-        return {"name": self.name, "version": self.version, "form": str(self.form)}
-
-
-@dataclass(frozen=True, slots=True)
-class ImportWish:
-    """Which blob is a file of rows, in which form, and what the snapshot of it is to be called."""
-
-    name: str
-    file: Digest
-    form: FileForm
-    embedding: Embedding | None = None
-
-    @property
-    def file_name(self) -> str:
-        """What the file is called while it is read."""
-        return f"{self.name}.{self.form}"
-
-    @classmethod
-    def parse(cls, request: JsonObject) -> "ImportWish":
-        """Read what `written` wrote."""
-        fields = Fields(request, "the operation")
-        return cls(
-            check_segment(fields.text("name"), what="snapshot"),
-            Digest.parse(fields.text("file")),
-            FileForm(fields.text("form")),
-            _embedding(fields),
-        )
-
-    def written(self) -> JsonObject:
-        """Give it as the journal keeps it."""
-        written: JsonObject = {"name": self.name, "file": str(self.file), "form": str(self.form)}
-        if self.embedding is not None:
-            written["embedding"] = self.embedding.written()
-        return written
-
-
 class Look(StrEnum):
     """What is looked at."""
 
@@ -273,7 +214,24 @@ class LookWish:
         return {"target": self.target, "what": str(self.what), "collection": self.collection}
 
 
-Wish = SnapshotWish | LoadWish | VerifyWish | LookWish | ExportWish | ImportWish
+@dataclass(frozen=True, slots=True)
+class CompactWish:
+    """Which snapshot's newest version is to be written into fewer files."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, request: JsonObject) -> "CompactWish":
+        """Read what `written` wrote."""
+        return cls(check_segment(Fields(request, "the operation").text("name"), what="snapshot"))
+
+    def written(self) -> JsonObject:
+        """Give it as the journal keeps it."""
+        return {"name": self.name}
+
+
+Stored = VerifyWish | CompactWish | DiffWish | QueryWish | ExportWish | ImportWish  # what works at no target
+Wish = SnapshotWish | LoadWish | LookWish | SearchWish | RetireWish | Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,10 +281,3 @@ def _check_url(url: str) -> None:
             "the target's URL has options that are none",
             hint="write ?name=value&name=value, the names in plain letters",
         )
-
-
-def _embedding(fields: Fields) -> Embedding | None:
-    if not fields.has("embedding"):
-        return None
-    embedding = fields.child("embedding")
-    return Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision"))

@@ -305,7 +305,7 @@ class OperationRepository(Protocol):
         ...
 
     def claim(self, *, now: datetime, until: datetime) -> Operation | None:
-        """Take the oldest operation that may be claimed: running, one epoch higher, leased until then."""
+        """Take the oldest operation that may be claimed: running, one epoch higher, nobody else's until then."""
         ...
 
     def update(self, operation: Operation, *, epoch: int) -> bool:

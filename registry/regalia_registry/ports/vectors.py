@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from regalia_registry.domain.operations import Holder, Target
 from regalia_registry.domain.snapshots.origin import Origin
@@ -256,6 +256,15 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """What a provider is as well, where a single call of its ports may take minutes."""
+
+    def interrupt(self) -> None:
+        """End the call that another thread is in, if it is in one: it raises `UnavailableError`."""
         ...
 
 

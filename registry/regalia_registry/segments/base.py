@@ -1,11 +1,11 @@
-"""The snapshot before: which keys it had with which content, so that only what changed is stored again.
+"""The snapshot before: which rows it had, so that only what changed is stored again.
 
-Some 50 bytes a row in memory: where a row's key is found is a binary search, not a dictionary.
+A row is known by its digest, which covers its key. Some 50 bytes a row in memory: where a digest is found is a binary
+search, not a dictionary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.segments.parquet import read_keys
+from regalia_registry.segments.parquet import read_digests
 
-_HASH = 32
+_WORDS = 4  # of 8 bytes: a digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +31,36 @@ class Base:
     """Which rows of the base are unchanged in the stream that is compared with it."""
 
     def __init__(self, segments: Sequence[BaseSegment]) -> None:
-        """Read the keys of all segments.
+        """Read the digests of all segments.
 
         Raises:
             DocumentError: A segment's files do not hold what its entry says.
         """
         self.segments = tuple(segments)
-        self._starts = np.cumsum([0, *(one.segment.count for one in segments)])
-        hashes, digests = _read(segments)
-        self._alive = _alive(segments)
-        self._prefixes = np.frombuffer(hashes, ">u8").reshape(-1, _HASH // 8)[:, 0].astype(np.uint64)
-        self._order = np.argsort(self._prefixes, kind="stable").astype(np.uint32)
-        self._prefixes = self._prefixes[self._order]
-        self._hashes, self._digests = memoryview(hashes), memoryview(digests)
-        self._seen = np.zeros(len(self._order), dtype=bool)
+        self._starts = np.cumsum([0, *(one.segment.count for one in segments)]).tolist()
+        self._digests = np.empty((self._starts[-1], _WORDS), np.uint64)
+        for one, start in zip(segments, self._starts, strict=False):
+            _fill(self._digests[start : start + one.segment.count], one)
+        self._order = np.flatnonzero(_alive(segments)).astype(np.uint32)
+        first_words = self._digests[self._order, 0]
+        by_first = np.argsort(first_words)
+        self._order, self._first_words = self._order[by_first], first_words[by_first]
+        self._seen = np.zeros(self._starts[-1], dtype=bool)
 
-    def take(self, key_hashes: Sequence[bytes], digests: Sequence[bytes]) -> list[bool]:
-        """Say for each row of a batch whether the base has it unchanged; those rows count as seen."""
-        prefixes = np.frombuffer(b"".join(one[:8] for one in key_hashes), ">u8").astype(np.uint64)
-        places = np.searchsorted(self._prefixes, prefixes)
-        return [
-            self._take(int(place), key_hash, digest)
-            for place, key_hash, digest in zip(places, key_hashes, digests, strict=True)
-        ]
+    def take(self, digests: Sequence[bytes]) -> NDArray[np.bool_]:
+        """Say for each row of a batch whether the base has it; those rows count as seen.
+
+        Where two rows of the base begin with the same eight bytes, one of them may be stored again: never a wrong one
+        is kept.
+        """
+        if not len(self._order):
+            return np.zeros(len(digests), dtype=bool)
+        wanted = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, _WORDS)
+        places = np.searchsorted(self._first_words, wanted[:, 0])
+        rows = self._order[np.minimum(places, len(self._order) - 1)]
+        found: NDArray[np.bool_] = (self._digests[rows] == wanted).all(axis=1)
+        self._seen[rows[found]] = True
+        return found
 
     def tombstones(self) -> list[bytes | None]:
         """Give each segment's bitmap after the stream: None where every row lives, one bit a row that is dead."""
@@ -70,31 +77,21 @@ class Base:
             for number in range(len(self.segments))
         ]
 
-    def _take(self, place: int, key_hash: bytes, digest: bytes) -> bool:
-        """Look at the rows whose hashes begin alike: nearly always one."""
-        prefix = int.from_bytes(key_hash[:8], "big")
-        while place < len(self._order) and int(self._prefixes[place]) == prefix:
-            row = int(self._order[place])
-            start = row * _HASH
-            if self._alive[row] and self._hashes[start : start + _HASH] == key_hash:
-                if self._digests[start : start + _HASH] != digest or self._seen[row]:
-                    return False
-                self._seen[row] = True
-                return True
-            place += 1
-        return False
+
+def _fill(space: NDArray[np.uint64], one: BaseSegment) -> None:
+    filled = 0
+    for digests in read_digests(one.keys):
+        found = np.frombuffer(digests, np.uint64).reshape(-1, _WORDS)
+        if filled + len(found) > len(space):
+            raise _other_count(one)
+        space[filled : filled + len(found)] = found
+        filled += len(found)
+    if filled != len(space):
+        raise _other_count(one)
 
 
-def _read(segments: Iterable[BaseSegment]) -> tuple[bytes, bytes]:
-    hashes, digests = bytearray(), bytearray()
-    for one in segments:
-        before = len(hashes)
-        for keys, found in read_keys(one.keys):
-            hashes += b"".join(sha256(key).digest() for key in keys)
-            digests += b"".join(found)
-        if len(hashes) - before != one.segment.count * _HASH:
-            raise DocumentError(f'the segment "{one.segment.keys_title}" has another number of rows than is listed')
-    return bytes(hashes), bytes(digests)
+def _other_count(one: BaseSegment) -> DocumentError:
+    return DocumentError(f'the segment "{one.segment.keys_title}" has another number of rows than is listed')
 
 
 def _alive(segments: Sequence[BaseSegment]) -> NDArray[np.bool_]:

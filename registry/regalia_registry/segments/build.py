@@ -1,19 +1,22 @@
 """Building a snapshot from a stream of rows: what the base has is kept, the rest goes into new segments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
 
 from regalia.core.digest import Digest
-from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.domain.snapshots.rows import Row, row_digest
+from regalia.core.errors import TooLargeError
+from regalia_registry.domain.snapshots.listing import MAX_SEGMENTS, Listing, Segment
+from regalia_registry.domain.snapshots.rows import Row, Rows, row_digests
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.base import Base
-from regalia_registry.segments.parquet import SegmentWriter, StoredSegment
 from regalia_registry.segments.spool import RootSpool
-
-Store = Callable[[StoredSegment], None]
+from regalia_registry.segments.writing import SegmentWriter, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +31,58 @@ class Built:
 
 
 class Build:
-    """Takes batches of rows in any order; `store` is called with each segment that is complete."""
+    """Takes batches of rows in any order; `store` is called with each segment that is complete, by one other thread.
+
+    Leaving its block ends that thread, whether or not the build is finished.
+    """
 
     def __init__(self, folder: Path, schema: Schema, base: Base | None, store: Store) -> None:
         """Write into `folder`, which is empty."""
         self._schema = schema
         self._base = base
-        self._store = store
         self._spool = RootSpool(folder / "root")
-        self._writer = SegmentWriter(folder, schema.vectors)
-        self._new: list[Segment] = []
+        self._writer = SegmentWriter(folder, schema.vectors, store)
         self._kept = 0
+
+    def __enter__(self) -> Self:
+        """Build."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop writing; what was stored stays."""
+        self._writer.close()
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take a batch."""
-        hashes = [sha256(row.key).digest() for row in rows]
-        digests = [row_digest(row) for row in rows]
-        unchanged = [False] * len(rows) if self._base is None else self._base.take(hashes, digests)
-        for row, key_hash, digest, is_kept in zip(rows, hashes, digests, unchanged, strict=True):
-            self._spool.add(key_hash, digest)
-            if is_kept:
-                self._kept += 1
-            else:
-                self._keep(self._writer.add(row, digest))
+        batch = Rows.of(rows)
+        digests = row_digests(batch)
+        self._spool.add([sha256(key).digest() for key in batch.keys], digests)
+        if self._base is not None:
+            fresh = np.flatnonzero(~self._base.take(digests)).tolist()
+            if len(fresh) < len(batch):
+                self._kept += len(batch) - len(fresh)
+                batch, digests = batch.picked(fresh), [digests[place] for place in fresh]
+        self._writer.add(batch, digests)
 
     def finish(self) -> Built:
         """Complete the last segment and hash the whole.
 
         Raises:
             DocumentError: A key stood twice in the stream.
+            TooLargeError: It is cut into more segments than a listing holds.
         """
-        self._keep(self._writer.finish())
+        made = self._writer.finish()
         root = self._spool.root(self._schema.digest)
         old, tombstones = self._of_base()
-        listing = Listing((*old, *self._new))
-        return Built(root, listing, tombstones, self._kept, self._spool.count - self._kept)
-
-    def _keep(self, made: StoredSegment | None) -> None:
-        if made is not None:
-            self._store(made)
-            self._new.append(Segment(made.keys.digest, made.rows.digest, made.count, made.count))
+        new = [Segment(one.keys.digest, one.rows.digest, one.count, one.count) for one in made]
+        if len(old) + len(new) > MAX_SEGMENTS:
+            raise TooLargeError(
+                f"the snapshot has {len(old) + len(new)} segments, the cap is {MAX_SEGMENTS}",
+                hint="compact the version before: reg snapshot compact",
+            )
+        return Built(root, Listing((*old, *new)), tombstones, self._kept, self._spool.count - self._kept)
 
     def _of_base(self) -> tuple[list[Segment], bytes]:
         """Give the base's segments that still have rows, and their bitmaps one after another."""

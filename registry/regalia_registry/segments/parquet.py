@@ -1,8 +1,9 @@
 """Segments as Parquet that any tool opens: keys with row digests in one file, whole rows in the other."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,15 @@ import pyarrow.parquet as pq
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.rows import Rows
 
-SEGMENT_BYTES = 64 * 1024 * 1024
-
-_GROUP_BYTES = 12 * 1024 * 1024
 _PAGE_BYTES = 1024 * 1024
 _DIGEST_BYTES = 32
 _FLOAT_BYTES = 4
 _VECTOR = "vector:"
 _KEY = pa.field("key", pa.binary(), nullable=False)
-_KEYS = pa.schema([_KEY, pa.field("digest", pa.binary(_DIGEST_BYTES), nullable=False)])
+_DIGEST = pa.field("digest", pa.binary(_DIGEST_BYTES), nullable=False)
+_KEYS = pa.schema([_KEY, _DIGEST])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,72 +52,33 @@ class StoredSegment:
     count: int
 
 
-@dataclass(slots=True)
-class _Group:
-    """Rows of one row group, on their way to the file."""
+class SegmentFiles:
+    """The two files of one segment, while they are written."""
 
-    rows: list[Row] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    size_bytes: int = 0
-
-
-class SegmentWriter:
-    """Cuts rows into segments of about 64 MiB of raw bytes; finished ones can be stored while others are written."""
-
-    def __init__(self, folder: Path, spaces: Sequence[VectorSpace]) -> None:
-        """Write nothing yet."""
-        self._folder = folder
+    def __init__(self, folder: Path, stem: str, spaces: Sequence[VectorSpace]) -> None:
+        """Open both."""
         self._spaces = tuple(spaces)
         self._schema = _rows_schema(spaces)
-        self._group = _Group()
-        self._open: tuple[pq.ParquetWriter, pq.ParquetWriter] | None = None
-        self._number = self._count = self._size_bytes = 0
+        self._paths = folder / f"{stem}.keys.parquet", folder / f"{stem}.rows.parquet"
+        split = [f"{_VECTOR}{space.name}.list.element" for space in spaces]
+        self._keys, self._rows = _writer(self._paths[0], _KEYS, []), _writer(self._paths[1], self._schema, split)
+        self._count = 0
 
-    def add(self, row: Row, digest: bytes) -> StoredSegment | None:
-        """Take a row; gives the segment that it completes."""
-        group = self._group
-        group.rows.append(row)
-        group.digests.append(digest)
-        group.size_bytes += len(row.key) + len(row.properties) + sum(len(content) for _, content in row.vectors)
-        if group.size_bytes < _GROUP_BYTES:
-            return None
-        self._flush()
-        return self.finish() if self._size_bytes >= SEGMENT_BYTES else None
+    def write(self, parts: Sequence[Rows], digests: Sequence[Sequence[bytes]]) -> None:
+        """Write one row group."""
+        keys = pa.array([key for rows in parts for key in rows.keys], pa.binary())
+        hashes = pa.array(list(chain.from_iterable(digests)), _DIGEST.type)
+        self._keys.write_table(pa.table([keys, hashes], schema=_KEYS))
+        vectors = [_vectors(parts, space) for space in self._spaces]
+        properties = pa.array([text for rows in parts for text in rows.properties], pa.binary()).cast(pa.string())
+        self._rows.write_table(pa.table([keys, *vectors, properties], schema=self._schema))
+        self._count += len(keys)
 
-    def finish(self) -> StoredSegment | None:
-        """Complete the segment that is open; None where no row came since the last."""
-        self._flush()
-        if self._open is None:
-            return None
-        for writer in self._open:
-            writer.close()
-        keys, rows = self._paths()
-        made = StoredSegment(StoredFile.of(keys), StoredFile.of(rows), self._count)
-        self._open, self._count, self._size_bytes = None, 0, 0
-        self._number += 1
-        return made
-
-    def _flush(self) -> None:
-        group, self._group = self._group, _Group()
-        if not group.rows:
-            return
-        keys, rows = self._open or self._started()
-        key_column = pa.array([row.key for row in group.rows], pa.binary())
-        keys.write_table(pa.table([key_column, pa.array(group.digests, pa.binary(_DIGEST_BYTES))], schema=_KEYS))
-        vectors = [_vectors(group.rows, space) for space in self._spaces]
-        properties = pa.array([row.properties for row in group.rows], pa.binary()).cast(pa.string())
-        rows.write_table(pa.table([key_column, *vectors, properties], schema=self._schema))
-        self._count += len(group.rows)
-        self._size_bytes += group.size_bytes
-
-    def _started(self) -> tuple[pq.ParquetWriter, pq.ParquetWriter]:
-        keys, rows = self._paths()
-        split = [f"{_VECTOR}{space.name}.list.element" for space in self._spaces]
-        self._open = _writer(keys, _KEYS, []), _writer(rows, self._schema, split)
-        return self._open
-
-    def _paths(self) -> tuple[Path, Path]:
-        return self._folder / f"{self._number:06}.keys.parquet", self._folder / f"{self._number:06}.rows.parquet"
+    def finish(self) -> StoredSegment:
+        """Complete both, and hash them."""
+        self._keys.close()
+        self._rows.close()
+        return StoredSegment(StoredFile.of(self._paths[0]), StoredFile.of(self._paths[1]), self._count)
 
 
 def read_keys(path: Path) -> Iterator[tuple[list[bytes], list[bytes]]]:
@@ -131,24 +91,28 @@ def read_keys(path: Path) -> Iterator[tuple[list[bytes], list[bytes]]]:
         yield table["key"].to_pylist(), table["digest"].to_pylist()
 
 
-def read_rows(path: Path, spaces: Sequence[VectorSpace]) -> Iterator[list[Row]]:
+def read_digests(path: Path) -> Iterator[bytes]:
+    """Read a segment's row digests, one after another, a row group at a time.
+
+    Raises:
+        DocumentError: It is no such file.
+    """
+    for table in _tables(path, pa.schema([_DIGEST])):
+        yield b"".join(table["digest"].to_pylist())
+
+
+def read_rows(path: Path, spaces: Sequence[VectorSpace]) -> Iterator[Rows]:
     """Read a segment's rows, a row group at a time.
 
     Raises:
         DocumentError: It is no such file.
     """
     for table in _tables(path, _rows_schema(spaces)):
-        keys = table["key"].to_pylist()
-        properties = table["properties"].cast(pa.binary()).to_pylist()
-        columns = [(space.name, _contents(table[f"{_VECTOR}{space.name}"], space)) for space in spaces]
-        yield [
-            Row(
-                key,
-                tuple((name, content) for name, contents in columns if (content := contents[place]) is not None),
-                properties[place],
-            )
-            for place, key in enumerate(keys)
-        ]
+        yield Rows(
+            table["key"].to_pylist(),
+            tuple((space.name, _contents(table[f"{_VECTOR}{space.name}"], space)) for space in spaces),
+            table["properties"].cast(pa.binary()).to_pylist(),
+        )
 
 
 def _rows_schema(spaces: Sequence[VectorSpace]) -> pa.Schema:
@@ -170,26 +134,32 @@ def _writer(path: Path, schema: pa.Schema, split: Sequence[str]) -> pq.ParquetWr
     )
 
 
-def _vectors(rows: Sequence[Row], space: VectorSpace) -> pa.Array:
-    """Make a list column of one vector; a row that lacks it is null."""
-    found = [next((content for name, content in row.vectors if name == space.name), None) for row in rows]
-    ends = np.cumsum([0, *(0 if content is None else space.dims for content in found)], dtype=np.int32)
+def _vectors(parts: Sequence[Rows], space: VectorSpace) -> pa.Array:
+    """Make a list column of one vector; a row that lacks it is null.
+
+    Raises:
+        DocumentError: A vector has another size than the space.
+    """
+    found = [content for rows in parts for content in dict(rows.vectors).get(space.name) or [None] * len(rows)]
+    is_absent = np.fromiter((content is None for content in found), bool, len(found))
+    if {len(content) for content in found if content is not None} - {space.dims * _FLOAT_BYTES}:
+        raise DocumentError(f'a vector "{space.name}" of a row has another size than {space.dims} dimensions')
+    ends = np.concatenate([[0], np.cumsum(~is_absent * space.dims)]).astype(np.int32)
     flat = np.frombuffer(b"".join(content for content in found if content is not None), "<f4")
-    absent = pa.array([content is None for content in found])
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat), mask=absent)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat), mask=pa.array(is_absent))
 
 
 def _contents(column: pa.ChunkedArray, space: VectorSpace) -> list[bytes | None]:
     """Give each row's vector as its bytes."""
     found: list[bytes | None] = []
     for chunk in column.chunks:
-        flat = memoryview(np.ascontiguousarray(chunk.values.to_numpy(), "<f4").tobytes())
-        ends = (chunk.offsets.to_numpy() * _FLOAT_BYTES).tolist()
-        for place, here in enumerate(chunk.is_valid().to_pylist()):
-            content = bytes(flat[ends[place] : ends[place + 1]])
-            if here and len(content) != space.dims * _FLOAT_BYTES:
-                raise DocumentError(f'a segment holds a vector "{space.name}" of another size than {space.dims}')
-            found.append(content if here else None)
+        body = np.ascontiguousarray(chunk.values.to_numpy(), "<f4").tobytes()
+        ends = chunk.offsets.to_numpy() * _FLOAT_BYTES
+        is_here = chunk.is_valid().to_numpy(zero_copy_only=False)
+        if (np.diff(ends)[is_here] != space.dims * _FLOAT_BYTES).any():
+            raise DocumentError(f'a segment holds a vector "{space.name}" of another size than {space.dims}')
+        places = zip(ends[:-1].tolist(), ends[1:].tolist(), is_here.tolist(), strict=True)
+        found += [body[start:end] if here else None for start, end, here in places]
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.domain.snapshots.rows import Row, row_digest
+from regalia_registry.domain.snapshots.rows import Row, Rows, row_digests
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.parquet import read_rows
 from regalia_registry.segments.spool import RootSpool
@@ -35,7 +35,7 @@ def dead_rows(segment: Segment, tombstones: bytes) -> bytes:
     return bitmap
 
 
-def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch) -> Iterator[list[Row]]:
+def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch) -> Iterator[Rows]:
     """Read the rows of all segments that live, in batches; `fetch` gives the file of a segment's rows.
 
     Raises:
@@ -45,13 +45,13 @@ def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch)
         yield from _live_of(segment, dead_rows(segment, tombstones), fetch(segment), schema)
 
 
-def _live_of(segment: Segment, bitmap: bytes, path: Path, schema: Schema) -> Iterator[list[Row]]:
+def _live_of(segment: Segment, bitmap: bytes, path: Path, schema: Schema) -> Iterator[Rows]:
     dead = np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count) if bitmap else None
     seen = 0
     for rows in read_rows(path, schema.vectors):
-        here = None if dead is None else dead[seen : seen + len(rows)].tolist()
+        here = None if dead is None else np.flatnonzero(dead[seen : seen + len(rows)] == 0).tolist()
         seen += len(rows)
-        yield rows if here is None else [row for row, is_dead in zip(rows, here, strict=False) if not is_dead]
+        yield rows if here is None else rows.picked(here)
     if seen != segment.count:
         raise DocumentError(f'the segment "{segment.rows_title}" has {seen} rows, listed are {segment.count}')
 
@@ -63,9 +63,9 @@ def verify_root(folder: Path, schema: Schema, expected: Digest, batches: Iterato
         DigestError: They are not what the root says.
     """
     spool = RootSpool(folder / "root")
-    for rows in batches:
-        for row in rows:
-            spool.add(sha256(row.key).digest(), row_digest(row))
+    for batch in batches:
+        rows = Rows.of(batch)
+        spool.add([sha256(key).digest() for key in rows.keys], row_digests(rows))
     found = spool.root(schema.digest)
     if found != expected:
         raise DigestError(

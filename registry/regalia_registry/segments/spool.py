@@ -1,7 +1,12 @@
-"""A content root over a stream of any length: 256 files, sorted one at a time."""
+"""Streams of any length in files: a content root over 256 of them, and keys that are asked for again."""
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from regalia.core.digest import Digest
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
@@ -9,6 +14,7 @@ from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, conte
 _HASH = 32
 _ENTRY = 2 * _HASH
 _SPILL_BYTES = 8 * 1024 * 1024
+_LENGTH = struct.Struct(">H")
 
 
 class RootSpool:
@@ -18,16 +24,14 @@ class RootSpool:
         """Make the folder of the buckets."""
         self._folder = folder
         self._folder.mkdir()
-        self._waiting = [bytearray() for _ in range(BUCKETS)]
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
         self.count = 0
 
-    def add(self, key_hash: bytes, digest: bytes) -> None:
-        """Take a row as SHA-256 of its key and its digest."""
-        self._waiting[key_hash[0]] += key_hash + digest
-        self.count += 1
-        self._waiting_bytes += _ENTRY
-        if self._waiting_bytes >= _SPILL_BYTES:
+    def add(self, key_hashes: Sequence[bytes], digests: Sequence[bytes]) -> None:
+        """Take a batch, each row as SHA-256 of its key and its digest."""
+        self._waiting += b"".join(chain.from_iterable(zip(key_hashes, digests, strict=True)))
+        self.count += len(digests)
+        if len(self._waiting) >= _SPILL_BYTES:
             self._spill()
 
     def buckets(self) -> Sequence[bytes]:
@@ -37,7 +41,7 @@ class RootSpool:
             DocumentError: A key stood twice.
         """
         self._spill()
-        return [bucket_digest(self._entries(number)) for number in range(BUCKETS)]
+        return [self._bucket(number) for number in range(BUCKETS)]
 
     def root(self, schema: Digest) -> Digest:
         """Give the content root.
@@ -47,20 +51,54 @@ class RootSpool:
         """
         return content_root(schema, count=self.count, buckets=self.buckets())
 
-    def _entries(self, number: int) -> list[tuple[bytes, bytes]]:
+    def _bucket(self, number: int) -> bytes:
         path = self._path(number)
         body = path.read_bytes() if path.exists() else b""
-        return [
-            (body[start : start + _HASH], body[start + _HASH : start + _ENTRY]) for start in range(0, len(body), _ENTRY)
-        ]
+        entries = np.frombuffer(body, np.uint8).reshape(-1, _ENTRY)
+        beginnings = np.ascontiguousarray(entries[:, :8]).view(">u8").ravel().astype(np.uint64)
+        order = np.argsort(beginnings)
+        beginnings = beginnings[order]
+        if (beginnings[1:] == beginnings[:-1]).any():  # eight bytes do not decide their order, or a key stands twice
+            cuts = [body[start : start + _ENTRY] for start in range(0, len(body), _ENTRY)]
+            return bucket_digest((cut[:_HASH], cut[_HASH:]) for cut in cuts)
+        return sha256(entries[order, _HASH:].tobytes()).digest()
 
     def _spill(self) -> None:
-        for number, waiting in enumerate(self._waiting):
-            if waiting:
+        entries = np.frombuffer(bytes(self._waiting), np.uint8).reshape(-1, _ENTRY)
+        self._waiting.clear()
+        numbers = entries[:, 0]
+        entries = entries[np.argsort(numbers, kind="stable")]
+        ends = np.cumsum(np.bincount(numbers, minlength=BUCKETS)).tolist()
+        for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            if start < end:
                 with self._path(number).open("ab") as file:
-                    file.write(waiting)
-                waiting.clear()
-        self._waiting_bytes = 0
+                    file.write(entries[start:end].tobytes())
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:02x}"
+
+
+class KeySpool:
+    """Keys in a file, in the order in which they came."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the file."""
+        self._path = path
+        self._path.touch(exist_ok=False)
+
+    def add(self, keys: Sequence[bytes]) -> None:
+        """Take a batch."""
+        with self._path.open("ab") as file:
+            file.write(b"".join(_LENGTH.pack(len(key)) + key for key in keys))
+
+    def groups(self, count: int) -> Iterator[list[bytes]]:
+        """Give all keys, so many at a time."""
+        group: list[bytes] = []
+        with self._path.open("rb") as file:
+            while head := file.read(_LENGTH.size):
+                group.append(file.read(_LENGTH.unpack(head)[0]))
+                if len(group) == count:
+                    yield group
+                    group = []
+        if group:
+            yield group

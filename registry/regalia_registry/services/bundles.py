@@ -32,7 +32,8 @@ def put_bundle(
     Raises:
         VerificationError: The release statement does not verify, or is about another index.
         NotFoundError: A member was not pushed to the application's namespace.
-        ConflictError: A snapshot's embedder is not among the models.
+        DocumentError: A member's descriptor tells of a snapshot what its config does not say.
+        ConflictError: A snapshot's embedder is not among the models, or makes vectors of other dimensions.
         VersionConflictError: The version has another digest.
     """
     caller.actor.require(Right.PUBLISH, on=application.namespace)
@@ -41,7 +42,7 @@ def put_bundle(
         verified = verify_release(release, root=root, application=application, bundle=digest)
         parsed = verify_index(index, release=verified.statement)
         manifests = _require_members(tx, parsed)
-    _check_embedders(ports, manifests)
+    _check_snapshots(ports, parsed, manifests)
     stored = _stored(ports, verified, index)
     with ports.store.write(caller.actor) as tx:
         created = tx.bundles.add(stored)
@@ -87,11 +88,16 @@ def _stored(ports: Ports, verified: VerifiedRelease, index: bytes) -> StoredBund
     )
 
 
-def _check_embedders(ports: Ports, manifests: Sequence[Manifest]) -> None:
-    """Read the configs that bind a snapshot to its embedder, where there is a snapshot."""
-    if any(one.kind is Kind.SNAPSHOT for one in manifests):
-        bound = [one for one in manifests if one.kind in {Kind.SNAPSHOT, Kind.MODEL}]
-        check_embedders([parse_config(one, read_blob(ports.blobs, one.config.digest)) for one in bound])
+def _check_snapshots(ports: Ports, index: BundleIndex, manifests: Sequence[Manifest]) -> None:
+    """Read the configs that bind a snapshot to its embedder and to what its descriptor tells, where there is one."""
+    if all(one.kind is not Kind.SNAPSHOT for one in manifests):
+        return
+    configs = []
+    for member, manifest in zip(index.members, manifests, strict=True):
+        if manifest.kind in {Kind.SNAPSHOT, Kind.MODEL}:
+            configs.append(parse_config(manifest, read_blob(ports.blobs, manifest.config.digest)))
+            member.check_told(configs[-1])
+    check_embedders(configs)
 
 
 def _require_members(tx: Transaction, index: BundleIndex) -> list[Manifest]:

@@ -14,6 +14,14 @@ from regalia_registry.ports.vectors import Targets
 
 
 @dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """How agents reach the embedded engine: a URL without a password, and the file that holds it where one is asked."""
+
+    url: str
+    password_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """The world, as the services see it."""
 
@@ -23,6 +31,7 @@ class Ports:
     ids: Ids
     keys: OwnKeys
     root_file: RootFile
+    local: LocalEngine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,20 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from regalia.core.errors import ConflictError
+from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
+from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
-from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.rows import Row, Rows
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import verify_root
+from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import Filled, cut, fill, rows_of
+from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, fill, rows_of
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
-from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.targets import get_target, require_use
 
 _SUFFIX_BYTES = 5
 
@@ -25,8 +27,9 @@ _SUFFIX_BYTES = 5
 def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
     """Load a version into a collection of its own name, index it, and read it back.
 
-    The name comes from the operation, so that a worker that takes it over goes on in the same collection. Where the
-    engine holds the snapshot as another schema, what is proved is the root of the translated rows under that schema.
+    The name comes from the operation, so that a worker that takes it over goes on in the same collection; it stands in
+    the journal before there is one. Where the engine holds the snapshot as another schema, what is proved is the root
+    of the translated rows under that schema.
 
     Raises:
         UnsupportedError: The target can't hold it.
@@ -40,7 +43,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
         filled = fill(ports, operation, bench, snapshot, provider, collection)
-        bench.tell({"step": "verifying", "rows": snapshot.config.count})
+        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
         _prove(provider, collection, filled, bench)
     return {
         "collection": collection,
@@ -49,6 +52,27 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         "content_root": str(filled.root),
         "fidelity": list(filled.hosted.fidelity),
     }
+
+
+def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Remove the collection of a load that came to no good end.
+
+    Raises:
+        UnavailableError: It is still there; the message names it.
+    """
+    if operation.journal is None:
+        return
+    wish, collection = LoadWish.parse(operation.request), Fields(operation.journal, JOURNAL).text("collection")
+    try:
+        with ports.store.read() as tx:
+            target = get_target(tx, wish.target)
+        with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+            provider.collections.drop(collection, mark=operation.id)
+    except RegaliaError as error:
+        raise UnavailableError(
+            f'its half-made collection "{collection}" is left in the target "{wish.target}": {error.message}',
+            hint=f'nothing reads it: drop "{collection}" with the engine\'s own tools',
+        ) from error
 
 
 def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -76,36 +100,36 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
 
 
-def _prove(provider: Provider, collection: str, filled: Filled, bench: Bench) -> None:
+def _prove(provider: Provider, collection: str, expected: Filled, bench: Bench) -> None:
     """Read the collection back: its schema, its root, and that a search reaches every row."""
     found = provider.collections.describe(collection).schema
-    if found != filled.hosted.schema:
+    if found != expected.hosted.schema:
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
+    keys = KeySpool(bench.folder / "read-keys")  # looked up afterwards: one connection does one thing at a time
     with provider.source.open(collection) as reading:
 
         def reached() -> Iterator[Sequence[Row]]:
-            for rows in reading.batches():
+            done = 0
+            for batch in reading.batches():
+                rows = Rows.of(batch)
+                keys.add(rows.keys)
                 yield rows
-                bench.tell({"step": "verifying"})
+                done += len(rows)
+                bench.tell({"step": "verifying", "rows": done, "of": expected.count})
 
-        verify_root(bench.folder, found, filled.root, reached())
-    for rows in _rows_again(provider, collection):
-        lost = provider.sink.unreachable(collection, [row.key for row in rows])
+        verify_root(bench.folder, found, expected.root, reached())
+    done = 0
+    for group in keys.groups(GROUP_ROWS):
+        lost = provider.sink.unreachable(collection, group)
         if lost:
             raise ConflictError(
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
-        bench.tell({"step": "verifying"})
-
-
-def _rows_again(provider: Provider, collection: str) -> Iterator[Sequence[Row]]:
-    """Collect the keys before they are looked up: one connection does one thing at a time."""
-    with provider.source.open(collection) as reading:
-        keys = [row._replace(vectors=(), properties=b"") for rows in reading.batches() for row in rows]
-    yield from cut(iter([keys]))
+        done += len(group)
+        bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
 
 
 def _suffix(operation_id: str) -> str:

@@ -17,9 +17,11 @@ def add_target(ports: Ports, caller: Caller, target: Target) -> TargetEntry:
     """Add a target.
 
     Raises:
-        ConflictError: The name is taken.
+        ConflictError: The name is taken, or it is the embedded one under another name.
     """
     caller.actor.require_admin()
+    if target.provider == LOCAL.provider:
+        raise ConflictError('the embedded PostgreSQL is the target "local"', hint="reg target assign local")
     with ports.store.write(caller.actor) as tx:
         if target.name == LOCAL.name or not tx.targets.add(target):
             raise ConflictError(f'there is a target "{target.name}"', hint="reg target remove, or choose another name")
@@ -58,7 +60,10 @@ def get_target(ports: Ports, caller: Caller, *, name: str) -> TargetEntry:
         found = steps.get_target(tx, name)
     if not steps.is_visible(found, caller.actor):
         raise steps.absent(name)
-    return _entry(found, caller.actor)
+    entry = _entry(found, caller.actor)
+    if found.provider != LOCAL.provider or ports.local is None:
+        return entry
+    return replace(entry, agents_url=ports.local.url, agents_password_file=ports.local.password_file)
 
 
 def remove_target(ports: Ports, caller: Caller, *, name: str) -> None:

@@ -3,30 +3,28 @@
 import importlib
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
-from regalia.core.errors import RegaliaError
+from regalia.core.errors import RegaliaError, UnavailableError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
-from regalia_registry.domain.operations import GRACE, LEASE, Holder, Operation, OperationKind, OperationState
-from regalia_registry.ports.store import Transaction
-from regalia_registry.ports.vectors import Targets
+from regalia_registry.domain.leases import Lease, Patience
+from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState, Target
+from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
-_RENEW_S = 10.0
-_NEEDED = timedelta(seconds=35)  # what a step may take before the lease is looked at again
-_TELL_S = 0.5
 _IDLE_S = 0.5
 
 log = structlog.get_logger("regalia.worker")
 
 Doing = Callable[[Ports, Actor, Operation, Bench], JsonObject]
+Undoing = Callable[[Ports, Operation, Bench], None]
 
 # Kind → (module in services/, its function), loaded when there is something to do: an idle worker stays small.
 _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
@@ -34,13 +32,21 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "load_snapshot"),
     OperationKind.VERIFY: ("loading", "verify_snapshot"),
     OperationKind.LOOK: ("looking", "look"),
+    OperationKind.COMPACT: ("compacting", "compact_snapshot"),
+    OperationKind.DIFF: ("asking", "diff_snapshots"),
+    OperationKind.QUERY: ("asking", "query_snapshot"),
+    OperationKind.SEARCH: ("asking", "search_collection"),
+    OperationKind.RETIRE: ("retiring", "retire_collection"),
     OperationKind.EXPORT: ("exporting", "export_snapshot"),
     OperationKind.IMPORT: ("snapshots", "import_snapshot"),
 }
 
+# What removes from a target what an operation made there, where it was cancelled or failed.
+_UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.LOAD: ("loading", "unload_snapshot")}
 
-class _Ended(BaseException):
-    """The operation is not this worker's any more; nothing of ours catches it on its way out."""
+_IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
+
+Ending = tuple[OperationState, JsonObject | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,64 +57,145 @@ class Worker:
     targets: Targets
     folder: Path
     stopping: threading.Event
+    lease: Lease = field(default_factory=Lease)
+    patience: Patience = field(default_factory=Patience)
 
     def run(self) -> None:
         """Take one operation after another; what is at work when it must stop is left for the next worker at once."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         while not self.stopping.is_set():
-            if not self.run_one():
+            try:
+                is_done = self.run_one()
+            except UnavailableError as error:
+                log.warning("the catalog does not answer", error=error.message)
+                is_done = False
+            if not is_done:
                 self.stopping.wait(_IDLE_S)
         self.targets.close()
 
     def run_one(self) -> bool:
         """Do the oldest operation that nobody does; False where there is none."""
-        now = self.ports.clock.now()
+        now, asked = self.ports.clock.now(), self.ports.clock.monotonic()
         with self.ports.store.read() as tx:
             if not tx.operations.is_waiting(now=now):  # most looks find nothing, and take no lock
                 return False
         with self.ports.store.note() as tx:
-            claimed = tx.operations.claim(now=now, until=now + LEASE)
+            claimed = tx.operations.claim(now=now, until=self.lease.until(now))
         if claimed is None:
             return False
         log.info("operation claimed", operation=claimed.id, kind=str(claimed.kind), epoch=claimed.epoch)
-        self._do(claimed)
+        hold = Hold(self.ports, claimed, self.lease, self.stopping, asked)
+        try:
+            with hold, _Task(self, claimed, hold) as task:
+                self._end(claimed, *task.ending())
+        except Ended as ended:
+            log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _do(self, claimed: Operation) -> None:
-        folder = self.folder / claimed.id
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        hold = _Hold(self.ports, claimed, self.stopping)
-        holder = Holder(claimed.id, claimed.epoch)
-        bench = Bench(self.targets, holder, folder, hold.tell, hold.fence, hold.keep)
-        actor = Actor(
-            claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
-        )
-        try:
-            with hold:
-                outcome = _doing(claimed.kind)(self.ports, actor, claimed, bench)
-        except _Ended:
-            log.info("operation left", operation=claimed.id)
-        except RegaliaError as error:
-            refused: JsonObject = {"error": error.code, "message": error.message, "hint": error.hint}
-            self._end(claimed, OperationState.FAILED, refused)
-        except Exception:  # a fault of ours ends this operation, told, and never the worker
-            log.exception("operation failed", operation=claimed.id)
-            told: JsonObject = {"error": "internal", "message": "the worker failed", "hint": "its log says where"}
-            self._end(claimed, OperationState.FAILED, told)
-        else:
-            self._end(claimed, OperationState.DONE, outcome)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _end(self, claimed: Operation, state: OperationState, outcome: JsonObject) -> None:
+    def _end(self, claimed: Operation, state: OperationState, outcome: JsonObject | None) -> None:
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
             over = replace(there, state=state, lease_until=None, outcome=outcome)
-            is_ours = tx.operations.update(over, epoch=claimed.epoch)
+            is_ours = not there.state.is_over and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
                 tx.operations.append(claimed.id, time=self.ports.clock.now(), body={"step": str(state)})
         log.info("operation over", operation=claimed.id, state=str(state), ours=is_ours)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """`Targets` in which nothing runs on once the operation is not to be gone on with."""
+
+    targets: Targets
+    hold: Hold
+
+    def connect(self, target: Target, *, holder: Holder) -> Provider:
+        provider = self.targets.connect(target, holder=holder)
+        if isinstance(provider, Interruptible):
+            self.hold.interrupts(provider.interrupt)
+        return provider
+
+    def close(self) -> None:
+        self.targets.close()
+
+
+class _Task:
+    """One operation at work, in a folder of its own."""
+
+    def __init__(self, worker: Worker, claimed: Operation, hold: Hold) -> None:
+        self._worker = worker
+        self._claimed = claimed
+        self._hold = hold
+        self._folder = worker.folder / f"{claimed.id}.{claimed.epoch}"
+
+    def __enter__(self) -> "_Task":
+        for left in self._worker.folder.glob(f"{self._claimed.id}.*"):  # of workers that had it before
+            shutil.rmtree(left, ignore_errors=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ending(self) -> Ending:
+        """Do it; gives how it ended, with nothing left of what came to no good end.
+
+        Raises:
+            Ended: It is another worker's, or the next one's.
+        """
+        try:
+            return OperationState.DONE, self._done()
+        except Cancelled:
+            return OperationState.CANCELLED, self._undone({})
+        except RegaliaError as error:
+            self._hold.stands()
+            refused: JsonObject = {"error": error.code, "message": error.message, "hint": error.hint}
+            return OperationState.FAILED, self._undone(refused)
+        except Exception:  # a fault of ours ends this operation, told, and never the worker
+            self._hold.stands()
+            log.exception("operation failed", operation=self._claimed.id)
+            told: JsonObject = {"error": "internal", "message": "the worker failed", "hint": "its log says where"}
+            return OperationState.FAILED, self._undone(told)
+
+    def _done(self) -> JsonObject:
+        """Do it, again and again where an engine or a store does not answer."""
+        pauses = self._worker.patience.pauses()
+        while True:
+            try:
+                return self._attempt()
+            except UnavailableError as error:
+                pause_s = None if self._claimed.kind in _IMPATIENT else next(pauses, None)
+                if pause_s is None:
+                    raise
+                log.warning("operation waits", operation=self._claimed.id, error=error.message, pause_s=pause_s)
+                with suppress(UnavailableError):  # a catalog that does not answer can't be told either
+                    self._hold.tell({"step": "waiting", "why": error.message})
+            self._hold.rest(pause_s)
+
+    def _attempt(self) -> JsonObject:
+        claimed = self._claimed
+        actor = Actor(
+            claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
+        )
+        targets = _Watched(self._worker.targets, self._hold)
+        return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench(targets))
+
+    def _undone(self, outcome: JsonObject) -> JsonObject | None:
+        """Undo it, or add to its outcome what is left and how to remove it."""
+        if self._claimed.kind in _UNDOINGS:
+            try:
+                _undoing(self._claimed.kind)(self._worker.ports, self._hold.stands(), self._bench(self._worker.targets))
+            except RegaliaError as error:
+                self._hold.stands()
+                told = str(outcome.get("message", "it was cancelled"))
+                return {**outcome, "message": f"{told}; {error.message}", "hint": error.hint}
+        return outcome or None
+
+    def _bench(self, targets: Targets) -> Bench:
+        """Give an empty folder, and what is told about the operation."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(mode=0o700)
+        holder = Holder(self._claimed.id, self._claimed.epoch)
+        return Bench(targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
 
 
 def _doing(kind: OperationKind) -> Doing:
@@ -117,84 +204,7 @@ def _doing(kind: OperationKind) -> Doing:
     return found
 
 
-class _Hold:
-    """A lease that is renewed in the background for as long as the block runs."""
-
-    def __init__(self, ports: Ports, claimed: Operation, stopping: threading.Event) -> None:
-        self._ports = ports
-        self._claimed = claimed
-        self._stopping = stopping
-        self._until = time.monotonic() + LEASE.total_seconds()
-        self._told = 0.0
-        self._step: object = None
-        self._over = threading.Event()
-        self._renewing = threading.Thread(target=self._renew, daemon=True)
-
-    def __enter__(self) -> None:
-        self._renewing.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._renewing.join()
-
-    def tell(self, body: JsonObject) -> None:
-        """Say how far the operation is, twice a second at most, and end it where it is no longer ours."""
-        now = time.monotonic()
-        if self._until - now < _NEEDED.total_seconds():
-            raise _Ended
-        if self._stopping.is_set():
-            self._release()
-            raise _Ended
-        is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
-        if now - self._told < _TELL_S and not is_next:
-            return
-        self._told, self._step = now, body.get("step")
-        with self._ports.store.note() as tx:
-            there = tx.operations.get(self._claimed.id)
-            if there.epoch != self._claimed.epoch or there.state.is_over:
-                raise _Ended
-            if there.cancel_requested:
-                over = replace(there, state=OperationState.CANCELLED, lease_until=None)
-                tx.operations.update(over, epoch=there.epoch)
-                body = {"step": str(OperationState.CANCELLED)}
-            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
-        if there.cancel_requested:
-            raise _Ended
-
-    def keep(self, journal: JsonObject) -> None:
-        """Replace the operation's journal, and end it where it is no longer ours."""
-        with self._ports.store.note() as tx:
-            self.fence(tx)
-            there = tx.operations.get(self._claimed.id)
-            tx.operations.update(replace(there, journal=journal), epoch=there.epoch)
-
-    def fence(self, tx: Transaction) -> None:
-        """Leave a transaction that would write for an operation that another worker has: nothing of it is committed."""
-        there = tx.operations.get(self._claimed.id)
-        if there.epoch != self._claimed.epoch or there.state.is_over:
-            raise _Ended
-
-    def _release(self) -> None:
-        """End the lease and its grace: nothing of this worker is on its way any more."""
-        with self._ports.store.note() as tx:
-            there = tx.operations.get(self._claimed.id)
-            free = replace(there, lease_until=self._ports.clock.now() - GRACE)
-            tx.operations.update(free, epoch=self._claimed.epoch)
-
-    def _renew(self) -> None:
-        while not self._over.wait(_RENEW_S):
-            asked = time.monotonic()
-            try:
-                with self._ports.store.note() as tx:
-                    there = tx.operations.get(self._claimed.id)
-                    until = self._ports.clock.now() + LEASE
-                    is_ours = there.epoch == self._claimed.epoch and tx.operations.update(
-                        replace(there, lease_until=until), epoch=there.epoch
-                    )
-            except RegaliaError as error:
-                log.warning("lease not renewed", operation=self._claimed.id, error=error.message)
-                continue
-            if not is_ours:
-                self._until = 0.0
-                return
-            self._until = asked + LEASE.total_seconds()
+def _undoing(kind: OperationKind) -> Undoing:
+    module, name = _UNDOINGS[kind]
+    found: Undoing = getattr(importlib.import_module(f"regalia_registry.services.{module}"), name)
+    return found

@@ -1,13 +1,17 @@
 """Snapshots: what an agent may read about the content of one vector collection."""
 
+from collections.abc import Mapping
+
+from regalia.core import oci
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
-from regalia.core.kinds.spec import KIB, Change, Content, KindSpec, without_none
+from regalia.core.kinds.spec import KIB, Change, Config, Content, KindSpec, without_none
 from regalia.core.names import Kind, check_segment, check_version
-from regalia.core.strict_json import JsonObject
+from regalia.core.strict_json import JsonObject, write
 from regalia.core.values import frozen
 
+_TOLD = "dev.regalia.snapshot."
 _MAX_VECTORS = 64
 _MAX_REFERENCE = 512
 _MAX_MANIFEST = 16 * KIB * KIB
@@ -33,6 +37,11 @@ class Embedding:
     provider: str
     model: str
     revision: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> "Embedding":
+        """Read what `written` wrote."""
+        return cls(fields.text("provider"), fields.text("model"), fields.text("revision"))
 
     def __str__(self) -> str:
         """Spell it for people."""
@@ -101,9 +110,7 @@ class SnapshotConfig:
                 VectorSpace(space.text("name"), space.integer("dims", minimum=1), space.text("metric"))
                 for space in fields.children("vectors", maximum=_MAX_VECTORS)
             ),
-            embedding=None
-            if embedding is None
-            else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            embedding=None if embedding is None else Embedding.parse(embedding),
             fidelity=fields.optional("fidelity", fields.text),
             consistency=fields.optional("consistency", fields.text),
             derived_from=None if derived_from is None else DerivedFrom.parse(derived_from),
@@ -136,7 +143,20 @@ def compare(old: Content, new: Content) -> Change:
     return Change(f"Updated {after.name} snapshot: {', '.join(told)}")
 
 
-SPEC = KindSpec(Kind.SNAPSHOT, 16 * KIB, SnapshotConfig.parse, compare, max_manifest=_MAX_MANIFEST)
+def annotate(config: Config) -> Mapping[str, str]:
+    """Tell which rows they are, how many, of which vectors and by which embedder; what is too long is left out."""
+    snapshot = _config(config)
+    told = {
+        "content_root": str(snapshot.content_root),
+        "count": str(snapshot.count),
+        "vectors": write([space.written() for space in snapshot.vectors]).decode(),
+    }
+    if snapshot.embedding is not None:
+        told["embedding"] = write(snapshot.embedding.written()).decode()
+    return {f"{_TOLD}{name}": text for name, text in told.items() if len(text) <= oci.MAX_ANNOTATION}
+
+
+SPEC = KindSpec(Kind.SNAPSHOT, 16 * KIB, SnapshotConfig.parse, compare, max_manifest=_MAX_MANIFEST, annotate=annotate)
 
 
 def _spelled(embedding: Embedding | None) -> str:
@@ -144,6 +164,10 @@ def _spelled(embedding: Embedding | None) -> str:
 
 
 def _snapshot(content: Content) -> SnapshotConfig:
-    if not isinstance(content.config, SnapshotConfig):
-        raise DocumentError(f"a {content.config.kind} stands where a snapshot was expected")
-    return content.config
+    return _config(content.config)
+
+
+def _config(config: Config) -> SnapshotConfig:
+    if not isinstance(config, SnapshotConfig):
+        raise DocumentError(f"a {config.kind} stands where a snapshot was expected")
+    return config

@@ -52,15 +52,24 @@ class Change:
     restored: str = ""
 
 
+def nothing_told(_: Config) -> Mapping[str, str]:
+    """Tell nothing of a config."""
+    return {}
+
+
 @frozen
 class KindSpec:
-    """One kind: its caps in bytes, how its config is read, and how two versions are compared."""
+    """One kind: its caps in bytes, how its config is read, and how two versions are compared.
+
+    `annotate` gives what a bundle's descriptor tells of a config, so that one who has the index needs no more.
+    """
 
     kind: Kind
     max_config: int
     parse_config: Callable[[Fields], Config]
     compare: Callable[[Content, Content], Change]
     max_manifest: int = MAX_MANIFEST
+    annotate: Callable[[Config], Mapping[str, str]] = nothing_told
 
     @property
     def artifact_type(self) -> str:

@@ -11,7 +11,6 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.adapters.sql.engine import insert_new
 from regalia_registry.adapters.sql.statements import EVENT, OPERATION, TARGET
 from regalia_registry.domain.operations import (
-    GRACE,
     Operation,
     OperationEvent,
     OperationKind,
@@ -148,9 +147,7 @@ def _target(row: RowMapping) -> Target:
 
 
 def _is_claimable(now: datetime) -> ColumnElement[bool]:
-    is_left = and_(
-        OPERATION.c.state == str(OperationState.RUNNING), OPERATION.c.lease_until <= times.write(now - GRACE)
-    )
+    is_left = and_(OPERATION.c.state == str(OperationState.RUNNING), OPERATION.c.lease_until <= times.write(now))
     return or_(OPERATION.c.state == str(OperationState.QUEUED), is_left)
 
 

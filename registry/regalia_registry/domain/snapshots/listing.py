@@ -1,5 +1,6 @@
 """Which segments a snapshot is made of: the layer `segments.json`, and which of their rows are dead."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +14,9 @@ MAX_SEGMENTS = 4096
 
 _MIN_LIVE_SHARE = 0.6
 _MAX_SMALL = 32
-_SMALL_ROWS = 10_000
+_SMALL_SHARE = 0.25  # of the largest segment's rows, or of so many where all have few
+_FEW_ROWS = 10_000
+_SMALL_BYTES = 16 * 1024 * 1024
 _EDITION = 1
 
 
@@ -71,11 +74,19 @@ class Listing:
         """How many rows are live."""
         return sum(segment.live for segment in self.segments)
 
-    @property
-    def wants_compaction(self) -> bool:
-        """Whether reading it costs much more than its rows: dead rows, or many small segments."""
-        small = sum(segment.count < _SMALL_ROWS for segment in self.segments)
-        return small > _MAX_SMALL or any(segment.live < _MIN_LIVE_SHARE * segment.count for segment in self.segments)
+    def worn(self, sizes: Mapping[Digest, int]) -> tuple[Segment, ...]:
+        """Name the segments that compaction writes anew: those with many dead rows, and small ones once they are many.
+
+        Args:
+            sizes: The stored bytes of each file.
+        """
+        most = max([_FEW_ROWS, *(one.count for one in self.segments)])
+        small = {
+            one for one in self.segments if one.count < _SMALL_SHARE * most and sizes.get(one.rows, 0) < _SMALL_BYTES
+        }
+        if len(small) <= _MAX_SMALL:
+            small = set()
+        return tuple(one for one in self.segments if one in small or one.live < _MIN_LIVE_SHARE * one.count)
 
 
 def _parse_segment(fields: Fields) -> Segment:

@@ -5,19 +5,21 @@ All integers in hashed encodings are big-endian; vectors are little-endian float
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from itertools import repeat
+from typing import NamedTuple, Self, overload
 from uuid import UUID
 
 from regalia.core.errors import DocumentError
 
 MAX_PROPERTIES_BYTES = 64 * 1024 * 1024
 MAX_KEY = 8192
-MAX_DIMS = 65_535
+
+UUID_KEY, INTEGER_KEY, TEXT_KEY = b"\1", b"\2", b"\3"
 
 _ROW = b"regrow/1\0"
-_UUID, _INTEGER, _TEXT = b"\1", b"\2", b"\3"
 _DENSE_FLOAT32 = 1
 _FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
@@ -34,6 +36,69 @@ class Row(NamedTuple):
     properties: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Rows(Sequence[Row]):
+    """A batch of rows, held by columns: what is read, hashed and stored by the million is never one object a row.
+
+    Every column has one entry a row; an absent vector is None. The columns of vectors are sorted by name.
+    """
+
+    keys: Sequence[bytes]
+    vectors: tuple[tuple[str, Sequence[bytes | None]], ...]
+    properties: Sequence[bytes]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Self:
+        """Turn rows into columns; a batch that is one stays as it is."""
+        if isinstance(rows, cls):
+            return rows
+        rows = list(rows)
+        names = sorted({name for row in rows for name, _ in row.vectors})
+        found = [dict(row.vectors) for row in rows]
+        return cls(
+            [row.key for row in rows],
+            tuple((name, [vectors.get(name) for vectors in found]) for name in names),
+            [row.properties for row in rows],
+        )
+
+    def picked(self, places: Sequence[int]) -> Self:
+        """Give the rows at these places."""
+        return type(self)(
+            [self.keys[place] for place in places],
+            tuple((name, [column[place] for place in places]) for name, column in self.vectors),
+            [self.properties[place] for place in places],
+        )
+
+    def sizes(self) -> list[int]:
+        """Give the bytes of each row: key, vectors and properties."""
+        contents = [[len(content or b"") for content in column] for _, column in self.vectors]
+        return [sum(sizes) for sizes in zip(map(len, self.keys), *contents, map(len, self.properties), strict=True)]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+    def __getitem__(self, place: int | slice) -> "Row | Rows":
+        """Give one row, or those of a slice."""
+        if isinstance(place, slice):
+            vectors = tuple((name, column[place]) for name, column in self.vectors)
+            return type(self)(self.keys[place], vectors, self.properties[place])
+        contents = [(name, column[place]) for name, column in self.vectors]
+        return Row(
+            self.keys[place],
+            tuple((name, content) for name, content in contents if content is not None),
+            self.properties[place],
+        )
+
+    def __iter__(self) -> Iterator[Row]:
+        """Give each row."""
+        return map(self.__getitem__, range(len(self.keys)))
+
+
 def encode_key(value: UUID | int | str) -> bytes:
     """Encode a key; keys of two kinds never meet.
 
@@ -41,15 +106,15 @@ def encode_key(value: UUID | int | str) -> bytes:
         DocumentError: An integer beyond 64 bits, or text that is too long or no Unicode.
     """
     if isinstance(value, UUID):
-        return _UUID + value.bytes
+        return UUID_KEY + value.bytes
     if isinstance(value, int) and not isinstance(value, bool):
         if not -(2**63) <= value < 2**63:
             raise DocumentError(f"the key {value} is beyond 64 bits")
-        return _INTEGER + _INT64.pack(value)
+        return INTEGER_KEY + _INT64.pack(value)
     encoded = _utf8(str(value), what="a key")
     if len(encoded) > MAX_KEY:
         raise DocumentError(f"a key has {len(encoded)} bytes, the cap is {MAX_KEY}")
-    return _TEXT + encoded
+    return TEXT_KEY + encoded
 
 
 def decode_key(encoded: bytes) -> UUID | int | str:
@@ -60,12 +125,12 @@ def decode_key(encoded: bytes) -> UUID | int | str:
     """
     kind, content = encoded[:1], encoded[1:]
     try:
-        if kind == _UUID:
+        if kind == UUID_KEY:
             return UUID(bytes=content)
-        if kind == _INTEGER:
+        if kind == INTEGER_KEY:
             found: int = _INT64.unpack(content)[0]
             return found
-        if kind == _TEXT:
+        if kind == TEXT_KEY:
             return content.decode("utf-8")
     except (ValueError, struct.error) as error:
         raise DocumentError("a key is not in its canonical form") from error
@@ -104,26 +169,55 @@ def _capped(text: str) -> bytes:
 
 def row_digest(row: Row) -> bytes:
     """Hash a row: 32 bytes that differ where anything in it does."""
-    parts = [_ROW, _U32.pack(len(row.key)), row.key, len(row.vectors).to_bytes(2, "big")]
-    for name, content in row.vectors:
-        parts += [_vector_head(name, len(content)), content]
-    parts += [_U32.pack(len(row.properties)), row.properties]
-    return sha256(b"".join(parts)).digest()
+    return row_digests(Rows.of([row]))[0]
 
 
-_HEADS: dict[tuple[str, int], bytes] = {}
+def row_digests(rows: Rows) -> list[bytes]:
+    """Hash each row of a batch."""
+    columns: list[Iterable[bytes]] = []
+    for name, contents in rows.vectors:
+        columns += _vector_columns(name, contents)
+    parts = zip(
+        _headed(_ROW, rows.keys),
+        rows.keys,
+        _counts(rows),
+        *columns,
+        _headed(b"", rows.properties),
+        rows.properties,
+        strict=False,
+    )
+    return [sha256(b"".join(one)).digest() for one in parts]
 
 
-def _vector_head(name: str, size_bytes: int) -> bytes:
-    """Give what stands before a vector's bytes; a collection has a handful of these."""
-    found = _HEADS.get((name, size_bytes))
-    if found is None:
-        encoded = _utf8(name, what="a vector's name")
-        head = _VECTOR.pack(_DENSE_FLOAT32, size_bytes // _FLOAT_BYTES, size_bytes)
-        found = len(encoded).to_bytes(2, "big") + encoded + head
-        if len(_HEADS) < MAX_DIMS:
-            _HEADS[name, size_bytes] = found
-    return found
+def _headed(before: bytes, contents: Sequence[bytes]) -> list[bytes]:
+    """Give what stands before each content: some bytes, and its length."""
+    heads = {size: before + _U32.pack(size) for size in set(map(len, contents))}
+    return [heads[len(content)] for content in contents]
+
+
+def _counts(rows: Rows) -> Iterable[bytes]:
+    """Give the number of each row's vectors."""
+    columns = [contents for _, contents in rows.vectors]
+    if not any(None in contents for contents in columns):
+        return repeat(len(columns).to_bytes(2, "big"), len(rows))
+    absent = [sum(content is None for content in contents) for contents in zip(*columns, strict=True)]
+    return [(len(columns) - count).to_bytes(2, "big") for count in absent]
+
+
+def _vector_columns(name: str, contents: Sequence[bytes | None]) -> tuple[Iterable[bytes], Iterable[bytes]]:
+    """Give what stands before each vector, and the vectors; both are empty where a row has none."""
+    encoded = _utf8(name, what="a vector's name")
+    named = len(encoded).to_bytes(2, "big") + encoded
+    sizes = {None if content is None else len(content) for content in contents}
+    heads = {size: b"" if size is None else named + _vector_head(size) for size in sizes}
+    return (
+        [heads[None if content is None else len(content)] for content in contents],
+        [content or b"" for content in contents],
+    )
+
+
+def _vector_head(size_bytes: int) -> bytes:
+    return _VECTOR.pack(_DENSE_FLOAT32, size_bytes // _FLOAT_BYTES, size_bytes)
 
 
 def _utf8(text: str, *, what: str) -> bytes:

@@ -2,34 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.domain.snapshots.origin import Origin
-from regalia_registry.domain.snapshots.rows import Row, row_digest
-from regalia_registry.domain.snapshots.translation import Hosted, translator
+from regalia_registry.domain.snapshots.rows import Row
+from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import live_rows
-from regalia_registry.segments.spool import RootSpool
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched
+from regalia_registry.services.steps.translating import Translated, origin_of
 
-_GROUP_ROWS = 5000
+GROUP_ROWS = 5000
+JOURNAL = "the load's journal"
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What was made: as what the engine holds it, and the root that its rows must have."""
+    """What was made: as what the engine holds it, and the root and number of rows that it must have."""
 
     hosted: Hosted
     root: Digest
+    count: int
 
 
 def fill(
@@ -43,21 +42,22 @@ def fill(
     """
     count = snapshot.config.count
     hosted = provider.collections.hosted(snapshot.schema)
-    origin = _origin(snapshot, hosted)
+    ledger = _JournalLedger(operation.journal or {}, bench, collection)
+    ledger.keep()
+    origin = origin_of(snapshot, hosted)
     provider.collections.create(collection, hosted.schema, mark=operation.id, origin=origin)
-    ledger = _JournalLedger(operation.journal or {}, bench)
-    translated = _Translated(bench.folder, snapshot, hosted)
-    groups = cut(translated.rows(rows_of(ports, snapshot, bench.folder)))
+    translated = Translated(bench.folder, snapshot, hosted)
+    groups = _groups(translated.rows(rows_of(ports, snapshot, bench.folder)))
     for rows in provider.sink.load(collection, hosted.schema, groups, ledger=ledger):
         bench.tell({"step": "loading", "rows": rows, "of": count})
     root = translated.root()
     bench.tell({"step": "indexing", "rows": count})
     provider.sink.build_index(collection, hosted.schema)
-    return Filled(hosted, root)
+    return Filled(hosted, root, count)
 
 
 def rows_of(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:
-    """Read a snapshot's rows, one segment's file at a time."""
+    """Read a snapshot's rows, one segment's file at a time, in a folder of their own in this one."""
     segments = folder / "segments"
     segments.mkdir()
 
@@ -69,92 +69,35 @@ def rows_of(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Se
     yield from live_rows(snapshot.schema, snapshot.listing, snapshot.tombstones, fetch)
 
 
-def cut(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-    """Cut a stream into groups of one size: the same ones whenever the same snapshot is read."""
-    group: list[Row] = []
-    for row in chain.from_iterable(batches):
-        group.append(row)
-        if len(group) == _GROUP_ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
-
-
 class _JournalLedger:
     """A `Ledger` in the operation's journal."""
 
-    def __init__(self, journal: JsonObject, bench: Bench) -> None:
-        fields = Fields(journal, "the load's journal")
+    def __init__(self, journal: JsonObject, bench: Bench, collection: str) -> None:
+        fields = Fields(journal, JOURNAL)
         self._bench = bench
+        self._collection = collection
         self.started = fields.optional("started", fields.integer) or 0
         self.acknowledged = fields.optional("acknowledged", fields.integer) or 0
 
     def start(self, groups: int) -> None:
         self.started = max(self.started, groups)
-        self._keep()
+        self.keep()
 
     def acknowledge(self, groups: int) -> None:
         self.acknowledged = groups
-        self._keep()
+        self.keep()
 
-    def _keep(self) -> None:
-        self._bench.keep({"started": self.started, "acknowledged": self.acknowledged})
-
-
-def _origin(snapshot: OpenedSnapshot, hosted: Hosted) -> Origin:
-    """Name a snapshot to what is made from it, with what is not the same there."""
-    config = snapshot.config
-    kept = () if config.fidelity is None else (config.fidelity,)
-    return Origin.of(f"{snapshot.stored.artifact}@{config.version}", config.content_root, kept + hosted.fidelity)
+    def keep(self) -> None:
+        self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
 
 
-class _Translated:
-    """One pass over a snapshot: its own rows are hashed as they go in, and the translated ones as they come out."""
-
-    def __init__(self, folder: Path, snapshot: OpenedSnapshot, hosted: Hosted) -> None:
-        """Spool in `folder`, where both roots are taken: nothing is where nothing is translated.
-
-        Raises:
-            DocumentError: The one schema can't become the other.
-        """
-        self._snapshot = snapshot
-        self._schema = hosted.schema
-        self._translate = translator(snapshot.schema, hosted)
-        self._spools = (
-            None
-            if hosted.schema == snapshot.schema
-            else (RootSpool(folder / "taken"), RootSpool(folder / "translated"))
-        )
-
-    def rows(self, batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-        """Translate the rows of the snapshot, which are read once and to their end."""
-        if self._spools is None:
-            yield from batches
-            return
-        taken, translated = self._spools
-        for rows in batches:
-            made = [self._translate(row) for row in rows]
-            for row, other in zip(rows, made, strict=True):
-                key_hash = sha256(row.key).digest()
-                taken.add(key_hash, row_digest(row))
-                translated.add(key_hash, row_digest(other))
-            yield made
-
-    def root(self) -> Digest:
-        """Give the root that the engine's rows must have.
-
-        Raises:
-            DigestError: The rows that were translated are not the snapshot's.
-        """
-        expected = self._snapshot.config.content_root
-        if self._spools is None:
-            return expected
-        taken, translated = self._spools
-        found = taken.root(self._snapshot.schema.digest)
-        if found != expected:
-            raise DigestError(
-                f"the rows hash to {found.short}, the snapshot says {expected.short}",
-                hint="the snapshot is not what was taken: take it again, or restore the blobs from a backup",
-            )
-        return translated.root(self._schema.digest)
+def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Cut a stream into groups of one size: the same ones whenever the same snapshot is read."""
+    group: list[Row] = []
+    for row in chain.from_iterable(batches):
+        group.append(row)
+        if len(group) == GROUP_ROWS:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,5 +1,6 @@
 """Reading stored snapshots: a version's parts, and its segments as files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,6 +60,11 @@ def open_snapshot(ports: Ports, artifact: ArtifactName, *, version: str) -> Open
         raise DocumentError(f'the parts of "{artifact}@{version}" do not agree', hint="take the snapshot again")
     tombstones = b"" if bitmaps is None else _read(ports, bitmaps.digest)
     return OpenedSnapshot(stored, manifest, config, schema, listing, tombstones)
+
+
+def stored_sizes(snapshot: OpenedSnapshot) -> Mapping[Digest, int]:
+    """Say how many bytes each of its layers has."""
+    return {layer.digest: layer.size_bytes for layer in snapshot.manifest.layers}
 
 
 def fetched(ports: Ports, digest: Digest, path: Path) -> Path:

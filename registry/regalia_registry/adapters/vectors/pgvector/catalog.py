@@ -11,7 +11,7 @@ from psycopg.rows import namedtuple_row
 from regalia.core.errors import NotFoundError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.pgvector.connection import translated
-from regalia_registry.adapters.vectors.pgvector.grammar import Column, Index, Table
+from regalia_registry.adapters.vectors.pgvector.grammar import VECTOR, Column, Index, Table
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.ports.vectors import Description
 
@@ -23,7 +23,6 @@ KEY_TYPES = {
     "text": KeyKind.TEXT,
 }
 _METRICS = {"vector_cosine_ops": "cosine", "vector_l2_ops": "l2", "vector_ip_ops": "dot", "vector_l1_ops": "l1"}
-_VECTOR = re.compile(r"(?:public\.)?vector\(([0-9]{1,5})\)\Z")
 _RESERVED = re.compile(r"(?:public\.)?(vector|halfvec|sparsevec)\b")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'(?:::[\w .\"()\[\],]+)?\Z|(-?[0-9]+(?:\.[0-9]+)?|true|false)\Z")
 _DOCUMENT = re.compile(  # as grammar.Column writes it, and PostgreSQL gives it back
@@ -162,7 +161,7 @@ def _columns(columns: Sequence[Any]) -> tuple[list[Column], list[str], list[str]
         if column.generated:
             lost.append(f"the generated column {name} is not rebuilt")
             continue
-        if _RESERVED.match(type_name) and not _VECTOR.match(type_name):
+        if _RESERVED.match(type_name) and not VECTOR.match(type_name):
             refusals.append(f"the column {name} is of type {type_name}: dense vector(n) is what this version stores")
             continue
         default, literal, told = _default(column)
@@ -190,7 +189,7 @@ def _spaces(columns: Sequence[Column], indexes: Sequence[Any]) -> list[VectorSpa
     """Name the vectors; the metric is the index's, or L2, which is what an unindexed search means by `<->`."""
     found = []
     for column in columns:
-        matched = _VECTOR.match(column.type)
+        matched = VECTOR.match(column.type)
         if matched is not None:
             classes = [
                 _METRICS[opclass]

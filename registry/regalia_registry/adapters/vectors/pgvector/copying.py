@@ -3,14 +3,16 @@
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key
+from regalia_registry.domain.snapshots.rows import INTEGER_KEY, UUID_KEY, Row, Rows, decode_key, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">II", 0, 0)
@@ -18,33 +20,36 @@ TRAILER = struct.pack(">h", -1)
 
 _HEADER_BYTES = len(SIGNATURE)
 _BATCH = 2000
+_BATCH_BYTES = 256 * 1024  # about what a socket holds: the server goes on while a batch is hashed
 _LENGTH = struct.Struct(">i")
 _FIELDS = struct.Struct(">h")
 _VECTOR_HEAD = struct.Struct(">HH")
-_INTEGERS = {2: struct.Struct(">h"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
+_FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _NULL = _LENGTH.pack(-1)
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every value
 
-Field = bytes | memoryview | None
+Field = bytes | None
 
 
-def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[list[Row]]:
+def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[Rows]:
     """Read what `COPY (SELECT key, vectors…, properties::text…) TO STDOUT (FORMAT BINARY)` sends.
+
+    An integer key is a bigint. Batches are cut by rows and by bytes, so that wide rows fit into memory too.
 
     Raises:
         DocumentError: A row that a snapshot can't hold.
     """
-    names = [_QUOTE(one.name) for one in schema.properties]
-    key_of = _KEY_READERS[schema.key_kind]
-    waiting: list[list[Field]] = []
-    for fields in _tuples(blocks):
-        waiting.append(fields)
-        if len(waiting) == _BATCH:
-            yield _rows(waiting, schema, names, key_of)
-            waiting = []
+    waiting: list[bytes] = []
+    waiting_bytes = 0
+    for message in _tuples(blocks):
+        waiting.append(message)
+        waiting_bytes += len(message)
+        if len(waiting) == _BATCH or waiting_bytes >= _BATCH_BYTES:
+            yield _rows(waiting, schema)
+            waiting, waiting_bytes = [], 0
     if waiting:
-        yield _rows(waiting, schema, names, key_of)
+        yield _rows(waiting, schema)
 
 
 def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
@@ -65,79 +70,108 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
     yield TRAILER
 
 
-def _tuples(blocks: Iterable[Buffer]) -> Iterator[list[Field]]:
-    """Cut the stream into tuples; a block holds whole ones."""
+def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
+    """Give each tuple; the stream is read to its end, or its connection stays busy."""
+    # PostgreSQL's protocol, 54.2.6: the server sends one CopyData message a row, and its header stands before the first
     is_first = True
     for block in blocks:
-        view, place = memoryview(block), 0
+        message = bytes(block)
         if is_first:
-            place, is_first = _HEADER_BYTES, False
-        while place < len(view):
-            (count,) = _FIELDS.unpack_from(view, place)
-            place += 2
-            if count < 0:  # the trailer; the stream is read to its end all the same, or its connection stays busy
-                break
-            fields: list[Field] = []
-            for _ in range(count):
-                (length,) = _LENGTH.unpack_from(view, place)
-                place += 4
-                if length < 0:
-                    fields.append(None)
-                else:
-                    fields.append(view[place : place + length])
-                    place += length
-            yield fields
+            message, is_first = message[_HEADER_BYTES:], False
+        if message and message != TRAILER:
+            yield message
 
 
-def _rows(
-    found: Sequence[Sequence[Field]], schema: Schema, names: Sequence[str], key_of: Callable[[bytes], bytes]
-) -> list[Row]:
-    keys = [key_of(bytes(fields[0] or b"")) for fields in found]
-    columns = [
-        (space.name, _floats([fields[1 + place] for fields in found], space, keys))
-        for place, space in enumerate(schema.vectors)
-    ]
-    start = 1 + len(schema.vectors)
-    return [
-        Row(
-            key,
-            tuple((name, content) for name, contents in columns if (content := contents[place]) is not None),
-            _properties(names, fields[start:]),
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Where one field of each tuple of a batch stands; it ends before it begins where it is null."""
+
+    whole: bytes
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    def cut(self, head_bytes: int = 0) -> list[Field]:
+        """Give each field behind its first bytes."""
+        whole = self.whole
+        cuts = zip((self.starts + head_bytes).tolist(), (self.starts + self.lengths).tolist(), strict=True)
+        if self.lengths.min() >= 0:
+            return [whole[start:stop] for start, stop in cuts]
+        is_there = (self.lengths >= 0).tolist()
+        return [whole[cut[0] : cut[1]] if here else None for cut, here in zip(cuts, is_there, strict=True)]
+
+
+def _rows(messages: Sequence[bytes], schema: Schema) -> Rows:
+    key, *columns = _columns(messages, 1 + len(schema.vectors) + len(schema.properties))
+    try:
+        keys = _KEY_READERS[schema.key_kind]([content or b"" for content in key.cut()])
+        vectors = zip(schema.vectors, columns, strict=False)
+        return Rows(
+            keys,
+            tuple((space.name, _floats(column, space, keys)) for space, column in vectors),
+            _properties([one.name for one in schema.properties], columns[len(schema.vectors) :], len(keys)),
         )
-        for place, (key, fields) in enumerate(zip(keys, found, strict=True))
-    ]
+    except UnicodeDecodeError as error:
+        raise DocumentError(
+            "a text of the collection is no UTF-8", hint="recode the database: its encoding is SQL_ASCII"
+        ) from error
 
 
-def _floats(found: Sequence[Field], space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
+def _columns(messages: Sequence[bytes], count: int) -> list[_Column]:
+    """Find the fields of a batch of tuples, one field of all tuples at a time."""
+    whole = b"".join(messages)
+    at_each_byte = np.ndarray((max(len(whole) - _LENGTH.size, 0) + 1,), ">i4", whole.ljust(4), strides=(1,))
+    ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
+    places = np.concatenate([[0], ends[:-1]]) + _FIELDS.size
+    columns: list[_Column] = []
+    for _ in range(count):
+        if int(places[-1]) >= len(at_each_byte):
+            raise _misshapen()
+        lengths = at_each_byte[places].astype(np.int64)
+        starts = places + _LENGTH.size
+        columns.append(_Column(whole, starts, lengths))
+        places = starts + np.maximum(lengths, 0)
+    if (places != ends).any():
+        raise _misshapen()
+    return columns
+
+
+def _misshapen() -> DocumentError:
+    return DocumentError("the database sends rows of another shape than its collection has", hint="try again")
+
+
+def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
     """Turn a batch of vectors into little-endian bytes at once."""
-    size_bytes = 4 * space.dims
-    for place, content in enumerate(found):
-        if content is not None and len(content) != 4 + size_bytes:
-            raise DocumentError(
-                f'the row {decode_key(keys[place])} has {len(content) // 4 - 1} dimensions in "{space.name}", '
-                f"not {space.dims}"
-            )
-    whole = b"".join(bytes(content[4:]) for content in found if content is not None)
-    numbers = np.frombuffer(whole, ">f4")
-    if not np.isfinite(numbers).all():
-        raise DocumentError(f'the vector "{space.name}" of a row holds NaN or infinity')
-    turned, place = memoryview(numbers.astype("<f4").tobytes()), 0
-    contents: list[bytes | None] = []
-    for content in found:
-        if content is None:
-            contents.append(None)
-            continue
-        contents.append(bytes(turned[place : place + size_bytes]))
-        place += size_bytes
-    return contents
+    size_bytes = _FLOAT_BYTES * space.dims
+    is_there = column.lengths >= 0
+    is_bad = is_there & (column.lengths != _VECTOR_HEAD.size + size_bytes)
+    if is_bad.any():
+        bad = int(np.argmax(is_bad))
+        dims = int(column.lengths[bad]) // _FLOAT_BYTES - 1
+        raise DocumentError(
+            f'the row {decode_key(keys[bad])} has {dims} dimensions in "{space.name}", not {space.dims}'
+        )
+    found = column.cut(_VECTOR_HEAD.size)
+    numbers = np.frombuffer(b"".join(filter(None, found)), ">f4").astype("<f4")
+    is_finite = np.isfinite(numbers)
+    if not is_finite.all():
+        bad = int(np.flatnonzero(is_there)[int(np.argmin(is_finite)) // space.dims])
+        raise DocumentError(f'the vector "{space.name}" of the row {decode_key(keys[bad])} holds NaN or infinity')
+    turned = numbers.tobytes()
+    contents = [turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)]
+    if len(contents) == len(found):
+        return list(contents)
+    cuts = iter(contents)
+    return [None if one is None else next(cuts) for one in found]
 
 
-def _properties(names: Sequence[str], fields: Sequence[Field]) -> bytes:
+def _properties(names: Sequence[str], columns: Sequence[_Column], count: int) -> list[bytes]:
     """Write canonical properties: the names are sorted, every value is a text."""
-    parts = [
-        f"{name}:{_QUOTE(str(value, 'utf-8'))}" for name, value in zip(names, fields, strict=True) if value is not None
+    written = [
+        [None if value is None else f"{name}:{_QUOTE(str(value, 'utf-8'))}" for value in column.cut()]
+        for name, column in zip(map(_QUOTE, names), columns, strict=True)
     ]
-    return ("{" + ",".join(parts) + "}").encode("utf-8")
+    rows = zip(*written, strict=True) if written else [()] * count
+    return [("{" + ",".join(filter(None, texts)) + "}").encode("utf-8") for texts in rows]
 
 
 def _sized(content: bytes) -> bytes:
@@ -158,10 +192,6 @@ def _vector(content: bytes | None, space: VectorSpace) -> bytes:
     if len(content) != 4 * space.dims:
         raise DocumentError(f'a vector "{space.name}" has {len(content) // 4} dimensions, not {space.dims}')
     return _sized(_VECTOR_HEAD.pack(space.dims, 0) + np.frombuffer(content, "<f4").astype(">f4").tobytes())
-
-
-def _read_integer(raw: bytes) -> bytes:
-    return encode_key(_INTEGERS[len(raw)].unpack(raw)[0])
 
 
 def _write_integer(encoded: bytes) -> bytes:
@@ -185,10 +215,10 @@ def _write_text(encoded: bytes) -> bytes:
     return value.encode("utf-8")
 
 
-_KEY_READERS: dict[KeyKind, Callable[[bytes], bytes]] = {
-    KeyKind.UUID: lambda raw: encode_key(UUID(bytes=raw)),
-    KeyKind.INTEGER: _read_integer,
-    KeyKind.TEXT: lambda raw: encode_key(str(raw, "utf-8")),
+_KEY_READERS: dict[KeyKind, Callable[[Sequence[bytes]], list[bytes]]] = {
+    KeyKind.UUID: lambda column: [UUID_KEY + raw for raw in column],
+    KeyKind.INTEGER: lambda column: [INTEGER_KEY + raw for raw in column],
+    KeyKind.TEXT: lambda column: [encode_key(str(raw, "utf-8")) for raw in column],
 }
 _KEY_WRITERS: dict[KeyKind, Callable[[bytes], bytes]] = {
     KeyKind.UUID: _write_uuid,

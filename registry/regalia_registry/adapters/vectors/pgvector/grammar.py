@@ -14,9 +14,11 @@ from psycopg import sql
 from regalia.core.errors import DocumentError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.snapshots.schema import Schema
 
 _MAX_PARTS = 1600
 _MAX_TEXT = 255
+_MAX_IDENTIFIER = 63  # bytes: PostgreSQL cuts a longer one silently
 _TYPE = re.compile(r"[A-Za-z_\"][\w \".]*(?:\([0-9]{1,5}(?:,-?[0-9]{1,5})?\))?[\w ]*(?:\[\])*\Z")
 _OPTION = re.compile(r"[a-z_]{1,40}\Z")
 _OPTION_VALUE = re.compile(r"[A-Za-z0-9_.]{1,40}\Z")
@@ -26,6 +28,8 @@ _DEFAULTS = {"none", "now", "uuid", "identity", "literal", "json"}
 _JSON = "GENERATED ALWAYS AS (CASE WHEN strpos({column}, {nul}) = 0 THEN {column}::jsonb END) STORED"
 _NUL = "\\u0000"
 _METHODS = {"hnsw", "ivfflat", "btree", "hash", "gin", "gist", "brin", "spgist"}
+
+VECTOR = re.compile(r"(?:public\.)?vector\(([0-9]{1,5})\)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Column:
 
     def __post_init__(self) -> None:
         """Refuse words that no table of ours has."""
+        _check_identifier(self.name)
         is_typed = _TYPE.match(self.type) and not self.type.count('"') % 2
         if not is_typed or self.default not in _DEFAULTS or (self.is_generated and self.type != "jsonb"):
             raise DocumentError(f'the column "{self.name[:63]}" is of no type or default that can be rebuilt')
@@ -80,6 +85,8 @@ class Index:
 
     def __post_init__(self) -> None:
         """Refuse words that no index of ours has."""
+        for name in filter(None, (*self.columns, *self.opclasses)):
+            _check_identifier(name)
         spoken = all(_OPTION.match(name) and _OPTION_VALUE.match(value) for name, value in self.options)
         if self.method not in _METHODS or not spoken or len(self.columns) != len(self.opclasses):
             raise DocumentError(f'an index by "{self.method[:40]}" can not be rebuilt')
@@ -110,6 +117,28 @@ class Table:
     columns: tuple[Column, ...]
     indexes: tuple[Index, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse a name that PostgreSQL would cut."""
+        _check_identifier(self.name)
+
+    @classmethod
+    def of(cls, schema: Schema) -> Self:
+        """Read the table of a schema, whose other parts must say the same of its columns.
+
+        Raises:
+            DocumentError: It is no table of this grammar, or the parts differ: a type would be taken unread.
+        """
+        table = cls.parse(schema.engine)
+        columns = {column.name: column.type for column in table.columns if not column.is_generated}
+        said = {one.name: one.type for one in (schema.key, *schema.properties)}
+        dims = {name: int(found.group(1)) for name, type_name in columns.items() if (found := VECTOR.match(type_name))}
+        spaces = {space.name: space.dims for space in schema.vectors}
+        others = {name: type_name for name, type_name in columns.items() if name not in spaces}
+        counts = len(columns), 1 + len(schema.properties) + len(spaces)
+        if said != others or any(dims.get(name) != count for name, count in spaces.items()) or len(set(counts)) != 1:
+            raise DocumentError("the schema's parts differ in their columns", hint="take the snapshot again")
+        return table
+
     @classmethod
     def parse(cls, engine: JsonObject) -> Self:
         """Read what `written` wrote.
@@ -138,6 +167,11 @@ class Table:
         return sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(
             sql.Identifier(schema, self.name), sql.SQL(", ").join(columns), sql.Identifier(key)
         )
+
+
+def _check_identifier(name: str) -> None:
+    if not name or "\x00" in name or len(name.encode("utf-8")) > _MAX_IDENTIFIER:
+        raise DocumentError(f'"{name[:63]}" is no name that a database keeps', hint="1 to 63 bytes of UTF-8")
 
 
 def _parse_column(fields: Fields) -> Column:

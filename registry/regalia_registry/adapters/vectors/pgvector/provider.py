@@ -9,32 +9,32 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
-from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting
+from regalia.core.errors import (
+    ConflictError,
+    DocumentError,
+    InvalidNameError,
+    NotFoundError,
+    RegaliaError,
+    UnsupportedError,
+)
+from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting, places
+from regalia_registry.adapters.vectors.pgvector.address import require_foreign
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
+from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
-from regalia_registry.domain.snapshots.schema import Family, Schema
+from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _FLOAT_BYTES = 4
-_FIND_MARK = "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s"
-_FIND_CURSOR = "SELECT groups FROM regalia.cursor WHERE collection = %s"
-_SET_CURSOR = """
-INSERT INTO regalia.cursor VALUES (%s, %s, %s)
-ON CONFLICT (collection) DO UPDATE SET groups = excluded.groups, rows = excluded.rows
-"""
-_CURSORS = """
-CREATE SCHEMA IF NOT EXISTS regalia;
-CREATE TABLE IF NOT EXISTS regalia.cursor (collection text PRIMARY KEY, groups integer NOT NULL, rows bigint NOT NULL)
-"""
+_CANCEL_S = 5.0
 _LIST = """
 SELECT n.nspname, c.relname, c.reltuples, obj_description(n.oid, 'pg_namespace')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -77,8 +77,9 @@ class CopyReading:
 
     def _read(self) -> Generator[Sequence[Row], None, None]:
         schema = self._schema
+        key = sql.SQL("{}::bigint") if schema.key_kind is KeyKind.INTEGER else sql.SQL("{}")
         columns = [
-            sql.Identifier(schema.key.name),
+            key.format(sql.Identifier(schema.key.name)),
             *(sql.Identifier(space.name) for space in schema.vectors),
             *(sql.SQL("{}::text").format(sql.Identifier(one.name)) for one in schema.properties),
         ]
@@ -95,7 +96,7 @@ class PgvectorProvider:
     def __init__(self, connection: psycopg.Connection, holder: Holder, *, folder: Path | None = None) -> None:
         """Keep the connection; `folder` is where the server's data lies, where that is this machine's own disk."""
         self._connection = connection
-        self._holder = holder
+        self._fence = Fence(connection, holder)
         self._folder = folder
 
     @property
@@ -123,6 +124,11 @@ class PgvectorProvider:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def interrupt(self) -> None:
+        """Ask the server to end the statement that runs."""
+        with translated():
+            self._connection.cancel_safe(timeout=_CANCEL_S)
 
     def check(self) -> Checked:
         """Look at versions, rights, room and settings."""
@@ -163,10 +169,13 @@ class PgvectorProvider:
         there = self._mark_of(name)
         if there is not None:
             if there == f"{_MARK}{mark}":
+                self._fence.take(name)
                 return
             raise ConflictError(f'the schema "{name}" is taken', hint="choose another name")
-        table = Table.parse(schema.engine)
+        table = Table.of(schema)
+        self._fence.prepare()
         with translated(), self._connection.transaction():
+            self._fence.begin(name)
             self._require_types(table)
             self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
             self._connection.execute(table.ddl(name, key=schema.key.name))
@@ -181,10 +190,10 @@ class PgvectorProvider:
             return False
         if there != f"{_MARK}{mark}":
             raise ConflictError(f'the schema "{name}" is not ours', hint="drop it with the database's own tools")
+        self._fence.prepare()
         with translated(), self._connection.transaction():
+            self._fence.forget(name)
             self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
-            self._connection.execute(_CURSORS)
-            self._connection.execute("DELETE FROM regalia.cursor WHERE collection = %s", (name,))
         return True
 
     @contextmanager
@@ -212,20 +221,16 @@ class PgvectorProvider:
         schema: Schema,
         groups: Iterable[Sequence[Row]],
         *,
-        ledger: Ledger,  # noqa: ARG002 # the cursor commits with its group
+        ledger: Ledger,  # noqa: ARG002 # the fence's count commits with its group
     ) -> Iterator[int]:
-        """Load each group and its cursor in one transaction: an interrupted load goes on where it was."""
-        table = sql.Identifier(name, Table.parse(schema.engine).name)
-        with translated():
-            self._connection.execute(_CURSORS)
-            row = self._connection.execute(_FIND_CURSOR, (name,)).fetchone()
-        done, total = 0 if row is None else row[0], 0
-        for number, rows in enumerate(groups):
+        """Load each group and its count in one transaction: an interrupted load goes on where it was."""
+        table = sql.Identifier(name, Table.of(schema).name)
+        done, total = self._fence.groups(name), 0
+        for number, rows in enumerate(groups, start=1):
             total += len(rows)
-            if number >= done:
-                with translated(), self._connection.transaction():
+            if number > done:
+                with self._fence.advanced(name, groups=number, rows=total):
                     self._copy(table, schema, rows)
-                    self._connection.execute(_SET_CURSOR, (name, number + 1, total))
             yield total
 
     def build_index(self, name: str, schema: Schema) -> None:
@@ -234,9 +239,11 @@ class PgvectorProvider:
         there = Table.parse(catalog.describe(self._connection, place).schema.engine).indexes
         with translated():
             self._connection.execute("SET maintenance_work_mem = '512MB'")
-            for index in Table.parse(schema.engine).indexes:
-                if index not in there:
+        for index in Table.of(schema).indexes:
+            if index not in there:
+                with self._fence.held(name):
                     self._connection.execute(index.ddl(place.schema, place.table))
+        with translated():
             self._connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(place.schema, place.table)))
 
     def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
@@ -345,7 +352,21 @@ def open_pgvector(
     *,
     holder: Holder,
     password: str | None = None,
-    data: Path | None = None,  # noqa: ARG001 # every provider is told the registry's data folder
+    data: Path | None = None,
 ) -> PgvectorProvider:
-    """Open a connection as a provider."""
-    return PgvectorProvider(connect(url, password=password), holder)
+    """Open a connection as a provider; `data` is the registry's data folder, whose own server is no target by URL."""
+    if data is not None:
+        for own in (places.embedded_folder(data), places.ROOTS_FOLDER):
+            require_foreign(url, own=own)
+    return provide(url, holder=holder, password=password)
+
+
+def provide(url: str, *, holder: Holder, password: str | None = None, folder: Path | None = None) -> PgvectorProvider:
+    """Connect, and end the connections of the operation's earlier workers; `folder` is where the server's data is."""
+    connection = connect(url, password=password, application=application_name(holder))
+    try:
+        Fence(connection, holder).end_predecessors()
+    except RegaliaError:
+        connection.close()
+        raise
+    return PgvectorProvider(connection, holder, folder=folder)

@@ -1,0 +1,93 @@
+"""Reading single columns of a segment's files, for those who need no whole rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from regalia.core.errors import DocumentError
+from regalia_registry.domain.snapshots.listing import Segment
+from regalia_registry.segments.reading import dead_rows
+
+Mask = NDArray[np.bool_]
+
+_KEYS = pa.schema([("key", pa.binary()), ("digest", pa.binary(32))])
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Some consecutive rows of a file, from the row `start`; `marked` says for each whether it is asked for."""
+
+    file: pq.ParquetFile
+    path: Path
+    number: int
+    start: int
+    marked: Mask
+
+    def read(self, *columns: str) -> pa.Table:
+        """Read columns of all its rows.
+
+        Raises:
+            DocumentError: They are not there, or damaged.
+        """
+        with _translated(self.path):
+            return self.file.read_row_group(self.number, columns=list(columns)).select(list(columns))
+
+
+def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
+    """Give those row groups of a file that hold a marked row.
+
+    Raises:
+        DocumentError: It is no Parquet file, or has another number of rows.
+    """
+    with _translated(path):
+        file = pq.ParquetFile(path)
+    with file:
+        if file.metadata.num_rows != len(marked):
+            raise DocumentError(
+                f'the segment file "{path.name}" has {file.metadata.num_rows} rows, listed are {len(marked)}'
+            )
+        start = 0
+        for number in range(file.num_row_groups):
+            here = marked[start : start + file.metadata.row_group(number).num_rows]
+            if here.any():
+                yield RowGroup(file, path, number, start, here)
+            start += len(here)
+
+
+def read_marked_keys(path: Path, marked: Mask) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Read the marked rows' keys and digests, a row group at a time.
+
+    Raises:
+        DocumentError: It is no file of keys, or has another number of rows.
+    """
+    for group in row_groups(path, marked):
+        found = group.read(*_KEYS.names)
+        with _translated(path):
+            rows = found.cast(_KEYS).filter(pa.array(group.marked))
+        yield rows["key"].to_pylist(), rows["digest"].to_pylist()
+
+
+def alive(segment: Segment, tombstones: bytes) -> Mask:
+    """Mark the rows of a segment that live.
+
+    Raises:
+        DocumentError: The bitmap does not agree with the list.
+    """
+    bitmap = dead_rows(segment, tombstones)
+    if not bitmap:
+        return np.ones(segment.count, dtype=bool)
+    return ~np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count).astype(bool)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DocumentError(f'the segment file "{path.name}" can\'t be read: {error}') from error

@@ -1,0 +1,112 @@
+"""Cutting a stream of rows into segments, whose files are written by a thread while the next rows are read."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regalia.core.kinds.snapshot import VectorSpace
+from regalia_registry.domain.snapshots.rows import Rows
+from regalia_registry.segments.parquet import SegmentFiles, StoredSegment
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+
+_GROUP_BYTES = 12 * 1024 * 1024
+_MANY_SEGMENTS = 1000  # from here on they are larger, so that a manifest stays within its cap
+_LARGER = 4
+_MAX_WAITING = 2
+
+Store = Callable[[StoredSegment], None]
+Part = tuple[Rows, Sequence[bytes]]
+
+
+class SegmentWriter:
+    """Cuts rows into row groups of 12 MiB and segments of 64 MiB of raw bytes, wherever the batches begin and end."""
+
+    def __init__(self, folder: Path, spaces: Sequence[VectorSpace], store: Store) -> None:
+        """Write nothing yet; `store` is called by the writing thread with each segment that is complete."""
+        self._files = _Files(folder, tuple(spaces), store)
+        self._thread = ThreadPoolExecutor(1, "segments")
+        self._waiting: deque[Future[StoredSegment | None]] = deque()
+        self._parts: list[Part] = []
+        self._group_bytes = self._segment_bytes = 0
+        self._made: list[StoredSegment] = []
+
+    def add(self, rows: Rows, digests: Sequence[bytes]) -> None:
+        """Take a batch; waits where writing is slower than reading."""
+        ends = np.cumsum(_sizes(rows))
+        start = passed = 0
+        while start < len(rows):
+            cut = int(np.searchsorted(ends, _GROUP_BYTES - self._group_bytes + passed)) + 1
+            part = slice(start, cut)
+            self._parts.append((rows[part], digests[part]))
+            start, last = cut, int(ends[min(cut, len(rows)) - 1])
+            self._group_bytes += last - passed
+            passed = last
+            if self._group_bytes >= _GROUP_BYTES:
+                self._flush()
+
+    def finish(self) -> Sequence[StoredSegment]:
+        """Complete the segment that is open; gives all, in their order, when all are stored."""
+        self._flush(is_end=True)
+        self._collect(0)
+        return self._made
+
+    def close(self) -> None:
+        """End the thread; what waits is not written."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _flush(self, *, is_end: bool = False) -> None:
+        parts, self._parts = self._parts, []
+        self._segment_bytes += self._group_bytes
+        self._group_bytes = 0
+        target = SEGMENT_BYTES * (_LARGER if len(self._made) >= _MANY_SEGMENTS else 1)
+        is_full = self._segment_bytes >= target
+        self._waiting.append(self._thread.submit(self._files.write, parts, is_last=is_full or is_end))
+        if is_full:
+            self._segment_bytes = 0
+        self._collect(_MAX_WAITING)
+
+    def _collect(self, left: int) -> None:
+        while len(self._waiting) > left:
+            made = self._waiting.popleft().result()
+            if made is not None:
+                self._made.append(made)
+
+
+@dataclass(slots=True)
+class _Files:
+    """The thread's side: the segment that is being written."""
+
+    folder: Path
+    spaces: tuple[VectorSpace, ...]
+    store: Store
+    number: int = 0
+    open: SegmentFiles | None = None
+
+    def write(self, parts: Sequence[Part], *, is_last: bool) -> StoredSegment | None:
+        """Write a row group; gives the segment that it completes, stored."""
+        if parts:
+            if self.open is None:
+                self.open = SegmentFiles(self.folder, f"{self.number:06}", self.spaces)
+            self.open.write([rows for rows, _ in parts], [digests for _, digests in parts])
+        if not is_last or self.open is None:
+            return None
+        made = self.open.finish()
+        self.store(made)
+        self.open = None
+        self.number += 1
+        return made
+
+
+def _sizes(rows: Rows) -> NDArray[np.int64]:
+    """Count the bytes of each row."""
+    sizes = np.fromiter(map(len, rows.keys), np.int64, len(rows))
+    sizes += np.fromiter(map(len, rows.properties), np.int64, len(rows))
+    for _, contents in rows.vectors:
+        sizes += np.fromiter((len(content or b"") for content in contents), np.int64, len(rows))
+    return sizes

@@ -1,0 +1,86 @@
+"""Storing a snapshot's parts: its segments while they are made, its small layers, its config and manifest."""
+
+import io
+
+from regalia.core import oci
+from regalia.core.digest import Digest
+from regalia.core.kinds.snapshot import SnapshotConfig
+from regalia.core.manifest import Manifest, fingerprint, write_config
+from regalia.core.names import ArtifactName
+from regalia.core.oci import Descriptor
+from regalia.core.strict_json import parse_object
+from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.segments.build import Built
+from regalia_registry.segments.parquet import StoredFile, StoredSegment
+from regalia_registry.services.context import Ports
+from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
+
+_JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
+_BITMAP_TYPE = "application/octet-stream"
+
+
+class Keeper:
+    """Puts files and small layers into the blob store, and links them for the namespace."""
+
+    def __init__(self, ports: Ports, namespace: str) -> None:
+        """Store nothing yet."""
+        self._ports = ports
+        self._namespace = namespace
+        self._sizes: dict[Digest, int] = {}
+
+    def segment(self, made: StoredSegment) -> None:
+        """Store a segment's files, and let go of them."""
+        for file in (made.keys, made.rows):
+            self.file(file)
+            file.path.unlink()
+
+    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
+        """Store the small layers; gives all of the manifest's, in their order."""
+        small = {SCHEMA: (_JSON_TYPE, schema.written()), LISTING: (_JSON_TYPE, built.listing.written())}
+        if built.tombstones:
+            small[TOMBSTONES] = _BITMAP_TYPE, built.tombstones
+        described = [
+            Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
+            for title, (media_type, body) in small.items()
+        ]
+        for segment in built.listing.segments:
+            for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
+                size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
+                described.append(Descriptor(_PARQUET_TYPE, digest, size_bytes or 0, {oci.TITLE: title}))
+        return tuple(described)
+
+    def small(self, body: bytes) -> bytes:
+        """Store some bytes; gives them back."""
+        digest = Digest.of(body)
+        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
+        self._link(digest, len(body))
+        return body
+
+    def file(self, file: StoredFile) -> None:
+        """Store a file, which stays where it is."""
+        with file.path.open("rb") as source:
+            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
+        self._link(file.digest, file.size_bytes)
+
+    def _link(self, digest: Digest, size_bytes: int) -> None:
+        self._sizes[digest] = size_bytes
+        with self._ports.store.note() as tx:
+            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
+
+
+def store_version(
+    ports: Ports, artifact: ArtifactName, config: SnapshotConfig, layers: tuple[Descriptor, ...]
+) -> ArtifactVersion:
+    """Store a version's config, and write its manifest; the version is not added yet."""
+    body = Keeper(ports, artifact.namespace).small(write_config(config))
+    manifest = Manifest.build(config, layers)
+    written = parse_object(body, what="the config", max_bytes=len(body))
+    return ArtifactVersion(
+        artifact=artifact,
+        version=config.version,
+        digest=manifest.digest,
+        fingerprint=fingerprint(manifest, written),
+        manifest=manifest.body,
+        pushed_at=ports.clock.now(),
+    )

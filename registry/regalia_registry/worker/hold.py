@@ -1,0 +1,158 @@
+"""Holding an operation: its lease is renewed in the background, and looked at before every step."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from regalia.core.errors import RegaliaError
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.leases import Lease
+from regalia_registry.domain.operations import Operation
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Ports
+
+_TELL_S = 0.5
+_LOOK_S = 1.0
+
+log = structlog.get_logger("regalia.worker")
+
+
+class Ended(BaseException):
+    """This worker may not go on with the operation; nothing of ours catches it on its way out. It says why."""
+
+
+class Cancelled(Ended):
+    """Somebody asked for the operation to end, and this worker still has it."""
+
+
+class Hold:
+    """A lease that is renewed in the background for as long as the block runs."""
+
+    def __init__(self, ports: Ports, claimed: Operation, lease: Lease, stopping: threading.Event, asked: float) -> None:
+        """Hold what was claimed; `asked` is the monotonic time from before the claim."""
+        self._ports = ports
+        self._claimed = claimed
+        self._lease = lease
+        self._stopping = stopping
+        self._renewed, self._until = asked, asked + lease.length.total_seconds()
+        self._interrupts: list[Callable[[], None]] = []
+        self._told = float("-inf")
+        self._step: object = None
+        self._over = threading.Event()
+        self._attending = threading.Thread(target=self._attend, daemon=True)
+
+    def __enter__(self) -> None:
+        """Begin to attend to it."""
+        self._attending.start()
+
+    def __exit__(self, *_: object) -> None:
+        """End attending."""
+        self._over.set()
+        self._attending.join()
+
+    def tell(self, body: JsonObject) -> None:
+        """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with."""
+        self._require_going()
+        now = self._ports.clock.monotonic()
+        is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
+        if now - self._told < _TELL_S and not is_next:
+            return
+        self._told, self._step = now, body.get("step")
+        with self._ports.store.note() as tx:
+            self._require_wanted(tx)
+            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
+
+    def interrupts(self, interrupt: Callable[[], None]) -> None:
+        """Call this, from another thread, once the operation is not to be gone on with."""
+        self._interrupts.append(interrupt)
+
+    def rest(self, pause_s: float) -> None:
+        """Wait, and look all the while whether the operation is still to be gone on with."""
+        left_s = pause_s
+        while left_s > 0:
+            self._stopping.wait(min(left_s, _LOOK_S))
+            left_s -= _LOOK_S
+            self._require_going()
+            with self._ports.store.read() as tx:
+                self._require_wanted(tx)
+
+    def keep(self, journal: JsonObject) -> None:
+        """Replace the operation's journal, and end it where it is no longer ours."""
+        with self._ports.store.note() as tx:
+            there = self._ours(tx)
+            tx.operations.update(replace(there, journal=journal), epoch=there.epoch)
+
+    def fence(self, tx: Transaction) -> None:
+        """Leave a transaction that would write for an operation that another worker has: nothing of it is committed."""
+        self._ours(tx)
+
+    def stands(self) -> Operation:
+        """Give the operation as it stands, and end it where it is no longer ours."""
+        with self._ports.store.read() as tx:
+            return self._ours(tx)
+
+    def _ours(self, tx: Transaction) -> Operation:
+        there = tx.operations.get(self._claimed.id)
+        if there.epoch != self._claimed.epoch or there.state.is_over:
+            raise Ended("another worker has it")
+        return there
+
+    def _require_going(self) -> None:
+        if not self._is_long():
+            raise Ended("its lease runs out")
+        if self._stopping.is_set():
+            self._release()
+            raise Ended("the worker stops")
+
+    def _require_wanted(self, tx: Transaction) -> None:
+        if self._ours(tx).cancel_requested:
+            raise Cancelled("it was cancelled")
+
+    def _release(self) -> None:
+        """End the lease at once: nothing of this worker is on its way any more."""
+        self._change(lambda there: replace(there, lease_until=self._ports.clock.now()))
+
+    def _attend(self) -> None:
+        """Renew the lease when that is due, and interrupt what runs in an engine once it is for nothing."""
+        renewal_s = self._lease.renewal.total_seconds()
+        while not self._over.wait(min(renewal_s, _LOOK_S)):
+            try:
+                if not self._is_wanted():
+                    self._interrupt()
+                elif self._ports.clock.monotonic() - self._renewed >= renewal_s:
+                    self._renew()
+            except RegaliaError as error:
+                log.warning("lease not renewed", operation=self._claimed.id, error=error.message)
+
+    def _is_wanted(self) -> bool:
+        if self._stopping.is_set() or not self._is_long():
+            return False
+        with self._ports.store.read() as tx:
+            there = tx.operations.get(self._claimed.id)
+        return there.epoch == self._claimed.epoch and not there.cancel_requested
+
+    def _is_long(self) -> bool:
+        return self._until - self._ports.clock.monotonic() >= self._lease.needed.total_seconds()
+
+    def _interrupt(self) -> None:
+        for interrupt in tuple(self._interrupts):
+            with suppress(RegaliaError):  # the connection may be gone already
+                interrupt()
+
+    def _renew(self) -> None:
+        asked = self._ports.clock.monotonic()
+        if self._change(lambda there: replace(there, lease_until=self._lease.until(self._ports.clock.now()))):
+            self._renewed, self._until = asked, asked + self._lease.length.total_seconds()
+        else:
+            self._until = float("-inf")
+
+    def _change(self, changed: Callable[[Operation], Operation]) -> bool:
+        """Change the operation if it is still ours and at work."""
+        with self._ports.store.note() as tx:
+            there = tx.operations.get(self._claimed.id)
+            if there.epoch != self._claimed.epoch or there.state.is_over:
+                return False
+            return tx.operations.update(changed(there), epoch=there.epoch)
