@@ -196,6 +196,9 @@ class PgvectorProvider:
             self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
         return True
 
+    def thaw(self, name: str) -> None:
+        """Do nothing: a transaction stops nobody."""
+
     @contextmanager
     def open(self, name: str, *, freeze: bool = False) -> Iterator[CopyReading]:  # noqa: ARG002 # a transaction needs none
         """Open a transaction that sees one moment."""
