@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 _PAGE = 200
-_PART = 16 * 1024 * 1024
+_PART = 8 * 1024 * 1024
 _SLOWEST = 1_000_000  # bytes a second of an upload that is waited for
 _JSON = {"Content-Type": "application/json"}
 

@@ -7,12 +7,30 @@ from pathlib import Path
 from regalia.client import Client
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, InvalidError, NotFoundError, TooLargeError
+from regalia.core.kinds.snapshot import Embedding
 from regalia.core.manifest import MAX_BLOB
-from regalia.wire.answers import MissingBlobs
+from regalia.core.strict_json import JsonObject
+from regalia.wire.answers import MissingBlobs, OperationEntry
 
 FORMS = {".parquet": "parquet", ".jsonl": "jsonl"}
 
 _CHUNK = 1024 * 1024
+
+
+def start_export(client: Client, namespace: str, name: str, version: str, *, form: str) -> OperationEntry:
+    """Ask for a version as one file, `parquet` or `jsonl`; the outcome names its blob."""
+    path = f"/v1/namespaces/{namespace}/snapshots/{name}/{version}/export"
+    return client.registry.send(OperationEntry, "POST", path, {"form": form})
+
+
+def start_import(
+    client: Client, namespace: str, file: Digest, *, form: str, name: str, embedding: Embedding | None = None
+) -> OperationEntry:
+    """Ask for a snapshot of a file that was sent."""
+    body: JsonObject = {"file": str(file), "form": form, "name": name}
+    if embedding is not None:
+        body["embedding"] = embedding.written()
+    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/imports", body)
 
 
 def require_free(destination: Path) -> None:

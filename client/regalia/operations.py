@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from regalia.client import Client
-from regalia.core.digest import Digest
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgress, TargetEntry
@@ -78,21 +77,6 @@ def start_verify(client: Client, namespace: str, name: str, version: str) -> Ope
 def start_compact(client: Client, namespace: str, name: str) -> OperationEntry:
     """Ask for a snapshot's newest version to be written into fewer files, as the next version."""
     return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots/{name}/compact", {})
-
-
-def start_export(client: Client, namespace: str, name: str, version: str, *, form: str) -> OperationEntry:
-    """Ask for a version as one file, `parquet` or `jsonl`."""
-    return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/export", {"form": form})
-
-
-def start_import(
-    client: Client, namespace: str, file: Digest, *, form: str, name: str, embedding: Embedding | None = None
-) -> OperationEntry:
-    """Ask for a snapshot of a file that was sent as a blob."""
-    body: JsonObject = {"file": str(file), "form": form, "name": name}
-    if embedding is not None:
-        body["embedding"] = embedding.written()
-    return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/imports", body)
 
 
 def start_look(client: Client, namespace: str, target: str, *, what: str, collection: str = "") -> OperationEntry:

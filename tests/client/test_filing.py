@@ -13,7 +13,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, DigestError, InvalidError, NotFoundError, TooLargeError
 from regalia.core.manifest import MAX_BLOB
 
-BODY = bytes(range(256)) * (20 * 4096)  # 20 MiB: more than one part
+BODY = bytes(range(256)) * (20 * 4096)  # 20 MiB: three parts
 BLOB = Digest.of(BODY)
 
 
@@ -50,7 +50,7 @@ def test_a_blob_of_several_parts_becomes_a_file(tmp_path: Path) -> None:
     filing.fetch(client_of(shelf), "acme", BLOB, tmp_path / "kb.parquet", size_bytes=len(BODY))
 
     assert (tmp_path / "kb.parquet").read_bytes() == BODY
-    assert [request.max_bytes for request in shelf.asked] == [16 * 1024 * 1024, 4 * 1024 * 1024]
+    assert [request.max_bytes for request in shelf.asked] == [8 * 1024 * 1024, 8 * 1024 * 1024, 4 * 1024 * 1024]
 
 
 def test_a_part_that_is_not_the_blobs_leaves_no_file(tmp_path: Path) -> None:

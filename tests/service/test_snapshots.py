@@ -21,6 +21,7 @@ from regalia.core.references import ArtifactReference
 from regalia.publishing import fetch_artifact
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from tests.servers import weaviate
 from tests.support.registries import Home, home
 
 
@@ -228,7 +229,7 @@ CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
 """
 
 
-def read(path: Path) -> dict[int, tuple[bytes | None, str]]:
+def read(path: Path) -> dict[object, tuple[bytes | None, str]]:
     table = pq.read_table(path)
     vectors = [None if one is None else struct.pack("<4f", *one) for one in table["vector:embedding"].to_pylist()]
     return dict(zip(table["id"].to_pylist(), zip(vectors, table["body"].to_pylist(), strict=True), strict=True))
@@ -281,6 +282,34 @@ def test_what_came_from_a_table_becomes_one_again_with_its_properties_as_text_an
             f"JOIN public.kb k ON k.passage = r.id"
         ).fetchone()
     assert found == (7000, True, True)
+
+
+def test_content_goes_through_a_file_into_weaviate_and_out_again_as_a_file(served: Home, tmp_path: Path) -> None:
+    kb = TYPED.replace("passage bigint", "passage uuid").replace("n + 9007199254740992", "md5(n::text)::uuid")
+    fill(served, kb)
+    taken = snapshot(served)
+    served.must("snapshot", "export", "kb@1.0.0", str(served.project / "kb.parquet"))
+    served.must("snapshot", "import", str(served.project / "kb.parquet"), "--name", "passages")
+
+    with weaviate.running(tmp_path) as server:
+        served.must("target", "add", "far", server.url, "--provider", "weaviate")
+        loaded = json.loads(served.must("snapshot", "load", "passages@1.0.0", "--target", "far", "--json"))
+        served.must("snapshot", "create", "far", str(loaded["collection"]), "--name", "far")
+    served.must("snapshot", "export", "far@1.0.0", str(served.project / "far.parquet"))
+
+    client = Client(environment=served.environment, folder=served.project)
+    configs = [
+        fetch_artifact(client, ArtifactReference.parse(f"acme/snapshot/{name}@1.0.0")).config
+        for name in ("passages", "far")
+    ]
+    origins = [config.derived_from for config in configs if isinstance(config, SnapshotConfig)]
+    named = [None if origin is None else origin.reference for origin in origins]
+    assert named == ["acme/snapshot/kb@1.0.0", "acme/snapshot/passages@1.0.0"]
+    assert origins[0] is not None
+    assert str(origins[0].content_root) == taken["content_root"]
+    before, after = read(served.project / "kb.parquet"), read(served.project / "far.parquet")
+    assert before == after
+    assert len(before) == 7000
 
 
 def test_a_folder_is_a_target(served: Home, tmp_path: Path) -> None:

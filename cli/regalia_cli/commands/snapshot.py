@@ -1,16 +1,12 @@
 """`reg snapshot`: the content of a live vector collection as one more version."""
 
-from pathlib import Path
-from typing import Any
-
 import click
 
-from regalia import filing, operations, questions
-from regalia.core.digest import Digest
-from regalia.core.kinds.snapshot import Embedding
+from regalia import operations, questions
 from regalia_cli import output
-from regalia_cli.commands import asking
+from regalia_cli.commands import asking, filing
 from regalia_cli.commands.operation import finished
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, reference_of
 from regalia_cli.state import State, pass_state
 
 
@@ -22,6 +18,8 @@ def snapshot() -> None:
 snapshot.add_command(asking.show)
 snapshot.add_command(asking.diff)
 snapshot.add_command(asking.query)
+snapshot.add_command(filing.export)
+snapshot.add_command(filing.import_)
 
 
 @snapshot.command()
@@ -45,14 +43,14 @@ def create(
     as_json: bool,
 ) -> None:
     """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
-    named = name or _called(collection)
+    named = name or called(collection)
     asked = operations.start_snapshot(
         state.client,
         state.application().namespace,
         target=target,
         collection=collection,
         name=named,
-        embedding=_embedding(embedder),
+        embedding=embedding_of(embedder),
         freeze=freeze,
     )
     if detach:
@@ -68,7 +66,7 @@ def create(
         )
     if outcome.get("worn_segments"):
         output.tell(f"  {outcome['worn_segments']} of its segments are worn: reg snapshot compact {named}")
-    _answer_taken(outcome)
+    answer_taken(outcome)
 
 
 @snapshot.command(name="list")
@@ -99,7 +97,7 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 @pass_state
 def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
     """Load a snapshot into a new collection, index it, and prove that it is what was taken."""
-    name, version = _reference(reference)
+    name, version = reference_of(reference)
     namespace = state.application().namespace
     asked = operations.start_load(
         state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
@@ -117,7 +115,7 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 @pass_state
 def verify(state: State, reference: str, *, as_json: bool) -> None:
     """Read every row of a stored snapshot and compare it with its content root."""
-    asked = operations.start_verify(state.client, state.application().namespace, *_reference(reference))
+    asked = operations.start_verify(state.client, state.application().namespace, *reference_of(reference))
     outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
@@ -138,74 +136,3 @@ def compact(state: State, name: str, *, as_json: bool) -> None:
         return
     told = f"{outcome['segments_before']} → {outcome['segments']} segments" if outcome["created"] else "nothing to do"
     output.answer(f"{outcome['reference']}  {told}  {str(outcome['content_root'])[:19]}")
-
-
-@snapshot.command()
-@click.argument("reference", metavar="NAME@VERSION")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(list(filing.FORMS.values())), help="Default: what FILE ends in.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@pass_state
-def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
-    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties."""
-    name, version = _reference(reference)
-    namespace = state.application().namespace
-    filing.require_free(file)
-    asked = operations.start_export(state.client, namespace, name, version, form=form or filing.form_of(file))
-    outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
-    blob, size_bytes = Digest.parse(outcome["file"]), int(outcome["size_bytes"])
-    filing.fetch(state.client, namespace, blob, file, size_bytes=size_bytes)
-    if as_json:
-        output.answer_json(outcome)
-        return
-    for line in outcome["fidelity"]:
-        output.tell(f"  not the same: {line}")
-    output.answer(f"{file}  {outcome['count']:,} rows, {size_bytes:,} bytes")
-
-
-@snapshot.command(name="import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="What the snapshot is called; default: the file's name.")
-@click.option("--embedder", metavar="PROVIDER/MODEL@REVISION", help="Which embedder made the vectors.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@pass_state
-def import_(state: State, file: Path, name: str | None, embedder: str | None, *, as_json: bool) -> None:
-    """Take a snapshot of the rows in FILE, which is Parquet or JSONL by what its name ends in."""
-    namespace, form, embedding = state.application().namespace, filing.form_of(file), _embedding(embedder)
-    blob = filing.send(state.client, namespace, file)
-    asked = operations.start_import(
-        state.client, namespace, blob, form=form, name=name or _called(file.name), embedding=embedding
-    )
-    outcome = finished(state, asked).outcome or {}
-    if as_json:
-        output.answer_json(outcome)
-        return
-    _answer_taken(outcome)
-
-
-def _called(collection: str) -> str:
-    """Name a snapshot after its collection: a table's last name, a file's without its ending."""
-    ending = next((one for one in filing.FORMS if collection.endswith(one)), None)
-    return (collection.rpartition(".")[2] if ending is None else collection.removesuffix(ending)).lower()
-
-
-def _answer_taken(outcome: dict[str, Any]) -> None:
-    told = "taken" if outcome["created"] else "unchanged"
-    output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
-
-
-def _reference(text: str) -> tuple[str, str]:
-    name, _, version = text.rpartition("/")[2].partition("@")
-    if not (name and version):
-        raise click.UsageError(f"{text!r} is not NAME@VERSION; reg snapshot list NAME")
-    return name, version
-
-
-def _embedding(text: str | None) -> Embedding | None:
-    if text is None:
-        return None
-    model, _, revision = text.partition("@")
-    provider, _, name = model.partition("/")
-    if not (provider and name and revision):
-        raise click.UsageError(f"--embedder {text!r} is not PROVIDER/MODEL@REVISION")
-    return Embedding(provider, name, revision)

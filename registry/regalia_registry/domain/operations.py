@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
 from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
+from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -117,11 +117,12 @@ class SnapshotWish:
     def parse(cls, request: JsonObject) -> "SnapshotWish":
         """Read what `written` wrote."""
         fields = Fields(request, "the operation")
+        embedding = fields.child("embedding") if fields.has("embedding") else None
         return cls(
             fields.text("target"),
             fields.text("collection"),
             check_segment(fields.text("name"), what="snapshot"),
-            _embedding(fields),
+            None if embedding is None else Embedding.parse(embedding),
             fields.optional("freeze", fields.boolean) or False,
         )
 
@@ -179,70 +180,6 @@ class LoadWish:
     def written(self) -> JsonObject:
         """Give it as the journal keeps it."""
         return {"name": self.name, "version": self.version, "target": self.target, "logical": self.logical}
-
-
-class FileForm(StrEnum):
-    """How a snapshot is one file; its names end so."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class ExportWish:
-    """Which version is to be one file, and in which form."""
-
-    name: str
-    version: str
-    form: FileForm
-
-    @property
-    def file_name(self) -> str:
-        """What the file is called while it is made."""
-        return f"{self.name}.{self.form}"
-
-    @classmethod
-    def parse(cls, request: JsonObject) -> "ExportWish":
-        """Read what `written` wrote."""
-        which = VerifyWish.parse(request)
-        return cls(which.name, which.version, FileForm(Fields(request, "the operation").text("form")))
-
-    def written(self) -> JsonObject:
-        """Give it as the journal keeps it."""
-        return {"name": self.name, "version": self.version, "form": str(self.form)}
-
-
-@dataclass(frozen=True, slots=True)
-class ImportWish:
-    """Which blob is a file of rows, in which form, and what the snapshot of it is to be called."""
-
-    name: str
-    file: Digest
-    form: FileForm
-    embedding: Embedding | None = None
-
-    @property
-    def file_name(self) -> str:
-        """What the file is called while it is read."""
-        return f"{self.name}.{self.form}"
-
-    @classmethod
-    def parse(cls, request: JsonObject) -> "ImportWish":
-        """Read what `written` wrote."""
-        fields = Fields(request, "the operation")
-        return cls(
-            check_segment(fields.text("name"), what="snapshot"),
-            Digest.parse(fields.text("file")),
-            FileForm(fields.text("form")),
-            _embedding(fields),
-        )
-
-    def written(self) -> JsonObject:
-        """Give it as the journal keeps it."""
-        written: JsonObject = {"name": self.name, "file": str(self.file), "form": str(self.form)}
-        if self.embedding is not None:
-            written["embedding"] = self.embedding.written()
-        return written
 
 
 class Look(StrEnum):
@@ -344,10 +281,3 @@ def _check_url(url: str) -> None:
             "the target's URL has options that are none",
             hint="write ?name=value&name=value, the names in plain letters",
         )
-
-
-def _embedding(fields: Fields) -> Embedding | None:
-    if not fields.has("embedding"):
-        return None
-    embedding = fields.child("embedding")
-    return Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision"))

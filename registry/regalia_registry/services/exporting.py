@@ -5,11 +5,12 @@ from contextlib import closing
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import ExportWish, Operation
+from regalia_registry.domain.files import ExportWish
+from regalia_registry.domain.operations import Operation
 from regalia_registry.segments.parquet import StoredFile
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.blobs import keep_blob
 from regalia_registry.services.steps.filling import fill
+from regalia_registry.services.steps.keeping import Keeper
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import folder_target
 
@@ -29,8 +30,7 @@ def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
         filled = fill(ports, operation, bench, snapshot, provider, wish.file_name)
     file = StoredFile.of(folder / wish.file_name)
     bench.tell({"step": "storing", "bytes": file.size_bytes})
-    with file.path.open("rb") as source:
-        keep_blob(ports, operation.namespace, file.digest, source, size_bytes=file.size_bytes)
+    Keeper(ports, operation.namespace).file(file)
     return {
         "reference": f"{snapshot.stored.artifact}@{wish.version}",
         "file": str(file.digest),

@@ -43,7 +43,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
         filled = fill(ports, operation, bench, snapshot, provider, collection)
-        bench.tell({"step": "verifying", "rows": 0, "of": filled.count})
+        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
         _prove(provider, collection, filled, bench)
     return {
         "collection": collection,
@@ -100,10 +100,10 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
 
 
-def _prove(provider: Provider, collection: str, filled: Filled, bench: Bench) -> None:
+def _prove(provider: Provider, collection: str, expected: Filled, bench: Bench) -> None:
     """Read the collection back: its schema, its root, and that a search reaches every row."""
     found = provider.collections.describe(collection).schema
-    if found != filled.hosted.schema:
+    if found != expected.hosted.schema:
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
@@ -117,9 +117,9 @@ def _prove(provider: Provider, collection: str, filled: Filled, bench: Bench) ->
                 keys.add(rows.keys)
                 yield rows
                 done += len(rows)
-                bench.tell({"step": "verifying", "rows": done, "of": filled.count})
+                bench.tell({"step": "verifying", "rows": done, "of": expected.count})
 
-        verify_root(bench.folder, found, filled.root, reached())
+        verify_root(bench.folder, found, expected.root, reached())
     done = 0
     for group in keys.groups(GROUP_ROWS):
         lost = provider.sink.unreachable(collection, group)
@@ -129,7 +129,7 @@ def _prove(provider: Provider, collection: str, filled: Filled, bench: Bench) ->
                 hint="load it again, under another name",
             )
         done += len(group)
-        bench.tell({"step": "searching every row", "rows": done, "of": filled.count})
+        bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
 
 
 def _suffix(operation_id: str) -> str:

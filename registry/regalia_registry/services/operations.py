@@ -8,10 +8,9 @@ from regalia.core.names import ArtifactName, Kind
 from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationProgress
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
+from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.operations import (
     CompactWish,
-    ExportWish,
-    ImportWish,
     LoadWish,
     LookWish,
     Operation,
@@ -131,7 +130,7 @@ def _listed(operation: Operation) -> Operation:
 
 def _right_for(wish: Wish) -> Right:
     """What is stored may be looked through by whoever may fetch it; what works at a target needs more."""
-    return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish) else Right.PUBLISH
+    return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish | ExportWish) else Right.PUBLISH
 
 
 def _versions(wish: Wish) -> list[tuple[str, str]]:

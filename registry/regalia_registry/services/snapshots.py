@@ -1,4 +1,4 @@
-"""Taking a snapshot: read a collection, store what changed, and add the version; or a file. Run by a worker."""
+"""Taking a snapshot of a collection, or of a file: read it, store what changed, add the version. Run by a worker."""
 
 from contextlib import closing
 
@@ -8,7 +8,8 @@ from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import ImportWish, Operation, SnapshotWish, Target
+from regalia_registry.domain.files import ImportWish
+from regalia_registry.domain.operations import Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
@@ -39,7 +40,7 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
 
 
 def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
-    """Take the snapshot of a file that was pushed as a blob, by the provider that reads files; gives its outcome.
+    """Take the snapshot of a file that was sent as a blob, through the provider that reads files; gives its outcome.
 
     Raises:
         NotFoundError: The blob is gone.
@@ -49,6 +50,7 @@ def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     wish = ImportWish.parse(operation.request)
     folder = bench.folder / "import"
     folder.mkdir()
+    bench.tell({"step": "fetching"})
     fetched(ports, wish.file, folder / wish.file_name)
     source = SnapshotWish(folder.name, wish.file_name, wish.name, wish.embedding)
     return _take(ports, actor, operation, bench, folder_target(folder), source)
@@ -103,10 +105,10 @@ def _require_kept(collection: str, description: Description) -> None:
 def _fidelity(description: Description) -> str | None:
     """Tell what is not kept, and what was not kept on the way from the snapshot that the collection was made from."""
     before = () if description.origin is None else description.origin.fidelity
-    told, left = "", [*before, *description.fidelity]
-    while left and len(told) + len(left[0]) <= _MAX_FIDELITY:
-        told += f"{'; ' if told else ''}{left.pop(0)}"
-    return (f"{told}; and {len(left)} more" if left else told) or None
+    told, left = list[str](), [*before, *description.fidelity]
+    while left and len("; ".join([*told, left[0]])) <= _MAX_FIDELITY:
+        told.append(left.pop(0))
+    return "; ".join([*told, *([f"and {len(left)} more"] if left else [])]) or None
 
 
 def _is_same(newest: OpenedSnapshot, taken: Pass, schema: Schema, wish: SnapshotWish) -> bool:

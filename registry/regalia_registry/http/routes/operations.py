@@ -9,22 +9,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from regalia.core.digest import Digest
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
 from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
-from regalia_registry.domain.operations import (
-    CompactWish,
-    ExportWish,
-    FileForm,
-    ImportWish,
-    LoadWish,
-    Look,
-    LookWish,
-    SnapshotWish,
-    Target,
-    VerifyWish,
-)
+from regalia_registry.domain.operations import CompactWish, LoadWish, Look, LookWish, SnapshotWish, Target, VerifyWish
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
@@ -67,6 +55,10 @@ class EmbeddingIn(BaseModel):
     model: str = Field(max_length=256)
     revision: str = Field(max_length=256)
 
+    def embedding(self) -> Embedding:
+        """Give it as the core's."""
+        return Embedding(self.provider, self.model, self.revision)
+
 
 class SnapshotIn(BaseModel):
     """A snapshot to take of a target's collection."""
@@ -87,25 +79,6 @@ class LoadIn(BaseModel):
 
     target: str = Field(max_length=64)
     logical: str = Field(max_length=64)
-
-
-class ExportIn(BaseModel):
-    """How a snapshot is to be one file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    form: FileForm = FileForm.PARQUET
-
-
-class ImportIn(BaseModel):
-    """A file of rows that was sent as a blob, and what the snapshot of it is to be called."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    file: str = Field(max_length=80)
-    form: FileForm
-    name: str = Field(max_length=64)
-    embedding: EmbeddingIn | None = None
 
 
 class LookIn(BaseModel):
@@ -154,8 +127,8 @@ def start_snapshot(
     namespace: NamespacePath, sent: SnapshotIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask for a snapshot; a worker takes it."""
-    name, embedding = check_segment(sent.name, what="snapshot"), _embedding(sent.embedding)
-    wish = SnapshotWish(sent.target, sent.collection, name, embedding, sent.freeze)
+    embedding = None if sent.embedding is None else sent.embedding.embedding()
+    wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding, sent.freeze)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 
@@ -182,25 +155,6 @@ def start_verify(
 def start_compact(namespace: NamespacePath, name: str, caller: CurrentCaller, ports: CurrentPorts) -> OperationEntry:
     """Ask for a snapshot's newest version to be written into fewer files; a worker makes the next version."""
     wish = CompactWish(check_segment(name, what="snapshot"))
-    return operations.start(ports, caller, namespace=namespace, wish=wish)
-
-
-@router.post("/namespaces/{namespace}/snapshots/{name}/{version}/export", status_code=202)
-def start_export(
-    namespace: NamespacePath, name: str, version: str, sent: ExportIn, caller: CurrentCaller, ports: CurrentPorts
-) -> OperationEntry:
-    """Ask for a version as one file; a worker writes it, and the outcome names its blob."""
-    wish = ExportWish(check_segment(name, what="snapshot"), check_version(version), sent.form)
-    return operations.start(ports, caller, namespace=namespace, wish=wish)
-
-
-@router.post("/namespaces/{namespace}/imports", status_code=202)
-def start_import(
-    namespace: NamespacePath, sent: ImportIn, caller: CurrentCaller, ports: CurrentPorts
-) -> OperationEntry:
-    """Ask for a snapshot of a file; a worker takes it."""
-    name = check_segment(sent.name, what="snapshot")
-    wish = ImportWish(name, Digest.parse(sent.file), sent.form, _embedding(sent.embedding))
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 
@@ -250,7 +204,3 @@ def cancel_operation(
 ) -> OperationEntry:
     """Ask an operation to end."""
     return operations.cancel_operation(ports, caller, namespace=namespace, operation_id=operation_id[:64])
-
-
-def _embedding(given: EmbeddingIn | None) -> Embedding | None:
-    return None if given is None else Embedding(given.provider, given.model, given.revision)

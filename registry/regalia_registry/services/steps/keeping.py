@@ -14,7 +14,6 @@ from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Ports
-from regalia_registry.services.steps.blobs import keep_blob
 from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
 
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
@@ -33,7 +32,7 @@ class Keeper:
     def segment(self, made: StoredSegment) -> None:
         """Store a segment's files, and let go of them."""
         for file in (made.keys, made.rows):
-            self._file(file)
+            self.file(file)
             file.path.unlink()
 
     def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
@@ -54,14 +53,20 @@ class Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
-        keep_blob(self._ports, self._namespace, digest, io.BytesIO(body), size_bytes=len(body))
-        self._sizes[digest] = len(body)
+        self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
+        self._link(digest, len(body))
         return body
 
-    def _file(self, file: StoredFile) -> None:
+    def file(self, file: StoredFile) -> None:
+        """Store a file, which stays where it is."""
         with file.path.open("rb") as source:
-            keep_blob(self._ports, self._namespace, file.digest, source, size_bytes=file.size_bytes)
-        self._sizes[file.digest] = file.size_bytes
+            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
+        self._link(file.digest, file.size_bytes)
+
+    def _link(self, digest: Digest, size_bytes: int) -> None:
+        self._sizes[digest] = size_bytes
+        with self._ports.store.note() as tx:
+            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
 
 
 def store_version(

@@ -119,7 +119,7 @@ class Form(Protocol):
         """
         ...
 
-    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[list[Row]]:
+    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[Sequence[Row]]:
         """Read all rows, holding some megabytes at a time.
 
         Raises:

@@ -50,7 +50,7 @@ class JsonlForm:
         schema, refusals = guess.schema(head)
         return Found(schema, head, tuple(refusals))
 
-    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[list[Row]]:
+    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[Sequence[Row]]:
         """Read all rows."""
         for lines in _batches(file):
             keys = [_key(line, number, schema) for number, line in lines]

@@ -47,7 +47,7 @@ class ParquetForm:
                 return Found(head.schema, head)
             return _described(opened, Head(metrics=head.metrics))
 
-    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[list[Row]]:
+    def batches(self, file: BinaryIO, schema: Schema) -> Iterator[Sequence[Row]]:
         """Read all rows."""
         with _opened(file) as opened:
             is_ours = opened.schema_arrow.remove_metadata().equals(_arrow(schema))

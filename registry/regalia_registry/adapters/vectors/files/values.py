@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.properties import normaliser
-from regalia_registry.domain.snapshots.rows import Row, decode_key, join_properties
+from regalia_registry.domain.snapshots.rows import Rows, decode_key, join_properties
 from regalia_registry.domain.snapshots.schema import Property
 
 _FLOAT_BYTES = 4
@@ -76,13 +76,10 @@ def rows_of(
     keys: Sequence[bytes],
     vectors: Sequence[tuple[str, Sequence[bytes | None]]],
     properties: Sequence[Sequence[str | None]],
-) -> list[Row]:
+) -> Rows:
     """Put a batch's columns together; vectors and properties stand in the order of their names."""
-    return [
-        Row(
-            key,
-            tuple((name, content) for name, contents in vectors if (content := contents[place]) is not None),
-            join_properties(part for column in properties if (part := column[place]) is not None),
-        )
-        for place, key in enumerate(keys)
+    joined = [
+        join_properties(part for column in properties if (part := column[place]) is not None)
+        for place in range(len(keys))
     ]
+    return Rows(keys, tuple(vectors), joined)
