@@ -113,12 +113,17 @@ class Weaviate:
         }
 
 
+def make(folder: Path, **settings: str) -> Weaviate:
+    """Make a server whose data lies under this folder; it is not started yet."""
+    require()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Weaviate(folder, dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)), settings)
+
+
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Weaviate]:
     """Start a server whose data lies under this folder, and leave nothing of it."""
-    require()
-    folder.mkdir(parents=True, exist_ok=True)
-    server = Weaviate(folder, dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)), settings)
+    server = make(folder, **settings)
     try:
         server.start()
         yield server

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 
@@ -22,12 +24,12 @@ from regalia import operations
 from regalia.client import Client
 from regalia.wire.answers import OperationEntry, OperationProgress
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from tests.servers import weaviate
 from tests.support.registries import Home, home
 
 KILLS = int(os.environ.get("REGALIA_KILLS", "5"))
 SEED = int(os.environ.get("REGALIA_SEED", "0")) or random.randrange(1, 2**31)  # noqa: S311 # when to kill guards nothing
 LEASE_S = 4
-ROWS = 12_000
 _PATIENCE_S = 120.0
 
 
@@ -36,6 +38,7 @@ class Engine(Protocol):
 
     target: str
     collection: str
+    rows: int  # whose snapshot and load take about a second
 
     def fill(self, rows: int) -> None:
         """Make the collection."""
@@ -57,7 +60,7 @@ class Engine(Protocol):
 class Pgvector:
     """The embedded one: a worker that meets a dead one starts it again."""
 
-    target, collection = "local", "public.kb"
+    target, collection, rows = "local", "public.kb", 12_000
 
     def __init__(self, made: Home) -> None:
         self._server = EmbeddedPostgres(made.folder / ".local/share/regalia/postgres", wheel_binaries())
@@ -95,7 +98,45 @@ class Pgvector:
         shutil.rmtree(self._server.folder, ignore_errors=True)
 
 
-ENGINES: dict[str, Callable[[Home], Engine]] = {"pgvector": Pgvector}
+class OfWeaviate:
+    """One that somebody else runs, and starts again."""
+
+    target, collection, rows = "kb", "Kb", 5_000
+
+    def __init__(self, made: Home) -> None:
+        self._server = weaviate.make(made.folder / "weaviate")
+        self._server.start()
+        made.must("target", "add", self.target, self._server.url, "--provider", "weaviate")
+
+    def fill(self, rows: int) -> None:
+        body = {"class": self.collection, "properties": [{"name": "body", "dataType": ["text"]}]}
+        found = [
+            {
+                "class": self.collection,
+                "id": str(UUID(int=number + 1)),
+                "properties": {"body": f"passage {number}"},
+                "vector": [number % 97, number % 89, number % 83, number % 79, 1, 0, -number, number],
+            }
+            for number in range(rows)
+        ]
+        with httpx.Client(base_url=self._server.origin, timeout=120) as client:
+            client.post("/v1/schema", json=body).raise_for_status()
+            for start in range(0, rows, 1000):
+                client.post("/v1/batch/objects", json={"objects": found[start : start + 1000]}).raise_for_status()
+
+    def kill(self) -> None:
+        self._server.stop(signal.SIGKILL)
+        self._server.start()
+
+    def collections(self) -> list[str]:
+        with httpx.Client(base_url=self._server.origin, timeout=120) as client:
+            return [str(one["class"]) for one in client.get("/v1/schema").json()["classes"]]
+
+    def close(self) -> None:
+        self._server.stop(signal.SIGKILL)
+
+
+ENGINES: dict[str, Callable[[Home], Engine]] = {"pgvector": Pgvector, "weaviate": OfWeaviate}
 
 
 @dataclass
@@ -200,14 +241,14 @@ KILLED = {"worker": kill_worker, "engine": kill_engine}
 
 @pytest.mark.parametrize("kill", KILLED.values(), ids=KILLED)
 def test_a_snapshot_survives_every_kill(stage: Stage, kill: Callable[[Stage], None]) -> None:
-    stage.engine.fill(ROWS)
+    stage.engine.fill(stage.engine.rows)
     stage.work()
 
     taken = struck(stage, kill, lambda number: stage.snapshot(f"kb{number}"))
     again = stage.outcome(stage.snapshot("kb0"))
 
     assert {one["content_root"] for one in taken} == {again["content_root"]}
-    assert {one["count"] for one in taken} == {ROWS}
+    assert {one["count"] for one in taken} == {stage.engine.rows}
     assert not again["created"]
     for number in (0, KILLS + 1):
         version = str(taken[number]["version"])
@@ -216,7 +257,7 @@ def test_a_snapshot_survives_every_kill(stage: Stage, kill: Callable[[Stage], No
 
 @pytest.mark.parametrize("kill", KILLED.values(), ids=KILLED)
 def test_a_load_survives_every_kill(stage: Stage, kill: Callable[[Stage], None]) -> None:
-    stage.engine.fill(ROWS)
+    stage.engine.fill(stage.engine.rows)
     stage.work()
     source = stage.outcome(stage.snapshot("kb"))
 
@@ -230,7 +271,7 @@ def test_a_load_survives_every_kill(stage: Stage, kill: Callable[[Stage], None])
 
 @pytest.mark.parametrize("what", ["snapshot", "load"])
 def test_a_worker_that_wakes_up_after_its_lease_stops_and_changes_nothing(stage: Stage, what: str) -> None:
-    stage.engine.fill(5 * ROWS)
+    stage.engine.fill(5 * stage.engine.rows)
     late = stage.work()
     source = stage.outcome(stage.snapshot("kb"))
     asked = stage.load("copy") if what == "load" else stage.snapshot("copy")
@@ -252,7 +293,7 @@ def test_a_worker_that_wakes_up_after_its_lease_stops_and_changes_nothing(stage:
 
 
 def test_a_load_that_is_cancelled_while_it_indexes_ends_and_leaves_nothing(stage: Stage) -> None:
-    stage.engine.fill(5 * ROWS)
+    stage.engine.fill(5 * stage.engine.rows)
     stage.work()
     stage.outcome(stage.snapshot("kb"))
     asked = stage.load("copy")
@@ -266,7 +307,7 @@ def test_a_load_that_is_cancelled_while_it_indexes_ends_and_leaves_nothing(stage
 
 
 def test_a_worker_that_is_stopped_while_it_indexes_leaves_its_operation_to_the_next_at_once(stage: Stage) -> None:
-    stage.engine.fill(5 * ROWS)
+    stage.engine.fill(5 * stage.engine.rows)
     stage.work()
     stage.outcome(stage.snapshot("kb"))
     asked = stage.load("copy")
@@ -276,7 +317,7 @@ def test_a_worker_that_is_stopped_while_it_indexes_leaves_its_operation_to_the_n
     assert stage.workers[0].wait() == 0
     stage.work()
 
-    assert stage.outcome(asked)["count"] == 5 * ROWS
+    assert stage.outcome(asked)["count"] == 5 * stage.engine.rows
     assert stage.steps(asked).count("connecting") == 2
     assert "the worker stops" in stage.log(0)
 
