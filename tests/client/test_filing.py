@@ -56,7 +56,7 @@ def test_a_blob_of_several_parts_becomes_a_file(tmp_path: Path) -> None:
 def test_a_part_that_is_not_the_blobs_leaves_no_file(tmp_path: Path) -> None:
     shelf = Shelf(BODY[:-1] + b"x")
 
-    with pytest.raises(DigestError, match="hashes to"):
+    with pytest.raises(DigestError, match="hash to"):
         filing.fetch(client_of(shelf), "acme", BLOB, tmp_path / "kb.parquet", size_bytes=len(BODY))
     assert list(tmp_path.iterdir()) == []
 
