@@ -258,7 +258,7 @@ def _batches(opened: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Record
     size_bytes = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     each = max(1, size_bytes // max(1, metadata.num_rows))
     rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES // each))
-    yield from opened.iter_batches(rows, columns=list(names))
+    yield from opened.iter_batches(rows, columns=list(names), use_threads=False)
 
 
 def _vectors(column: pa.Array, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
