@@ -13,13 +13,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,10 +31,14 @@ from bench.processes import cpu_s, family, peak_rss_mb
 from bench.table import Row
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
+from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.rows import Rows as SnapshotRows
 from tests.support.registries import Home, home
 
 _ZSTD = re.compile(rb"(?=\x28\xb5\x2f\xfd)")  # a Parquet page is one zstd frame: the file is cut where one begins
 _MOST_LOADED = 100_000
+_MOST_BESIDE = 1_000_000  # peers hold the table in memory, or take half an hour
 
 
 def rows() -> Iterator[Row]:
@@ -44,25 +49,29 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, _registry(Path(folder)) as (ours, server):
         with psycopg.connect(server.url, autocommit=True) as connection:
             passages.fill(connection)
-        chunks = _Chunks(Path(folder) / "chunks.parquet", server.url)
+        peers = _Peers(server.url, Path(folder)) if passages.rows <= _MOST_BESIDE else None
         for what in ("first", "unchanged", "after 2.5 % churn"):
             if "churn" in what:
                 with psycopg.connect(server.url, autocommit=True) as connection:
                     passages.churn(connection)
             named = f"snapshot of {passages.rows:,} x {passages.dims} ({passages.raw_mb:,.0f} MB) from pgvector, {what}"
-            yield from _taken(named, ours, server, Path(folder) / "dump", chunks)
+            yield _taken(named, ours, peers)
+        yield _compared(ours, passages)
         yield from _beside_resolves(ours)
         if passages.rows <= _MOST_LOADED:
             yield _loaded(ours, passages)
 
 
-def _taken(what: str, ours: Home, server: EmbeddedPostgres, dump: Path, chunks: "_Chunks") -> Iterator[Row]:
+def _taken(what: str, ours: Home, peers: "_Peers | None") -> Row:
     us_s, us_cpu_s, us_mb, peak_mb = _snapshot(ours)
-    them_s, them_mb = _dumped(server, dump)
-    chunk_s, chunk_mb = chunks.written()
-    yield Row(
+    mine = f"{us_s:.1f} s ({us_cpu_s:.1f} s of the worker's CPU), {us_mb:.1f} MB, peak {peak_mb:.0f} MB of memory"
+    if peers is None:
+        return Row(what, mine)
+    them_s, them_mb = peers.dumped()
+    chunk_s, chunk_mb = peers.chunked()
+    return Row(
         what,
-        f"{us_s:.1f} s ({us_cpu_s:.1f} s of the worker's CPU), {us_mb:.1f} MB, peak {peak_mb:.0f} MB of memory",
+        mine,
         f"{them_s:.1f} s, {them_mb:.1f} MB (pg_dump -Fc); {chunk_s:.1f} s, {chunk_mb:.1f} MB new (pyarrow's chunks)",
         f"{us_s / them_s:.2f} x time, {us_mb / them_mb:.3f} x bytes",
     )
@@ -79,37 +88,45 @@ def _snapshot(ours: Home) -> tuple[float, float, float, float]:
     return spent_s, cpu_s([worker]) - before_s, _size_mb(blobs) - before, peak_rss_mb(worker)
 
 
-def _dumped(server: EmbeddedPostgres, path: Path) -> tuple[float, float]:
-    began = time.perf_counter()
-    subprocess.run(
-        [str(wheel_binaries() / "pg_dump"), "-Fc", "-t", "public.kb", "-f", str(path), server.url], check=True
-    )
-    return time.perf_counter() - began, path.stat().st_size / 1e6
-
-
 @dataclass
-class _Chunks:
-    """Parquet whose pages are cut by content: the peer that finds what is stored already by the pages' hashes."""
+class _Peers:
+    """What else keeps a table; pages of Parquet that are cut by content are known by their hashes."""
 
-    path: Path
     url: str
+    folder: Path
     known: set[bytes] = field(default_factory=set)
 
-    def written(self) -> tuple[float, float]:
-        """Write the table; gives the seconds without reading it, and the megabytes of pages that are new."""
-        with psycopg.connect(self.url) as connection:
-            found = connection.execute("SELECT id, body, embedding::real[] FROM kb ORDER BY id", binary=True).fetchall()
-        kinds = pa.int64(), pa.string(), pa.list_(pa.float32())
-        columns = [pa.array(column, kind) for column, kind in zip(zip(*found, strict=True), kinds, strict=True)]
-        table = pa.table(columns, names=["id", "body", "embedding"])
+    def dumped(self) -> tuple[float, float]:
+        """Dump the table; gives the seconds and the megabytes."""
+        path = self.folder / "dump"
         began = time.perf_counter()
-        pq.write_table(table, self.path, compression="zstd", use_dictionary=False, use_content_defined_chunking=True)
+        command = [str(wheel_binaries() / "pg_dump"), "-Fc", "-t", "public.kb", "-f", str(path), self.url]
+        subprocess.run(command, check=True)
+        return time.perf_counter() - began, path.stat().st_size / 1e6
+
+    def chunked(self) -> tuple[float, float]:
+        """Write the table; gives the seconds without reading it, and the megabytes of pages that are new."""
+        table, path = _table(self.url), self.folder / "chunks.parquet"
+        began = time.perf_counter()
+        pq.write_table(table, path, compression="zstd", use_dictionary=False, use_content_defined_chunking=True)
         spent_s = time.perf_counter() - began
-        pages = _ZSTD.split(self.path.read_bytes())
+        pages = _ZSTD.split(path.read_bytes())
         new = {sha256(page).digest(): len(page) for page in pages}
         fresh = sum(size for digest, size in new.items() if digest not in self.known)
         self.known |= set(new)
         return spent_s, fresh / 1e6
+
+
+def _table(url: str) -> pa.Table:
+    """Read the table `kb` in the order of its keys."""
+    parts = []
+    with closing(open_pgvector(url, holder=Holder("bench", 1))) as provider, provider.open("public.kb") as reading:
+        for rows in map(SnapshotRows.of, reading.batches()):
+            vectors = pa.array(np.frombuffer(b"".join(filter(None, rows.vectors[0][1])), "<f4"))
+            ends = pa.array(np.arange(len(rows) + 1, dtype=np.int32) * (len(vectors) // len(rows)))
+            columns = [pa.array(rows.keys), pa.array(rows.properties), pa.ListArray.from_arrays(ends, vectors)]
+            parts.append(pa.table(columns, names=["key", "properties", "vector"]))
+    return pa.concat_tables(parts).sort_by("key")
 
 
 def _beside_resolves(ours: Home) -> Iterator[Row]:
@@ -139,18 +156,36 @@ def _loaded(ours: Home, passages: Passages) -> Row:
     began = time.perf_counter()
     ours.must("snapshot", "load", f"kb@{newest}", "--target", "local")
     spent_s = time.perf_counter() - began
-    last = json.loads(ours.must("operation", "list", "--json"))[0]["id"]
-    events = json.loads(ours.must("operation", "show", last, "--json"))["events"]
-    phases: dict[str, float] = {}
-    for one, following in pairwise(events):
-        took = datetime.fromisoformat(following["time"]) - datetime.fromisoformat(one["time"])
-        phases[one["body"]["step"]] = phases.get(one["body"]["step"], 0.0) + took.total_seconds()
+    phases = _phases(ours)
     told = ", ".join(f"{step} {took:.1f}" for step, took in phases.items())
     return Row(
         f"load of {passages.rows:,} x {passages.dims} into pgvector with its HNSW index",
         f"{spent_s:.1f} s ({told})",
         must="≤ 45 s",
     )
+
+
+def _compared(ours: Home, passages: Passages) -> Row:
+    """Compare the first version with the one after churn."""
+    began = time.perf_counter()
+    ours.must("snapshot", "diff", "kb@1.0.0", "kb@1.0.1")
+    spent_s = time.perf_counter() - began
+    return Row(
+        f"diff of two snapshots of {passages.rows:,} x {passages.dims} that differ in 2.5 %",
+        f"{_phases(ours)['comparing'] * 1e3:.0f} ms ({spent_s:.1f} s with asking for it)",
+        must="≤ 100 ms",
+    )
+
+
+def _phases(ours: Home) -> dict[str, float]:
+    """Say how many seconds each step of the last operation took."""
+    last = json.loads(ours.must("operation", "list", "--json"))[0]["id"]
+    events = json.loads(ours.must("operation", "show", last, "--json"))["events"]
+    phases: dict[str, float] = {}
+    for one, following in pairwise(events):
+        took = datetime.fromisoformat(following["time"]) - datetime.fromisoformat(one["time"])
+        phases[one["body"]["step"]] = phases.get(one["body"]["step"], 0.0) + took.total_seconds()
+    return phases
 
 
 def _worker(ours: Home) -> int:

@@ -12,6 +12,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError, StorageFullError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.pgvector import copying
+from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import (
     Row,
@@ -24,8 +25,9 @@ from regalia_registry.domain.snapshots.rows import (
 )
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.segments import writing
+from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
-from regalia_registry.segments.parquet import StoredSegment
+from regalia_registry.segments.parquet import SegmentFiles, StoredSegment
 from regalia_registry.segments.spool import KeySpool, RootSpool
 
 SCHEMA = Schema(
@@ -195,3 +197,25 @@ def test_a_copy_of_another_shape_is_refused() -> None:
         list(copying.read_rows(sent, narrow))
     with pytest.raises(DocumentError, match="another shape"):
         list(copying.read_rows([sent[0], sent[1][:9]], SCHEMA))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), unique=True, max_size=30), st.data())
+def test_a_base_tells_digests_that_begin_alike_apart(
+    tmp_path_factory: pytest.TempPathFactory, beginnings: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    digests = [bytes([one]) * 8 + bytes([other]) * 24 for one, other in beginnings]
+    had = data.draw(st.lists(st.sampled_from(digests), unique=True)) if digests else []
+    folder = tmp_path_factory.mktemp("base")
+    segments = []
+    if had:
+        files = SegmentFiles(folder, "one", ())
+        files.write([Rows([encode_key(str(number)) for number in range(len(had))], (), [b"{}"] * len(had))], [had])
+        made = files.finish()
+        listed = Segment(made.keys.digest, made.rows.digest, made.count, made.count)
+        segments.append(BaseSegment(listed, made.keys.path))
+    base = Base(segments)
+
+    found = base.take(digests).tolist()
+
+    assert found == [digest in had for digest in digests]
+    assert base.live() == [len(had)] * len(segments)

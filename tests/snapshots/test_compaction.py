@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.segments.base import BaseSegment
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.compaction import Compaction
-from regalia_registry.segments.reading import dead_rows, live_rows
+from regalia_registry.segments.reading import live_rows
 from tests.support.segments import SCHEMA, Kept, row
 
 NONE: dict[Digest, int] = {}
@@ -26,7 +25,7 @@ def compacted(kept: Kept, built: Built, worn: Sequence[Segment], *, expected: Di
     compaction = Compaction(folder, SCHEMA, kept.store)
     for one in built.listing.segments:
         if one not in worn:
-            compaction.keep(BaseSegment(one, kept.files[one.keys], dead_rows(one, built.tombstones)))
+            compaction.keep(one, built.tombstones, kept.files[one.keys])
     rows = live_rows(SCHEMA, Listing(tuple(worn)), built.tombstones, lambda segment: kept.files[segment.rows])
     return compaction.rewrite(rows, expected=expected or built.root)
 
@@ -80,7 +79,7 @@ def test_keys_of_another_segment_are_noticed(kept: Kept) -> None:
     other = kept.build([row(number) for number in range(5)])
     kept.files[first.listing.segments[0].keys] = kept.files[other.listing.segments[0].keys]
 
-    with pytest.raises(DocumentError, match="another number of rows"):
+    with pytest.raises(DocumentError, match="listed are 9"):
         compacted(kept, first, [])
 
 

@@ -48,6 +48,9 @@ def _work(settings: Settings, stopping: threading.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    os.environ.setdefault(
+        "ARROW_DEFAULT_MEMORY_POOL", "system"
+    )  # pyarrow's own keeps what it freed: 25 MB in a snapshot
     configure_logs(settings)
     make_worker(settings, stopping).run()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.segments.reading import dead_rows
+from regalia_registry.segments.reading import dead_rows, lives
 
 Mask = NDArray[np.bool_]
 
@@ -79,10 +79,7 @@ def alive(segment: Segment, tombstones: bytes) -> Mask:
     Raises:
         DocumentError: The bitmap does not agree with the list.
     """
-    bitmap = dead_rows(segment, tombstones)
-    if not bitmap:
-        return np.ones(segment.count, dtype=bool)
-    return ~np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count).astype(bool)
+    return lives(dead_rows(segment, tombstones), segment.count)
 
 
 @contextmanager

@@ -1,21 +1,19 @@
 """Compaction: the live rows of worn segments in new ones, the other segments as they are, and the same root."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError, DocumentError
+from regalia.core.errors import DigestError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Rows, row_digests
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.segments.base import BaseSegment
 from regalia_registry.segments.build import Built
-from regalia_registry.segments.parquet import read_keys
+from regalia_registry.segments.columns import alive, read_marked_keys
+from regalia_registry.segments.reading import dead_rows
 from regalia_registry.segments.spool import RootSpool
 from regalia_registry.segments.writing import SegmentWriter, Store
 
@@ -32,17 +30,18 @@ class Compaction:
         self._kept: list[Segment] = []
         self._bitmaps = bytearray()
 
-    def keep(self, one: BaseSegment) -> None:
-        """Take a segment over as it is.
+    def keep(self, segment: Segment, tombstones: bytes, keys: Path) -> None:
+        """Take a segment over as it is; `tombstones` is the layer of the version before.
 
         Raises:
             DocumentError: Its keys are not as many as it lists.
         """
-        for keys, digests in _live_keys(one):
-            self._spool.add([sha256(key).digest() for key in keys], digests)
-        place = (len(self._bitmaps), len(one.dead)) if one.dead else None
-        self._bitmaps += one.dead
-        self._kept.append(replace(one.segment, tombstones=place))
+        for found, digests in read_marked_keys(keys, alive(segment, tombstones)):
+            self._spool.add([sha256(key).digest() for key in found], digests)
+        bitmap = dead_rows(segment, tombstones)
+        place = (len(self._bitmaps), len(bitmap)) if bitmap else None
+        self._bitmaps += bitmap
+        self._kept.append(replace(segment, tombstones=place))
 
     def rewrite(self, batches: Iterable[Rows], *, expected: Digest) -> Built:
         """Store the rows of all other segments anew, and prove the whole.
@@ -66,14 +65,3 @@ class Compaction:
         new = [Segment(one.keys.digest, one.rows.digest, one.count, one.count) for one in made]
         listing = Listing((*self._kept, *new))
         return Built(root, listing, bytes(self._bitmaps), kept, self._spool.count - kept)
-
-
-def _live_keys(one: BaseSegment) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    dead = np.unpackbits(np.frombuffer(one.dead, np.uint8), count=one.segment.count) if one.dead else None
-    seen = 0
-    for keys, digests in read_keys(one.keys):
-        here = range(len(keys)) if dead is None else np.flatnonzero(dead[seen : seen + len(keys)] == 0).tolist()
-        seen += len(keys)
-        yield [keys[place] for place in here], [digests[place] for place in here]
-    if seen != one.segment.count:
-        raise DocumentError(f'the segment "{one.segment.keys_title}" has another number of rows than is listed')

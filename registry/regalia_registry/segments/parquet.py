@@ -81,16 +81,6 @@ class SegmentFiles:
         return StoredSegment(StoredFile.of(self._paths[0]), StoredFile.of(self._paths[1]), self._count)
 
 
-def read_keys(path: Path) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """Read a segment's keys and row digests, a row group at a time.
-
-    Raises:
-        DocumentError: It is no such file.
-    """
-    for table in _tables(path, _KEYS):
-        yield table["key"].to_pylist(), table["digest"].to_pylist()
-
-
 def read_digests(path: Path) -> Iterator[bytes]:
     """Read a segment's row digests, one after another, a row group at a time.
 

@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError
@@ -29,10 +30,17 @@ def dead_rows(segment: Segment, tombstones: bytes) -> bytes:
     bitmap = tombstones[offset : offset + size_bytes]
     if len(bitmap) != (segment.count + 7) // 8:
         raise DocumentError(f'the tombstones of "{segment.keys_title}" are cut')
-    dead = int(np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count).sum())
-    if segment.count - dead != segment.live:
-        raise DocumentError(f'the tombstones of "{segment.keys_title}" leave {segment.count - dead} rows alive')
+    live = int(lives(bitmap, segment.count).sum())
+    if live != segment.live:
+        raise DocumentError(f'the tombstones of "{segment.keys_title}" leave {live} rows alive')
     return bitmap
+
+
+def lives(bitmap: bytes, count: int) -> NDArray[np.bool_]:
+    """Mark the rows of a segment that live; its bitmap is empty where all do."""
+    if not bitmap:
+        return np.ones(count, dtype=bool)
+    return ~np.unpackbits(np.frombuffer(bitmap, np.uint8), count=count).astype(bool)
 
 
 def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch) -> Iterator[Rows]:
@@ -46,12 +54,12 @@ def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch)
 
 
 def _live_of(segment: Segment, bitmap: bytes, path: Path, schema: Schema) -> Iterator[Rows]:
-    dead = np.unpackbits(np.frombuffer(bitmap, np.uint8), count=segment.count) if bitmap else None
+    marked = lives(bitmap, segment.count)
     seen = 0
     for rows in read_rows(path, schema.vectors):
-        here = None if dead is None else np.flatnonzero(dead[seen : seen + len(rows)] == 0).tolist()
+        here = np.flatnonzero(marked[seen : seen + len(rows)]).tolist()
         seen += len(rows)
-        yield rows if here is None else rows.picked(here)
+        yield rows if len(here) == len(rows) else rows.picked(here)
     if seen != segment.count:
         raise DocumentError(f'the segment "{segment.rows_title}" has {seen} rows, listed are {segment.count}')
 

@@ -13,10 +13,9 @@ from regalia_registry.domain.operations import CompactWish, Operation
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Rows
-from regalia_registry.segments.base import BaseSegment
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.compaction import Compaction
-from regalia_registry.segments.reading import dead_rows, live_rows
+from regalia_registry.segments.reading import live_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.keeping import Keeper, store_version
@@ -56,7 +55,7 @@ def _compacted(ports: Ports, newest: OpenedSnapshot, worn: frozenset[Segment], k
     for one in newest.listing.segments:
         if one not in worn:
             path = fetched(ports, one.keys, files / one.keys_title)
-            compaction.keep(BaseSegment(one, path, dead_rows(one, newest.tombstones)))
+            compaction.keep(one, newest.tombstones, path)
             path.unlink()
             bench.tell({"step": "reading keys"})
     rewritten = Listing(tuple(one for one in newest.listing.segments if one in worn))

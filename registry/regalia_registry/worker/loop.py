@@ -163,11 +163,13 @@ class _Task:
             try:
                 return self._attempt()
             except UnavailableError as error:
+                with suppress(UnavailableError):  # a catalog that does not answer says nothing, and is told nothing
+                    self._hold.look()  # what was interrupted ends like this as well
                 pause_s = None if self._claimed.kind in _IMPATIENT else next(pauses, None)
                 if pause_s is None:
                     raise
                 log.warning("operation waits", operation=self._claimed.id, error=error.message, pause_s=pause_s)
-                with suppress(UnavailableError):  # a catalog that does not answer can't be told either
+                with suppress(UnavailableError):
                     self._hold.tell({"step": "waiting", "why": error.message})
             self._hold.rest(pause_s)
 

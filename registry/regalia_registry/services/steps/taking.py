@@ -89,9 +89,13 @@ class Taking:
 
     def _base(self, folder: Path) -> Base | None:
         """Fetch the keys of the newest snapshot, if it has this schema, and of what an earlier run stored."""
-        newest, found = self.newest, [(one, b"") for one in self.journal.segments]
+        newest, found = self.newest, []
         if newest is not None and newest.config.schema_digest == self.schema.digest:
-            found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments] + found
+            found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments]
+        listed = {
+            one.keys for one, _ in found
+        }  # the journal names them too, where the run before was killed at its end
+        found += [(one, b"") for one in self.journal.segments if one.keys not in listed]
         if not found:
             return None
         keys = _made(folder / "base")

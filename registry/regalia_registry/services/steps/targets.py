@@ -7,7 +7,7 @@ from regalia_registry.domain.access import EVERYWHERE, Actor
 from regalia_registry.domain.operations import Target
 from regalia_registry.ports.store import Transaction
 
-LOCAL = Target("local", "embedded", "embedded:", namespaces=(EVERYWHERE,))  # decision 0006
+LOCAL = Target("local", "embedded", "embedded:", namespaces=(EVERYWHERE,))  # decision 0008
 
 
 def folder_target(folder: Path) -> Target:
