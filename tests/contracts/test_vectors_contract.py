@@ -260,6 +260,18 @@ def test_reading_changes_nothing(engine: Engine) -> None:
     assert root_of(schema, rows_of(engine, name)) == root_of(schema, rows_of(engine, name))
 
 
+def test_whoever_a_frozen_reading_stopped_is_let_in_again(engine: Engine) -> None:
+    name = engine.fill(100)
+    with engine.provider.source.open(name, freeze=True) as reading:
+        assert sum(map(len, reading.batches())) == 100
+        assert (reading.moved(), reading.unindexed()) == (0, 0)
+
+    engine.provider.source.thaw(name)
+
+    assert engine.fill(10) == name
+    assert len(rows_of(engine, name)) == 10
+
+
 def test_an_empty_collection_has_no_rows(engine: Engine) -> None:
     assert rows_of(engine, engine.fill(0)) == []
 

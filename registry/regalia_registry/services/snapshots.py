@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from regalia.core.errors import UnsupportedError
+from regalia.core.errors import RegaliaError, UnavailableError, UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
@@ -16,10 +16,10 @@ from regalia_registry.ports.vectors import Description
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.keeping import Keeper, store_version
-from regalia_registry.services.steps.resuming import SegmentJournal
+from regalia_registry.services.steps.resuming import SegmentJournal, is_frozen
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
-from regalia_registry.services.steps.targets import folder_target, require_use
+from regalia_registry.services.steps.targets import folder_target, get_target, require_use
 
 _FIRST = "1.0.0"
 _MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
@@ -54,6 +54,27 @@ def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     fetched(ports, wish.file, folder / wish.file_name)
     source = SnapshotWish(folder.name, wish.file_name, wish.name, wish.embedding)
     return _take(ports, actor, operation, bench, folder_target(folder), source)
+
+
+def release_collection(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Let writers into the collection of a snapshot that came to no good end while they were stopped.
+
+    Raises:
+        UnavailableError: They are still stopped; the message says how to let them in.
+    """
+    if operation.journal is None or not is_frozen(operation.journal):
+        return
+    wish = SnapshotWish.parse(operation.request)
+    try:
+        with ports.store.read() as tx:
+            target = get_target(tx, wish.target)
+        with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+            provider.source.thaw(wish.collection)
+    except RegaliaError as error:
+        raise UnavailableError(
+            f'writers of "{wish.collection}" in "{wish.target}" are still stopped: {error.message}',
+            hint="let them in with the engine's own tools: in Weaviate, set its shards to READY",
+        ) from error
 
 
 def _take(

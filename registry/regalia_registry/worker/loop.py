@@ -42,7 +42,10 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
-_UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.LOAD: ("loading", "unload_snapshot")}
+_UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {
+    OperationKind.LOAD: ("loading", "unload_snapshot"),
+    OperationKind.SNAPSHOT: ("snapshots", "release_collection"),
+}
 
 _IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
 

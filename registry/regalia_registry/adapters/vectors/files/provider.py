@@ -166,6 +166,9 @@ class FilesProvider:
         self._folder.remove_folder(_loading_of(name))
         return True
 
+    def thaw(self, name: str) -> None:
+        """Do nothing: nobody is ever stopped."""
+
     @contextmanager
     def open(self, name: str, *, freeze: bool = False) -> Iterator[FileReading]:  # noqa: ARG002 # nobody else's file is locked
         """Open a file, or the parts that are there."""
