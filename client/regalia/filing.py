@@ -1,12 +1,14 @@
 """Snapshots as files: one comes out whole or not at all, one goes in without being held in memory."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from regalia.client import Client
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError, InvalidError, NotFoundError, TooLargeError
+from regalia.core.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError, TooLargeError
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.manifest import MAX_BLOB
 from regalia.core.strict_json import JsonObject
@@ -40,7 +42,7 @@ def require_free(destination: Path) -> None:
         ConflictError: It exists.
         NotFoundError: Its folder does not.
     """
-    if destination.exists() or destination.is_symlink():
+    if os.path.lexists(destination):
         raise ConflictError(f'"{destination}" exists', hint="choose another name; nothing is overwritten")
     if not destination.parent.is_dir():
         raise NotFoundError(f'there is no folder "{destination.parent}"', hint="make it first")
@@ -52,16 +54,18 @@ def fetch(client: Client, namespace: str, blob: Digest, destination: Path, *, si
     Raises:
         ConflictError: The destination exists.
         DigestError: What arrived is not the blob.
+        ConfigurationError: The file can't be written; nothing of it is left.
     """
     beside = destination.with_name(f".{destination.name[:100]}.{os.urandom(4).hex()}")
     try:
-        with beside.open("xb") as file:
+        with _told(destination), beside.open("xb") as file:
             for part in client.registry.blob_parts(namespace, blob, size_bytes=size_bytes):
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
         require_free(destination)
-        beside.rename(destination)
+        with _told(destination):
+            beside.rename(destination)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -93,6 +97,17 @@ def form_of(file: Path) -> str:
     return form
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f'"{path}" can\'t be used: {(error.strerror or str(error)).lower()}',
+            hint="choose another place, or make room there",
+        ) from error
+
+
 def _hashed(source: Path) -> tuple[Digest, int]:
     if not source.is_file():
         raise NotFoundError(f'there is no file "{source}"', hint="reg snapshot export writes one")
@@ -103,7 +118,7 @@ def _hashed(source: Path) -> tuple[Digest, int]:
             hint="leave it where the worker reads it: reg target add NAME file:///folder --provider files",
         )
     state = sha256()
-    with source.open("rb") as file:
+    with _told(source), source.open("rb") as file:
         while chunk := file.read(_CHUNK):
             state.update(chunk)
     return Digest(state.hexdigest()), size_bytes

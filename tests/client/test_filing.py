@@ -10,7 +10,14 @@ from regalia import filing
 from regalia._transport import Request, Response
 from regalia.client import Client
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError, DigestError, InvalidError, NotFoundError, TooLargeError
+from regalia.core.errors import (
+    ConfigurationError,
+    ConflictError,
+    DigestError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+)
 from regalia.core.manifest import MAX_BLOB
 
 BODY = bytes(range(256)) * (20 * 4096)  # 20 MiB: three parts
@@ -56,7 +63,7 @@ def test_a_blob_of_several_parts_becomes_a_file(tmp_path: Path) -> None:
 def test_a_part_that_is_not_the_blobs_leaves_no_file(tmp_path: Path) -> None:
     shelf = Shelf(BODY[:-1] + b"x")
 
-    with pytest.raises(DigestError, match="hashes to"):
+    with pytest.raises(DigestError, match="hash to"):
         filing.fetch(client_of(shelf), "acme", BLOB, tmp_path / "kb.parquet", size_bytes=len(BODY))
     assert list(tmp_path.iterdir()) == []
 
@@ -76,6 +83,12 @@ def test_nothing_is_overwritten(tmp_path: Path, kind: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kb.parquet"]
     with pytest.raises(NotFoundError, match="no folder"):
         filing.require_free(tmp_path / "absent" / "kb.parquet")
+
+
+def test_a_place_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="too long"):
+        filing.fetch(client_of(Shelf()), "acme", BLOB, tmp_path / ("k" * 300), size_bytes=len(BODY))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_sent_once_and_never_as_one_text_in_memory(tmp_path: Path) -> None:

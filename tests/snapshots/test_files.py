@@ -2,11 +2,13 @@
 
 import json
 import os
+import resource
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from hashlib import shake_256
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from regalia.core.errors import (
     InvalidNameError,
     NotFoundError,
     RegaliaError,
+    StorageFullError,
     UnsupportedError,
 )
 from regalia.core.kinds.snapshot import VectorSpace
@@ -494,6 +497,36 @@ def test_a_load_whose_worker_is_gone_is_finished_by_another(provider: FilesProvi
         load(other, name, schema, groups)  # and again, after everything: its answer was lost
 
     assert [path.name for path in folder.iterdir()] == [name]
+    assert rows_of(provider, name) == [row for group in groups for row in group]
+
+
+@pytest.fixture
+def narrow() -> Iterator[Callable[[int], None]]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@FORMS
+def test_a_load_that_finds_no_room_leaves_no_file_and_goes_on_when_there_is(
+    provider: FilesProvider, folder: Path, narrow: Callable[[int], None], form: str
+) -> None:
+    schema, name = schema_of(KeyKind.INTEGER, {"text": "text"}), f"kb{form}"
+    noise = [shake_256(bytes([number])).hexdigest(16_000) for number in range(8)]  # what no codec makes small
+    groups = [[Row(encode_key(key), (), encode_properties({"text": text}))] for key, text in enumerate(noise)]
+    provider.create(name, schema, mark="test")
+
+    narrow(10_000)
+    with pytest.raises(StorageFullError, match="is full"):
+        list(provider.load(name, schema, groups, ledger=MemoryLedger()))
+    narrow(60_000)
+    list(provider.load(name, schema, groups, ledger=MemoryLedger()))
+    with pytest.raises(StorageFullError, match="is full"):
+        provider.build_index(name, schema)
+    assert [path.name for path in folder.iterdir()] == [f".{name}.loading"]
+    narrow(10_000_000)
+    provider.build_index(name, schema)
+
     assert rows_of(provider, name) == [row for group in groups for row in group]
 
 

@@ -5,26 +5,27 @@ from typing import Any
 
 import click
 
-from regalia import filing
+from regalia import filing, questions
 from regalia.core.digest import Digest
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of, reference_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of
 from regalia_cli.state import State, pass_state
 
 
 @click.command()
-@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("reference", metavar="NAME[@VERSION]")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(list(filing.FORMS.values())), help="Default: what FILE ends in.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
-    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties."""
-    name, version = reference_of(reference)
-    namespace = state.application().namespace
+    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties; the newest, where none is named."""
     filing.require_free(file)
-    asked = filing.start_export(state.client, namespace, name, version, form=form or filing.form_of(file))
+    form = form or filing.form_of(file)
+    found = questions.find(state.client, state.application().namespace, reference)
+    namespace, name = found.artifact.namespace, found.artifact.name
+    asked = filing.start_export(state.client, namespace, name, found.selector, form=form)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     blob, size_bytes = Digest.parse(outcome["file"]), int(outcome["size_bytes"])
     filing.fetch(state.client, namespace, blob, file, size_bytes=size_bytes)

@@ -139,7 +139,7 @@ class Folder:
         with translated():
             made = os.open(beside, _MAKE, 0o644, dir_fd=self._descriptor)
         try:
-            with open(made, "wb") as file, translated():
+            with translated(), open(made, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(made)

@@ -28,6 +28,8 @@ _BUFFER = 1024 * 1024
 _VECTOR = "vector:"
 _KINDS = {"uuid": KeyKind.UUID, "int": KeyKind.INTEGER, "text": KeyKind.TEXT}
 _INT64 = range(-(2**63), 2**63)
+# Text that is no UTF-8, JSON that is none or too deep: pyarrow reads what it is given, and complains in many ways.
+_BROKEN = (pa.ArrowException, OSError, KeyError, ValueError, OverflowError, RecursionError)
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -71,10 +73,11 @@ class ParquetForm:
     def require(self, schema: Schema) -> None:
         """Check that no two columns have one name."""
         names = [one.name for one in _arrow(schema)]
-        twice = sorted({name for name in names if names.count(name) > 1 or name == ""})
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise UnsupportedError(
-                f"a Parquet file would have two columns {', '.join(twice)}", hint="rename the property, and try again"
+                f"a Parquet file would have two columns {', '.join(map(repr, twice))}",
+                hint="rename the property where it is, and take it again",
             )
 
     def writer(self, file: BinaryIO, head: Head) -> "ParquetWriter":
@@ -144,14 +147,7 @@ def _opened(file: BinaryIO) -> Iterator[pq.ParquetFile]:
     file.seek(0)
     try:
         yield pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)
-    except (
-        pa.ArrowException,
-        OSError,
-        KeyError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:  # text that is no UTF-8 too
+    except _BROKEN as error:
         told = str(error).partition("\n")[0][:200]
         raise DocumentError(f"the Parquet file can't be read: {told}", hint="write it anew") from error
 
@@ -258,7 +254,7 @@ def _batches(opened: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Record
     size_bytes = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     each = max(1, size_bytes // max(1, metadata.num_rows))
     rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES // each))
-    yield from opened.iter_batches(rows, columns=list(names))
+    yield from opened.iter_batches(rows, columns=list(names), use_threads=False)
 
 
 def _vectors(column: pa.Array, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
