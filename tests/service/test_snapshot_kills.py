@@ -292,6 +292,7 @@ def test_a_worker_that_wakes_up_after_its_lease_stops_and_changes_nothing(stage:
     assert len(stage.engine.collections()) == (2 if what == "load" else 1)
 
 
+@pytest.mark.parametrize("stage", ["pgvector"], indirect=True)  # where an index is one long statement
 def test_a_load_that_is_cancelled_while_it_indexes_ends_and_leaves_nothing(stage: Stage) -> None:
     stage.engine.fill(5 * stage.engine.rows)
     stage.work()
@@ -306,6 +307,7 @@ def test_a_load_that_is_cancelled_while_it_indexes_ends_and_leaves_nothing(stage
     assert stage.engine.collections() == [stage.engine.collection]
 
 
+@pytest.mark.parametrize("stage", ["pgvector"], indirect=True)
 def test_a_worker_that_is_stopped_while_it_indexes_leaves_its_operation_to_the_next_at_once(stage: Stage) -> None:
     stage.engine.fill(5 * stage.engine.rows)
     stage.work()
