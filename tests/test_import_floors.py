@@ -75,7 +75,7 @@ LIBRARIES = {
     "cryptography": {"regalia.core.keys", "regalia.core.signing"},
     "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
     "psycopg": {"regalia_registry.adapters.vectors.pgvector", "regalia_cli.demo.files"},  # there: a user's own programs
-    "pyarrow": {"regalia_registry.segments", "regalia_cli.demo.files"},
+    "pyarrow": {"regalia_registry.segments", "regalia_registry.adapters.vectors.files", "regalia_cli.demo.files"},
     "grpc": {"regalia_registry.adapters.vectors.weaviate"},
     "google": {"regalia_registry.adapters.vectors.weaviate"},
     "httpx": {"regalia_registry.adapters.vectors.weaviate"},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from urllib.parse import urlencode
 
 import regalia
@@ -26,6 +26,7 @@ Answer = TypeVar("Answer")
 
 _PAGE = 200
 _PART = 8 * 1024 * 1024
+_SLOWEST = 1_000_000  # bytes a second of an upload that is waited for
 _JSON = {"Content-Type": "application/json"}
 
 Query = Mapping[str, str | int | None]
@@ -122,6 +123,12 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream"}
         path = f"/v1/namespaces/{namespace}/blobs/{digest}"
         self._exchange(Request("PUT", path, headers, body, timeout_s=600.0))
+
+    def put_file(self, namespace: str, digest: Digest, file: BinaryIO, *, size_bytes: int) -> None:
+        """Send a file of any size as a blob, without holding it."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
+        path = f"/v1/namespaces/{namespace}/blobs/{digest}"
+        self._exchange(Request("PUT", path, headers, file, timeout_s=600.0 + size_bytes / _SLOWEST))
 
     def put(self, kind: type[Answer], path: str, body: bytes, *, media_type: str) -> Answer:
         """Send a document as its exact bytes, and read the answer."""

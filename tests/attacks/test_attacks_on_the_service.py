@@ -205,6 +205,26 @@ def test_a_name_or_number_of_another_form_is_refused(served: Home, path: str) ->
     assert problem["hint"] is not None
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("snapshots", {"target": "local", "name": "kb", "collection": "a\0b"}),
+        ("targets/local/look", {"what": "show", "collection": "a\0b"}),
+        ("targets/local/retire", {"collection": "a\0b"}),
+        ("targets/local/search", {"collection": "a\0b", "like": "1"}),
+        ("targets/local/search", {"collection": "kb", "like": "\0"}),
+        ("targets/local/search", {"collection": "kb", "vector": [1e39]}),
+        ("targets/local/search", {"collection": "kb"}),
+    ],
+)
+def test_a_question_that_would_spoil_the_journal_is_not_taken(served: Home, path: str, body: dict[str, object]) -> None:
+    status, problem = send(served, "POST", f"{NS}/{path}", json.dumps(body).encode(), content_type="application/json")
+
+    assert status in {400, 422}
+    assert problem["code"] in {"invalid", "invalid_request", "invalid_document"}
+    assert json.loads(served.must("operation", "list", "--json")) == []
+
+
 def test_a_pointer_that_nobody_signed_moves_nothing(served: Home) -> None:
     before = served.must("channel", "show", "prod", "--json")
 

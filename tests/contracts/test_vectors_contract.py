@@ -1,7 +1,9 @@
-"""What every vector engine promises: the memory twin, and PostgreSQL with pgvector."""
+"""What every vector engine promises: the memory twin, PostgreSQL with pgvector, and files."""
 
+import json
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,12 +11,15 @@ from uuid import UUID, uuid5
 
 import httpx
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, RegaliaError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryVectors
+from regalia_registry.adapters.vectors.files.provider import open_files
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
@@ -92,6 +97,7 @@ class Engine:
 
     provider: Provider
     fill: Callable[[int], str]
+    suffix: str = ""
 
 
 def memory(_: Path) -> Iterator[Engine]:
@@ -129,6 +135,35 @@ def pgvector(folder: Path) -> Iterator[Engine]:
         provider.close()
 
 
+def parquet(folder: Path) -> Iterator[Engine]:
+    def fill(count: int) -> str:
+        columns = {
+            "id": pa.array([name_of(number).bytes for number in range(count)], pa.binary(16)),
+            "body": pa.array([f"passage {number}" for number in range(count)], pa.string()),
+            "embedding": pa.array([vector(number) for number in range(count)], pa.list_(pa.float32(), 3)),
+        }
+        pq.write_table(pa.table(columns), folder / "kb.parquet", row_group_size=700)
+        return "kb.parquet"
+
+    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
+        yield Engine(provider, fill, ".parquet")
+
+
+def jsonl(folder: Path) -> Iterator[Engine]:
+    head = {"v": 1, "schema": json.loads(SCHEMA.written())}
+
+    def fill(count: int) -> str:
+        lines = [json.dumps({"regalia": head})]
+        for number in range(count):
+            row = {"id": str(name_of(number)), "vectors": {"embedding": vector(number)}, "body": f"passage {number}"}
+            lines.append(json.dumps(row))
+        (folder / "kb.jsonl").write_text("\n".join(lines))
+        return "kb.jsonl"
+
+    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
+        yield Engine(provider, fill, ".jsonl")
+
+
 def of_weaviate(folder: Path) -> Iterator[Engine]:
     with weaviate.running(folder) as server, httpx.Client(base_url=server.origin, timeout=60) as client:
 
@@ -159,6 +194,8 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "pgvector": pgvector,
     "another pgvector": pgvector,
     "weaviate": of_weaviate,
+    "parquet": parquet,
+    "jsonl": jsonl,
 }
 
 
@@ -170,6 +207,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def fresh(engine: Engine) -> Iterator[str]:
     name = engine.provider.physical_name("kb", "a1b2c3d4")
+    name = name.replace(".parquet", engine.suffix)
     yield name
     engine.provider.collections.drop(name, mark="test")
 
@@ -220,6 +258,18 @@ def test_reading_changes_nothing(engine: Engine) -> None:
     schema = engine.provider.collections.describe(name).schema
 
     assert root_of(schema, rows_of(engine, name)) == root_of(schema, rows_of(engine, name))
+
+
+def test_whoever_a_frozen_reading_stopped_is_let_in_again(engine: Engine) -> None:
+    name = engine.fill(100)
+    with engine.provider.source.open(name, freeze=True) as reading:
+        assert sum(map(len, reading.batches())) == 100
+        assert (reading.moved(), reading.unindexed()) == (0, 0)
+
+    engine.provider.source.thaw(name)
+
+    assert engine.fill(10) == name
+    assert len(rows_of(engine, name)) == 10
 
 
 def test_an_empty_collection_has_no_rows(engine: Engine) -> None:

@@ -35,6 +35,7 @@ from regalia_registry.domain.operations import (
 )
 from regalia_registry.domain.questions import DiffWish, Near, QueryWish, RetireWish, SearchWish, Which, encode_vector
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
+from regalia_registry.ports.blobs import read_blob
 from regalia_registry.services import operations
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.records import record
@@ -164,6 +165,20 @@ def test_what_is_asked_of_a_target_takes_one_that_the_namespace_uses(taken: Regi
             taken.ask(wish)
 
 
+def test_a_target_that_was_taken_from_the_namespace_is_not_opened(taken: Registry) -> None:
+    with taken.ports.store.note() as tx:
+        tx.targets.add(Target("mine", "memory", "memory:", namespaces=("acme",)))
+    asked = [taken.ask(SearchWish("mine", "docs", NEAR)), taken.ask(RetireWish("mine", "docs"))]
+    with taken.ports.store.note() as tx:
+        tx.targets.remove("mine")
+
+    while taken.worker.run_one():
+        pass
+
+    for one in asked:
+        assert 'no target "mine"' in str(taken.follow(one).outcome)
+
+
 def test_what_is_not_stored_is_refused_when_it_is_asked(taken: Registry) -> None:
     for wish in (DiffWish(KB, Which("kb", "9.9.9"), rows=False), QueryWish(Which("other", "1.0.0"), NEAR)):
         with pytest.raises(NotFoundError):
@@ -209,6 +224,22 @@ def test_a_diff_counts_and_names_the_keys(taken: Registry) -> None:
         "rows": [{"change": "~", "key": "2"}, {"change": "-", "key": "3"}, {"change": "+", "key": "9"}],
         "more": 0,
     }
+
+
+def test_equal_roots_are_not_compared_however_they_are_stored(taken: Registry) -> None:
+    taken.hold("docs", row(1), row(2, "changed"), row(4))
+    taken.outcome(SnapshotWish("local", "docs", "kb"))
+    taken.outcome(SnapshotWish("local", "docs", "whole"))
+
+    for digest in list(taken.ports.blobs.list()):
+        if read_blob(taken.ports.blobs, digest).startswith(b"PAR1"):
+            taken.ports.blobs.delete(digest=digest)
+
+    outcome = taken.outcome(DiffWish(Which("kb", "1.0.1"), Which("whole", "1.0.0"), rows=False), READER)
+
+    counts = {name: outcome[name] for name in ("added", "removed", "changed", "unchanged")}
+    assert counts == {"added": 0, "removed": 0, "changed": 0, "unchanged": 3}
+    assert "there is no blob" in taken.refusal(DiffWish(KB, Which("whole", "1.0.0"), rows=False))
 
 
 def test_a_stored_snapshot_and_the_collection_answer_alike(taken: Registry) -> None:

@@ -72,6 +72,7 @@ class Stepping(MemoryVectors):
         return self
 
     def check(self) -> Checked:
+        self.at("checking", 0)
         raise UnavailableError("nothing answers")
 
     @contextmanager
@@ -281,6 +282,15 @@ def test_a_look_at_an_engine_that_does_not_answer_says_so_at_once(room: Room) ->
     assert room.engine.connections == 1
 
 
+def test_a_look_that_is_cancelled_has_not_failed(room: Room) -> None:
+    asked = room.ask(LookWish("engine", Look.CHECK))
+    room.engine.at = once("checking", 0, lambda: room.cancel(asked))
+
+    room.worker.run_one()
+
+    assert room.operation(asked).state is OperationState.CANCELLED
+
+
 def test_what_is_waited_for_can_be_cancelled(room: Room) -> None:
     def away() -> None:
         room.cancel(asked)
@@ -403,6 +413,22 @@ def test_what_changed_since_a_snapshot_was_killed_is_what_the_next_worker_reads(
     assert whole.outcome is not None
     assert done.outcome["content_root"] == whole.outcome["content_root"]
     assert (done.outcome["rows_kept"], done.outcome["rows_stored"]) in {(31, 99), (103, 27)}  # of one segment, or two
+
+
+def test_a_worker_that_is_killed_between_its_version_and_its_word_is_followed_by_one_that_finds_it(room: Room) -> None:
+    room.fill(range(80), MEGABYTE)
+    done = room.done(SNAPSHOT)
+    with room.store.note() as tx:
+        at_work = replace(done, state=OperationState.RUNNING, lease_until=room.clock.now(), outcome=None)
+        tx.operations.update(at_work, epoch=done.epoch)
+    room.engine.held["kb"].rows.popitem()
+
+    assert room.worker.run_one()
+
+    again = room.operation(done.id)
+    assert again.outcome is not None
+    assert (again.outcome["version"], again.outcome["rows_kept"], again.outcome["rows_stored"]) == ("1.0.1", 79, 0)
+    assert room.done(VerifyWish("kb", "1.0.1")).state is OperationState.DONE
 
 
 def test_what_a_killed_snapshot_stored_of_another_schema_is_of_no_use(room: Room) -> None:

@@ -4,18 +4,24 @@ import json
 import os
 import shutil
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
 from regalia import operations
 from regalia.client import Client
 from regalia.core.errors import NotPlacedError
+from regalia.core.kinds.snapshot import SnapshotConfig
+from regalia.core.references import ArtifactReference
+from regalia.publishing import fetch_artifact
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from tests.servers import weaviate
 from tests.support.registries import Home, home
 
 
@@ -211,6 +217,134 @@ def test_a_stored_snapshot_is_verified_and_damage_is_named(served: Home) -> None
     assert largest.name[:12] in refused.stderr
     largest.unlink()
     assert largest.name[:12] in served.reg("snapshot", "verify", "kb@1.0.0").stderr
+
+
+TYPED = """
+CREATE TABLE kb (passage bigint PRIMARY KEY, body text NOT NULL, score double precision, seen boolean,
+                 raw bytea, at timestamptz, embedding vector(4));
+INSERT INTO kb SELECT n + 9007199254740992, 'Łódź ' || n, 'NaN', n % 2 = 0, decode('deadbeef', 'hex'), 'infinity',
+                      CASE WHEN n % 7 > 0 THEN format('[%s,1e-45,-0,%s]', n / 3.0, -n)::vector END
+FROM generate_series(1, 7000) n;
+CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
+"""
+
+
+def read(path: Path) -> dict[object, tuple[bytes | None, str]]:
+    table = pq.read_table(path)
+    vectors = [None if one is None else struct.pack("<4f", *one) for one in table["vector:embedding"].to_pylist()]
+    return dict(zip(table["id"].to_pylist(), zip(vectors, table["body"].to_pylist(), strict=True), strict=True))
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_an_exported_snapshot_is_imported_with_its_keys_and_vectors(served: Home, form: str) -> None:
+    fill(served, TYPED)
+    taken, file = snapshot(served), served.project / f"kb.{form}"
+
+    exported = json.loads(served.must("snapshot", "export", "kb@1.0.0", str(file), "--json"))
+    imported = json.loads(served.must("snapshot", "import", str(file), "--name", "again", "--json"))
+    same = json.loads(served.must("snapshot", "import", str(file), "--name", "again", "--json"))
+    served.must("snapshot", "export", "again@1.0.0", str(served.project / "again.parquet"))
+    if form == "jsonl":
+        served.must("snapshot", "export", "kb@1.0.0", str(served.project / "kb.parquet"))
+
+    assert (imported["reference"], imported["count"]) == ("acme/snapshot/again@1.0.0", 7000)
+    assert (same["created"], same["rows_stored"]) == (False, 0)
+    client = Client(environment=served.environment, folder=served.project)
+    config = fetch_artifact(client, ArtifactReference.parse("acme/snapshot/again@1.0.0")).config
+    assert isinstance(config, SnapshotConfig)
+    assert config.derived_from is not None
+    assert config.derived_from.reference == "acme/snapshot/kb@1.0.0"
+    assert str(config.derived_from.content_root) == taken["content_root"]
+    assert config.fidelity == "; ".join(exported["fidelity"])
+    for told in ("passage: the key, as id", "score: double precision as text", "seen: boolean", "raw: bytea as bytes"):
+        assert (told in str(config.fidelity)) == (told != "seen: boolean")
+    before, after = read(served.project / "kb.parquet"), read(served.project / "again.parquet")
+    assert before == after
+    assert before[2**53 + 1] == (struct.pack("<4f", 1 / 3, 1e-45, -0.0, -1), "Łódź 1")
+    assert before[2**53 + 7][0] is None
+    assert len(before) == 7000
+
+
+def test_what_came_from_a_table_becomes_one_again_with_its_properties_as_text_and_jsonb(served: Home) -> None:
+    fill(served, TYPED)
+    taken, file = snapshot(served), served.project / "kb.parquet"
+    served.must("snapshot", "export", "kb@1.0.0", str(file))
+    imported = json.loads(served.must("snapshot", "import", str(file), "--name", "again", "--json"))
+
+    loaded = json.loads(served.must("snapshot", "load", "again@1.0.0", "--target", "local", "--json"))
+
+    assert loaded["content_root"] not in (taken["content_root"], imported["content_root"])
+    assert "all properties as JSON in the one text column properties" in loaded["fidelity"]
+    with psycopg.connect(local_of(served).url) as connection:
+        found = connection.execute(
+            f"SELECT count(*), bool_and(r.embedding IS NOT DISTINCT FROM k.embedding), "  # noqa: S608 # our name
+            f"bool_and(r.properties_json->>'body' = k.body) FROM {loaded['collection']}.rows r "
+            f"JOIN public.kb k ON k.passage = r.id"
+        ).fetchone()
+    assert found == (7000, True, True)
+
+
+def test_content_goes_through_a_file_into_weaviate_and_out_again_as_a_file(served: Home, tmp_path: Path) -> None:
+    kb = TYPED.replace("passage bigint", "passage uuid").replace("n + 9007199254740992", "md5(n::text)::uuid")
+    fill(served, kb)
+    taken = snapshot(served)
+    served.must("snapshot", "export", "kb@1.0.0", str(served.project / "kb.parquet"))
+    served.must("snapshot", "import", str(served.project / "kb.parquet"), "--name", "passages")
+
+    with weaviate.running(tmp_path) as server:
+        served.must("target", "add", "far", server.url, "--provider", "weaviate")
+        loaded = json.loads(served.must("snapshot", "load", "passages@1.0.0", "--target", "far", "--json"))
+        served.must("snapshot", "create", "far", str(loaded["collection"]), "--name", "far")
+    served.must("snapshot", "export", "far@1.0.0", str(served.project / "far.parquet"))
+
+    client = Client(environment=served.environment, folder=served.project)
+    configs = [
+        fetch_artifact(client, ArtifactReference.parse(f"acme/snapshot/{name}@1.0.0")).config
+        for name in ("passages", "far")
+    ]
+    origins = [config.derived_from for config in configs if isinstance(config, SnapshotConfig)]
+    named = [None if origin is None else origin.reference for origin in origins]
+    assert named == ["acme/snapshot/kb@1.0.0", "acme/snapshot/passages@1.0.0"]
+    assert origins[0] is not None
+    assert str(origins[0].content_root) == taken["content_root"]
+    before, after = read(served.project / "kb.parquet"), read(served.project / "far.parquet")
+    assert before == after
+    assert len(before) == 7000
+
+
+def test_a_folder_is_a_target(served: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "kb.jsonl").write_text('{"id": "a", "vector": [1, 2], "text": "x"}\n{"id": "b", "vector": [3, 4]}\n')
+    served.must("target", "add", "files", folder.as_uri(), "--provider", "files", "--namespace", "acme")
+
+    taken = json.loads(served.must("snapshot", "create", "files", "kb.jsonl", "--json"))
+    loaded = json.loads(served.must("snapshot", "load", "kb@1.0.0", "--target", "files", "--as", "copy", "--json"))
+    again = json.loads(served.must("snapshot", "create", "files", str(loaded["collection"]), "--name", "b", "--json"))
+
+    assert again["content_root"] == loaded["content_root"] == taken["content_root"]
+    assert sorted(path.name for path in folder.iterdir()) == [loaded["collection"], "kb.jsonl"]
+    [first, *_] = json.loads(served.must("collection", "list", "files", "--json"))
+    assert (first["collection"], first["rows"], first["ours"]) == (loaded["collection"], 2, True)
+
+
+def test_a_file_that_can_not_be_a_snapshot_is_refused_and_nothing_is_made(served: Home) -> None:
+    bad, wrong = served.project / "bad.jsonl", served.project / "wrong.csv"
+    bad.write_text('{"name": 1}\n')
+    wrong.write_text("a,b")
+
+    refused = served.reg("snapshot", "import", str(bad))
+
+    assert refused.returncode == 1
+    for word in ('name it "id" or "key"', "no row has a vector"):
+        assert word in refused.stderr
+    assert "ends in .parquet or .jsonl" in served.reg("snapshot", "import", str(wrong)).stderr
+    assert served.reg("snapshot", "export", "bad@1.0.0", str(served.project / "bad.parquet")).returncode == 1
+    bad.write_text('{"id": 1, "vector": [1]}\n')
+    served.must("snapshot", "import", str(bad))
+    taken = served.reg("snapshot", "export", "bad@1.0.0", str(bad))
+    assert "nothing is overwritten" in taken.stderr
+    assert sorted(path.name for path in served.project.glob("*bad*")) == ["bad.jsonl"]
 
 
 def test_a_snapshot_is_a_member_of_a_bundle_and_its_embedder_is_bound(served: Home) -> None:

@@ -259,10 +259,13 @@ def test_the_embedded_one_says_how_agents_reach_it(served: Home, admin: Client) 
 
     shown = json.loads(served.must("target", "show", "local", "--json"))
     told = served.must("target", "show", "local")
+    checked = served.must("target", "check", "local")
 
     password = Path(shown["agents_password_file"]).read_text()
     assert password not in told
     assert shown["agents_url"] in told
+    assert "may read, create, alias, fence; has aliases" in checked
+    assert "MB free" in checked
     with psycopg.connect(shown["agents_url"], password=password) as agent:
         assert agent.execute("SELECT current_user").fetchone() == ("regalia_reader",)
     assert not [path for path in served.folder.glob("*.log") if password in path.read_text()]

@@ -17,7 +17,7 @@ from regalia.core.errors import AccessError, ConfigurationError, UnavailableErro
 from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import connect
-from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, open_embedded, wheel_binaries
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
 from tests.servers import postgres
@@ -202,6 +202,7 @@ def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
 
         with pytest.raises(ConfigurationError, match=f"can't have port {port}"):
             server.start()
+    shutil.rmtree(server.folder)
 
 
 def test_a_setting_that_it_does_not_start_with_is_told_at_once(tmp_path: Path) -> None:
@@ -215,15 +216,12 @@ def test_a_setting_that_it_does_not_start_with_is_told_at_once(tmp_path: Path) -
 
 
 def test_the_registrys_own_server_is_no_target_by_its_socket(tmp_path: Path) -> None:
-    open_embedded("embedded:", holder=HOLDER, data=tmp_path).close()
-    own = EmbeddedPostgres(places.embedded_folder(tmp_path), wheel_binaries())
-    (tmp_path / "link").symlink_to(own.folder / "run")
-    hosts = [own.folder / "run", tmp_path / "link", own.folder / "cluster" / ".." / "run"]
+    with postgres.running(places.embedded_folder(tmp_path)) as own:
+        (tmp_path / "link").symlink_to(own.folder / "run")
 
-    for host in hosts:
-        with pytest.raises(ConfigurationError, match="registry's own PostgreSQL"):
-            open_pgvector(f"postgresql://postgres@/local?host={host}", holder=HOLDER, data=tmp_path)
-    own.stop()
+        for host in (own.folder / "run", tmp_path / "link", own.folder / "cluster" / ".." / "run"):
+            with pytest.raises(ConfigurationError, match="registry's own PostgreSQL"):
+                open_pgvector(f"postgresql://postgres@/local?host={host}", holder=HOLDER, data=tmp_path)
 
 
 @pytest.fixture

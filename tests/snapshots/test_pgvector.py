@@ -374,3 +374,18 @@ def test_a_generated_column_of_a_snapshot_runs_no_sql_of_its_own() -> None:
     assert '"x) STORED, y int DEFAULT pg_sleep(9"::jsonb' in hostile.ddl().as_string()
     with pytest.raises(DocumentError, match="can be rebuilt"):
         Column("p", "text", default="json", literal="x")
+
+
+def test_a_search_for_many_rows_gives_as_many_through_the_index(
+    connection: psycopg.Connection, provider: PgvectorProvider
+) -> None:
+    connection.execute("CREATE TABLE kb (id int PRIMARY KEY, e vector(2))")
+    connection.execute("INSERT INTO kb SELECT n, ARRAY[n, 1]::vector FROM generate_series(1, 5000) n")
+    connection.execute("CREATE INDEX ON kb USING hnsw (e vector_l2_ops)")
+    connection.execute("ANALYZE kb")
+
+    hits = provider.search("kb", struct.pack("<2f", 0, 1), space="e", limit=100)
+
+    plan = connection.execute("EXPLAIN SELECT id FROM kb ORDER BY e <-> '[0,1]' LIMIT 100").fetchall()
+    assert "Index Scan" in str(plan)
+    assert [hit.key for hit in hits] == [encode_key(number) for number in range(1, 101)]

@@ -1,12 +1,14 @@
 """What `reg target check` tells of a PostgreSQL: rights, room, and settings that lose or hide rows."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from regalia.core.errors import UnsupportedError
+from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, open_embedded
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
@@ -38,11 +40,8 @@ def as_user(server: EmbeddedPostgres, role: str) -> str:
 
 
 def checked(url: str) -> Checked:
-    provider = open_pgvector(url, holder=HOLDER)
-    try:
+    with closing(open_pgvector(url, holder=HOLDER)) as provider:
         return provider.check()
-    finally:
-        provider.close()
 
 
 def test_the_owner_may_do_all_and_there_is_room(server: EmbeddedPostgres) -> None:
@@ -136,12 +135,11 @@ def test_a_server_that_is_too_old_is_refused(version: str) -> None:
 
 
 def test_the_embedded_one_says_what_its_disk_has_left(tmp_path: Path) -> None:
-    provider = open_embedded("embedded:", holder=HOLDER, data=tmp_path)
-
-    try:
+    with (
+        postgres.running(places.embedded_folder(tmp_path)),
+        closing(open_embedded("embedded:", holder=HOLDER, data=tmp_path)) as provider,
+    ):
         found = provider.check()
-    finally:
-        provider.close()
 
     assert found.free_bytes is not None
     assert found.free_bytes > 0

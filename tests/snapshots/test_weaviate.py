@@ -355,6 +355,19 @@ def test_a_frozen_class_takes_no_writes_until_its_reading_ends(rest: httpx.Clien
     assert taken.status_code == 200
 
 
+def test_a_class_that_a_dead_worker_froze_is_thawed(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    fill(rest, 1)
+    frozen = provider.open("Kb", freeze=True)
+    frozen.__enter__()
+    change = {"class": "Kb", "id": str(name_of(0)), "vector": [1, 2, 3]}
+    assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 500
+
+    provider.thaw("Kb")
+
+    assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 200
+
+
 def test_an_alias_is_read_and_filled_as_the_class_that_it_leads_to(
     rest: httpx.Client, provider: WeaviateProvider
 ) -> None:

@@ -1,5 +1,6 @@
 """The transport against real sockets: what it sends, what it refuses, when it tries again."""
 
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -153,3 +154,15 @@ def test_a_proxy_is_asked_and_told_the_whole_address() -> None:
 def test_loopback_needs_no_proxy() -> None:
     with speaking(said(b"direct")) as server:
         assert transport(server.url, http_proxy="http://127.0.0.1:1").send(Request("GET", "/x")).body == b"direct"
+
+
+def test_a_file_is_sent_from_its_start_again_where_the_registry_is_busy() -> None:
+    with speaking(said(status="503 Busy"), said()) as server:
+        body = io.BytesIO(b"rows")
+        body.seek(2)
+
+        response = transport(server.url).send(Request("PUT", "/x", {"Content-Length": "4"}, body))
+
+    assert response.status == 200
+    assert server.heard[1].startswith(b"rowsPUT /x")  # what came behind the first head, and the second
+    assert body.tell() == 4

@@ -75,9 +75,11 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
     output.answer(output.plain(f"  embedder: {told}"))
-    for name in ("consistency", "fidelity", "derived_from"):
+    for name in ("consistency", "fidelity"):
         if name in found:
-            output.answer(output.plain(f"  {name.replace('_', ' ')}: {found[name]}"))
+            output.answer(output.plain(f"  {name}: {found[name]}"))
+    if "derived_from" in found:
+        output.answer(output.plain(f"  derived from: {found['derived_from']['reference']}"))
     dead = sum(one["count"] - one["live"] for one in segments)
     output.answer(f"  {len(segments)} segments, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
 

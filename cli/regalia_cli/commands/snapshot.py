@@ -3,10 +3,10 @@
 import click
 
 from regalia import operations, questions
-from regalia.core.kinds.snapshot import Embedding
 from regalia_cli import output
-from regalia_cli.commands import asking
+from regalia_cli.commands import asking, filing
 from regalia_cli.commands.operation import finished
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, reference_of
 from regalia_cli.state import State, pass_state
 
 
@@ -18,6 +18,8 @@ def snapshot() -> None:
 snapshot.add_command(asking.show)
 snapshot.add_command(asking.diff)
 snapshot.add_command(asking.query)
+snapshot.add_command(filing.export)
+snapshot.add_command(filing.import_)
 
 
 @snapshot.command()
@@ -41,14 +43,14 @@ def create(
     as_json: bool,
 ) -> None:
     """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
-    named = name or collection.rpartition(".")[2].lower()
+    named = name or called(collection)
     asked = operations.start_snapshot(
         state.client,
         state.application().namespace,
         target=target,
         collection=collection,
         name=named,
-        embedding=_embedding(embedder),
+        embedding=embedding_of(embedder),
         freeze=freeze,
     )
     if detach:
@@ -58,18 +60,13 @@ def create(
     if as_json:
         output.answer_json(outcome)
         return
-    told = "taken" if outcome["created"] else "unchanged"
-    output.tell(
-        f"  {outcome['count']:,} rows, {outcome['rows_stored']:,} stored, {outcome['rows_kept']:,} kept; "
-        f"{outcome['consistency']}"
-    )
     if outcome["unindexed"]:
         output.tell(
             f"  {outcome['unindexed']:,} of them are missing from {target}'s own index: searches there miss them"
         )
     if outcome.get("worn_segments"):
         output.tell(f"  {outcome['worn_segments']} of its segments are worn: reg snapshot compact {named}")
-    output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
+    answer_taken(outcome)
 
 
 @snapshot.command(name="list")
@@ -100,7 +97,7 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 @pass_state
 def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
     """Load a snapshot into a new collection, index it, and prove that it is what was taken."""
-    name, version = _reference(reference)
+    name, version = reference_of(reference)
     namespace = state.application().namespace
     asked = operations.start_load(
         state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
@@ -118,7 +115,7 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 @pass_state
 def verify(state: State, reference: str, *, as_json: bool) -> None:
     """Read every row of a stored snapshot and compare it with its content root."""
-    asked = operations.start_verify(state.client, state.application().namespace, *_reference(reference))
+    asked = operations.start_verify(state.client, state.application().namespace, *reference_of(reference))
     outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
@@ -139,20 +136,3 @@ def compact(state: State, name: str, *, as_json: bool) -> None:
         return
     told = f"{outcome['segments_before']} → {outcome['segments']} segments" if outcome["created"] else "nothing to do"
     output.answer(f"{outcome['reference']}  {told}  {str(outcome['content_root'])[:19]}")
-
-
-def _reference(text: str) -> tuple[str, str]:
-    name, _, version = text.rpartition("/")[2].partition("@")
-    if not (name and version):
-        raise click.UsageError(f"{text!r} is not NAME@VERSION; reg snapshot list NAME")
-    return name, version
-
-
-def _embedding(text: str | None) -> Embedding | None:
-    if text is None:
-        return None
-    model, _, revision = text.partition("@")
-    provider, _, name = model.partition("/")
-    if not (provider and name and revision):
-        raise click.UsageError(f"--embedder {text!r} is not PROVIDER/MODEL@REVISION")
-    return Embedding(provider, name, revision)

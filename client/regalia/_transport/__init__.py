@@ -1,7 +1,7 @@
 """How requests leave: a protocol with one method, so that another HTTP library can be handed in."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from regalia.core.values import field, frozen
 
@@ -11,13 +11,14 @@ class Request:
     """One request to the registry.
 
     `path` starts with `/` and holds the query; `timeout_s` is for everything, retries included; an answer with more
-    than `max_bytes` is refused while it is read.
+    than `max_bytes` is refused while it is read. A body that is a file is sent from its start, as often as it takes,
+    with the Content-Length that stands in the headers.
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | BinaryIO | None = field(default=None, repr=False, hash=False)
     max_bytes: int = 4 * 1024 * 1024
     timeout_s: float = 20.0
 

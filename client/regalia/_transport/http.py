@@ -18,6 +18,7 @@ from regalia.core.values import field, frozen, replace
 
 _CONNECT_S = 3.0
 _READ_S = 10.0
+_KEEP_S = 120.0  # for the answer to a file, which the registry has on its disk by then
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _REDIRECTS = 5
@@ -145,6 +146,9 @@ class HttpTransport:
             connection.connect()
         sock: socket.socket = connection.sock
         sock.settimeout(_within(_READ_S, left_s))
+        if request.body is not None and not isinstance(request.body, bytes):
+            request.body.seek(0)
+            sock.settimeout(_within(_KEEP_S, left_s))
         target = request.path if not _is_plainly_proxied(connection, origin) else f"{origin}{request.path}"
         connection.request(request.method, target, request.body, self._headers(connection, origin, request))
         response = connection.getresponse()
@@ -181,10 +185,10 @@ class HttpTransport:
         proxy = proxy_for(origin, self._way.environment)
         host, port = (origin.host, origin.port) if proxy is None else (proxy.host, proxy.port)
         if origin.scheme == "http":
-            return http.client.HTTPConnection(host, port)
+            return http.client.HTTPConnection(host, port, blocksize=_CHUNK)
         if self._tls is None:
             self._tls = _tls_context(self._way)
-        connection = http.client.HTTPSConnection(host, port, context=self._tls)
+        connection = http.client.HTTPSConnection(host, port, context=self._tls, blocksize=_CHUNK)
         if proxy is not None:
             connection.set_tunnel(origin.host, origin.port, dict(proxy.headers))
         return connection

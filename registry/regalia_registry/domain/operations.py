@@ -11,6 +11,7 @@ from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
+from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -36,6 +37,8 @@ class OperationKind(StrEnum):
     QUERY = "query"
     SEARCH = "search"
     RETIRE = "retire"
+    EXPORT = "export"
+    IMPORT = "import"
 
 
 class OperationState(StrEnum):
@@ -119,9 +122,7 @@ class SnapshotWish:
             fields.text("target"),
             fields.text("collection"),
             check_segment(fields.text("name"), what="snapshot"),
-            None
-            if embedding is None
-            else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            None if embedding is None else Embedding.parse(embedding),
             fields.optional("freeze", fields.boolean) or False,
         )
 
@@ -229,7 +230,7 @@ class CompactWish:
         return {"name": self.name}
 
 
-Stored = VerifyWish | CompactWish | DiffWish | QueryWish  # what works at no target
+Stored = VerifyWish | CompactWish | DiffWish | QueryWish | ExportWish | ImportWish  # what works at no target
 Wish = SnapshotWish | LoadWish | LookWish | SearchWish | RetireWish | Stored
 
 

@@ -200,6 +200,14 @@ class RowSource(Protocol):
         """
         ...
 
+    def thaw(self, name: str) -> None:
+        """Let writers in again, whom a frozen reading of a worker that died has stopped; nothing where none are.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        ...
+
 
 class RowSink(Protocol):
     """Fills a collection that we made, and looks into any."""

@@ -3,32 +3,25 @@
 import base64
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
-from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
-from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.rows import Row, Rows
-from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Provider
-from regalia_registry.segments.reading import live_rows, verify_root
+from regalia_registry.segments.reading import verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
+from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, fill, rows_of
+from regalia_registry.services.steps.snapshots import fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
-from regalia_registry.services.steps.translating import Translated, origin_of
 
-_GROUP_ROWS = 5000
 _SUFFIX_BYTES = 5
-_JOURNAL = "the load's journal"
 
 
 def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -49,26 +42,15 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
-        hosted = provider.collections.hosted(snapshot.schema)
-        ledger = _JournalLedger(operation.journal or {}, bench, collection)
-        ledger.keep()
-        origin = origin_of(snapshot, hosted)
-        provider.collections.create(collection, hosted.schema, mark=operation.id, origin=origin)
-        translated = Translated(bench.folder, snapshot, hosted)
-        groups = _groups(translated.rows(_rows(ports, snapshot, _made(bench.folder / "segments"))))
-        for rows in provider.sink.load(collection, hosted.schema, groups, ledger=ledger):
-            bench.tell({"step": "loading", "rows": rows, "of": snapshot.config.count})
-        root = translated.root()
-        bench.tell({"step": "indexing", "rows": snapshot.config.count})
-        provider.sink.build_index(collection, hosted.schema)
+        filled = fill(ports, operation, bench, snapshot, provider, collection)
         bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
-        _prove(provider, collection, Loaded(hosted.schema, root, snapshot.config.count), bench)
+        _prove(provider, collection, filled, bench)
     return {
         "collection": collection,
         "target": wish.target,
         "count": snapshot.config.count,
-        "content_root": str(root),
-        "fidelity": list(hosted.fidelity),
+        "content_root": str(filled.root),
+        "fidelity": list(filled.hosted.fidelity),
     }
 
 
@@ -80,7 +62,7 @@ def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
     """
     if operation.journal is None:
         return
-    wish, collection = LoadWish.parse(operation.request), Fields(operation.journal, _JOURNAL).text("collection")
+    wish, collection = LoadWish.parse(operation.request), Fields(operation.journal, JOURNAL).text("collection")
     try:
         with ports.store.read() as tx:
             target = get_target(tx, wish.target)
@@ -105,7 +87,7 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
 
     def told() -> Iterator[Sequence[Row]]:
         done = 0
-        for rows in _rows(ports, snapshot, _made(bench.folder / "segments")):
+        for rows in rows_of(ports, snapshot, bench.folder):
             yield rows
             done += len(rows)
             bench.tell({"step": "reading", "rows": done, "of": snapshot.config.count})
@@ -118,41 +100,10 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
 
 
-class _JournalLedger:
-    """A `Ledger` in the operation's journal."""
-
-    def __init__(self, journal: JsonObject, bench: Bench, collection: str) -> None:
-        fields = Fields(journal, _JOURNAL)
-        self._bench = bench
-        self._collection = collection
-        self.started = fields.optional("started", fields.integer) or 0
-        self.acknowledged = fields.optional("acknowledged", fields.integer) or 0
-
-    def start(self, groups: int) -> None:
-        self.started = max(self.started, groups)
-        self.keep()
-
-    def acknowledge(self, groups: int) -> None:
-        self.acknowledged = groups
-        self.keep()
-
-    def keep(self) -> None:
-        self._bench.keep({"collection": self._collection, "started": self.started, "acknowledged": self.acknowledged})
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a collection must be once it is loaded."""
-
-    schema: Schema
-    root: Digest
-    count: int
-
-
-def _prove(provider: Provider, collection: str, expected: Loaded, bench: Bench) -> None:
+def _prove(provider: Provider, collection: str, expected: Filled, bench: Bench) -> None:
     """Read the collection back: its schema, its root, and that a search reaches every row."""
     found = provider.collections.describe(collection).schema
-    if found != expected.schema:
+    if found != expected.hosted.schema:
         raise ConflictError(
             f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
         )
@@ -168,9 +119,9 @@ def _prove(provider: Provider, collection: str, expected: Loaded, bench: Bench) 
                 done += len(rows)
                 bench.tell({"step": "verifying", "rows": done, "of": expected.count})
 
-        verify_root(bench.folder, expected.schema, expected.root, reached())
+        verify_root(bench.folder, found, expected.root, reached())
     done = 0
-    for group in keys.groups(_GROUP_ROWS):
+    for group in keys.groups(GROUP_ROWS):
         lost = provider.sink.unreachable(collection, group)
         if lost:
             raise ConflictError(
@@ -179,30 +130,6 @@ def _prove(provider: Provider, collection: str, expected: Loaded, bench: Bench) 
             )
         done += len(group)
         bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
-
-
-def _rows(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:
-    """Read a snapshot's rows, one segment's file at a time."""
-
-    def fetch(segment: Segment) -> Path:
-        for left in folder.iterdir():
-            left.unlink()
-        return fetched(ports, segment.rows, folder / segment.rows_title)
-
-    return live_rows(snapshot.schema, snapshot.listing, snapshot.tombstones, fetch)
-
-
-def _groups(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
-    """Cut a stream into groups of one size: the same ones whenever the same snapshot is read."""
-    rows = chain.from_iterable(batches)
-    group: list[Row] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == _GROUP_ROWS:
-            yield group
-            group = []
-    if group:
-        yield group
 
 
 def _suffix(operation_id: str) -> str:

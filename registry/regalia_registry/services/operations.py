@@ -8,6 +8,7 @@ from regalia.core.names import ArtifactName, Kind
 from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationProgress
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
+from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.operations import (
     CompactWish,
     LoadWish,
@@ -40,6 +41,8 @@ _KINDS: dict[type[Wish], OperationKind] = {
     QueryWish: OperationKind.QUERY,
     SearchWish: OperationKind.SEARCH,
     RetireWish: OperationKind.RETIRE,
+    ExportWish: OperationKind.EXPORT,
+    ImportWish: OperationKind.IMPORT,
 }
 
 
@@ -47,7 +50,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
     """Ask for work.
 
     Raises:
-        NotFoundError: There is no such target for the namespace, or no such version.
+        NotFoundError: There is no such target for the namespace, no such version, or no such file.
     """
     caller.actor.require(_right_for(wish), on=namespace)
     made = Operation(
@@ -66,6 +69,8 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
             tx.artifacts.get(ArtifactName(namespace, Kind.SNAPSHOT, name), version=version)
         if isinstance(wish, CompactWish):
             _require_snapshot(tx, ArtifactName(namespace, Kind.SNAPSHOT, wish.name))
+        if isinstance(wish, ImportWish) and not tx.blobs.find_sizes(namespace, digests=[wish.file]):
+            raise NotFoundError(f"the file {wish.file.short} was not sent", hint="reg snapshot import sends it")
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return _entry(made)
@@ -125,13 +130,13 @@ def _listed(operation: Operation) -> Operation:
 
 def _right_for(wish: Wish) -> Right:
     """What is stored may be looked through by whoever may fetch it; what works at a target needs more."""
-    return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish) else Right.PUBLISH
+    return Right.READ if isinstance(wish, VerifyWish | DiffWish | QueryWish | ExportWish) else Right.PUBLISH
 
 
 def _versions(wish: Wish) -> list[tuple[str, str]]:
     """Name the stored versions that it reads."""
     match wish:
-        case LoadWish() | VerifyWish():
+        case LoadWish() | VerifyWish() | ExportWish():
             return [(wish.name, wish.version)]
         case DiffWish():
             return [(one.name, one.version) for one in (wish.old, wish.new)]

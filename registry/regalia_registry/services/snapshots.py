@@ -1,13 +1,14 @@
-"""Taking a snapshot: read a collection in one moment, store what changed, and add the version. Run by a worker."""
+"""Taking a snapshot of a collection, or of a file: read it, store what changed, add the version. Run by a worker."""
 
 from contextlib import closing
 
-from regalia.core.errors import UnsupportedError
+from regalia.core.errors import RegaliaError, UnavailableError, UnsupportedError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
+from regalia_registry.domain.files import ImportWish
 from regalia_registry.domain.operations import Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
@@ -15,10 +16,10 @@ from regalia_registry.ports.vectors import Description
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.keeping import Keeper, store_version
-from regalia_registry.services.steps.resuming import SegmentJournal
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, find_newest
+from regalia_registry.services.steps.resuming import SegmentJournal, is_frozen
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
-from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.targets import folder_target, get_target, require_use
 
 _FIRST = "1.0.0"
 _MAX_FIDELITY = 2000  # characters; a config has room for 16 KiB in all
@@ -36,6 +37,44 @@ def take_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         target = require_use(tx, wish.target, namespace=operation.namespace)
     bench.tell({"step": "connecting", "target": wish.target})
     return _take(ports, actor, operation, bench, target, wish)
+
+
+def import_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Take the snapshot of a file that was sent as a blob, through the provider that reads files; gives its outcome.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        UnsupportedError: The file can't be a snapshot; all reasons are in the message.
+        RegaliaError: Whatever kept it from being read or stored.
+    """
+    wish = ImportWish.parse(operation.request)
+    folder = bench.folder / "import"
+    folder.mkdir()
+    bench.tell({"step": "fetching"})
+    fetched(ports, wish.file, folder / wish.file_name)
+    source = SnapshotWish(folder.name, wish.file_name, wish.name, wish.embedding)
+    return _take(ports, actor, operation, bench, folder_target(folder), source)
+
+
+def release_collection(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Let writers into the collection of a snapshot that came to no good end while they were stopped.
+
+    Raises:
+        UnavailableError: They are still stopped; the message says how to let them in.
+    """
+    if operation.journal is None or not is_frozen(operation.journal):
+        return
+    wish = SnapshotWish.parse(operation.request)
+    try:
+        with ports.store.read() as tx:
+            target = get_target(tx, wish.target)
+        with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+            provider.source.thaw(wish.collection)
+    except RegaliaError as error:
+        raise UnavailableError(
+            f'writers of "{wish.collection}" in "{wish.target}" are still stopped: {error.message}',
+            hint="let them in with the engine's own tools: in Weaviate, set its shards to READY",
+        ) from error
 
 
 def _take(
@@ -87,10 +126,10 @@ def _require_kept(collection: str, description: Description) -> None:
 def _fidelity(description: Description) -> str | None:
     """Tell what is not kept, and what was not kept on the way from the snapshot that the collection was made from."""
     before = () if description.origin is None else description.origin.fidelity
-    told, left = "", [*before, *description.fidelity]
-    while left and len(told) + len(left[0]) <= _MAX_FIDELITY:
-        told += f"{'; ' if told else ''}{left.pop(0)}"
-    return (f"{told}; and {len(left)} more" if left else told) or None
+    told, left = list[str](), [*before, *description.fidelity]
+    while left and len("; ".join([*told, left[0]])) <= _MAX_FIDELITY:
+        told.append(left.pop(0))
+    return "; ".join([*told, *([f"and {len(left)} more"] if left else [])]) or None
 
 
 def _is_same(newest: OpenedSnapshot, taken: Pass, schema: Schema, wish: SnapshotWish) -> bool:

@@ -69,15 +69,19 @@ class Hold:
         """Call this, from another thread, once the operation is not to be gone on with."""
         self._interrupts.append(interrupt)
 
+    def look(self) -> None:
+        """End the operation here where it is not to be gone on with."""
+        self._require_going()
+        with self._ports.store.read() as tx:
+            self._require_wanted(tx)
+
     def rest(self, pause_s: float) -> None:
         """Wait, and look all the while whether the operation is still to be gone on with."""
         left_s = pause_s
         while left_s > 0:
             self._stopping.wait(min(left_s, _LOOK_S))
             left_s -= _LOOK_S
-            self._require_going()
-            with self._ports.store.read() as tx:
-                self._require_wanted(tx)
+            self.look()
 
     def keep(self, journal: JsonObject) -> None:
         """Replace the operation's journal, and end it where it is no longer ours."""

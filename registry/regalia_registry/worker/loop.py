@@ -37,10 +37,15 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.QUERY: ("asking", "query_snapshot"),
     OperationKind.SEARCH: ("asking", "search_collection"),
     OperationKind.RETIRE: ("retiring", "retire_collection"),
+    OperationKind.EXPORT: ("exporting", "export_snapshot"),
+    OperationKind.IMPORT: ("snapshots", "import_snapshot"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
-_UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {OperationKind.LOAD: ("loading", "unload_snapshot")}
+_UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {
+    OperationKind.LOAD: ("loading", "unload_snapshot"),
+    OperationKind.SNAPSHOT: ("snapshots", "release_collection"),
+}
 
 _IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
 
@@ -161,11 +166,13 @@ class _Task:
             try:
                 return self._attempt()
             except UnavailableError as error:
+                with suppress(UnavailableError):  # a catalog that does not answer says nothing, and is told nothing
+                    self._hold.look()  # what was interrupted ends like this as well
                 pause_s = None if self._claimed.kind in _IMPATIENT else next(pauses, None)
                 if pause_s is None:
                     raise
                 log.warning("operation waits", operation=self._claimed.id, error=error.message, pause_s=pause_s)
-                with suppress(UnavailableError):  # a catalog that does not answer can't be told either
+                with suppress(UnavailableError):
                     self._hold.tell({"step": "waiting", "why": error.message})
             self._hold.rest(pause_s)
 

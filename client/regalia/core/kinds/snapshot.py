@@ -38,6 +38,11 @@ class Embedding:
     model: str
     revision: str
 
+    @classmethod
+    def parse(cls, fields: Fields) -> "Embedding":
+        """Read what `written` wrote."""
+        return cls(fields.text("provider"), fields.text("model"), fields.text("revision"))
+
     def __str__(self) -> str:
         """Spell it for people."""
         return f"{self.provider}/{self.model}@{self.revision}"
@@ -105,9 +110,7 @@ class SnapshotConfig:
                 VectorSpace(space.text("name"), space.integer("dims", minimum=1), space.text("metric"))
                 for space in fields.children("vectors", maximum=_MAX_VECTORS)
             ),
-            embedding=None
-            if embedding is None
-            else Embedding(embedding.text("provider"), embedding.text("model"), embedding.text("revision")),
+            embedding=None if embedding is None else Embedding.parse(embedding),
             fidelity=fields.optional("fidelity", fields.text),
             consistency=fields.optional("consistency", fields.text),
             derived_from=None if derived_from is None else DerivedFrom.parse(derived_from),

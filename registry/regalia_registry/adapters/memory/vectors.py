@@ -126,6 +126,9 @@ class MemoryVectors:
         del self.held[name]
         return True
 
+    def thaw(self, name: str) -> None:
+        """Do nothing: nobody is ever stopped."""
+
     @contextmanager
     def open(self, name: str, *, freeze: bool = False) -> Iterator[MemoryReading]:  # noqa: ARG002 # a copy needs none
         """Copy the rows."""

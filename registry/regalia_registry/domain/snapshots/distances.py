@@ -40,4 +40,7 @@ _METRICS: dict[str, Callable[[Sequence[float], Sequence[float]], float]] = {
     "cosine": _cosine,
     "l2": math.dist,
     "dot": lambda one, other: -_dot(one, other),
+    "l1": lambda one, other: math.fsum(abs(mine - theirs) for mine, theirs in zip(one, other, strict=True)),
 }
+
+METRICS = frozenset(_METRICS)

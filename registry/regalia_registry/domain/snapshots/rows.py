@@ -143,6 +143,19 @@ def encode_properties(values: Mapping[str, object]) -> bytes:
         text = _WRITE(present)
     except (ValueError, TypeError) as error:
         raise DocumentError(f"a row's properties can't be written: {error}") from error
+    return _capped(text)
+
+
+def join_properties(spelled: Iterable[str]) -> bytes:
+    """Write canonical properties from `"name":value` parts that are spelled and sorted already: for whole columns.
+
+    Raises:
+        DocumentError: Text that is no Unicode, or a row over its cap.
+    """
+    return _capped("{" + ",".join(spelled) + "}")
+
+
+def _capped(text: str) -> bytes:
     encoded = _utf8(text, what="a row's properties")
     if len(encoded) > MAX_PROPERTIES_BYTES:
         raise DocumentError(f"a row's properties have {len(encoded)} bytes, the cap is {MAX_PROPERTIES_BYTES}")

@@ -5,8 +5,8 @@ What is proved of such a load is the root of the translated rows under the schem
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.properties import TYPES
@@ -15,6 +15,8 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, 
 
 Translate = Callable[[Row], Row]
 _Convert = Callable[[object], object]
+
+KEY_NAMES = ("id", "key")
 
 _KEY_TYPES = {KeyKind.UUID: "uuid", KeyKind.INTEGER: "int", KeyKind.TEXT: "text"}
 _FROM_POSTGRESQL = {
@@ -71,9 +73,17 @@ def as_files(schema: Schema) -> Hosted:
     ]
     if schema.engine:
         fidelity.append(f"what only {schema.family} rebuilds is left out: indexes, defaults, rules")
-    key = replace(schema.key, type=_KEY_TYPES[schema.key_kind])
+    taken = {one.name for one in schema.properties}
+    key = Property(_key_name(schema.key.name, taken), _KEY_TYPES[schema.key_kind])
+    if key.name != schema.key.name:
+        fidelity.append(f"{schema.key.name}: the key, as {key.name}")
     made_schema = Schema(Family.FILES, key, schema.key_kind, schema.vectors, properties, {})
     return Hosted(made_schema, tuple(fidelity))
+
+
+def _key_name(name: str, taken: Collection[str]) -> str:
+    """Name the key as files without a head need it named, where that is free."""
+    return next((one for one in (name, *KEY_NAMES) if one in KEY_NAMES and one not in taken), name)
 
 
 def _files_type(family: Family, name: str) -> str:

@@ -19,6 +19,7 @@ from regalia_registry.services import operations, targets
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
+_NO_NUL = r"^[^\x00]*$"  # our readers of JSON refuse U+0000: a list that held it could not be read
 _MAX_WAIT_S = 20
 _LOOK_S = 0.25
 
@@ -55,6 +56,10 @@ class EmbeddingIn(BaseModel):
     model: str = Field(max_length=256)
     revision: str = Field(max_length=256)
 
+    def embedding(self) -> Embedding:
+        """Give it as the core's."""
+        return Embedding(self.provider, self.model, self.revision)
+
 
 class SnapshotIn(BaseModel):
     """A snapshot to take of a target's collection."""
@@ -62,7 +67,7 @@ class SnapshotIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str = Field(max_length=64)
-    collection: str = Field(min_length=1, max_length=256)
+    collection: str = Field(min_length=1, max_length=256, pattern=_NO_NUL)
     name: str = Field(max_length=64)
     embedding: EmbeddingIn | None = None
     freeze: bool = False
@@ -83,7 +88,7 @@ class LookIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     what: Look
-    collection: str = Field(default="", max_length=256)
+    collection: str = Field(default="", max_length=256, pattern=_NO_NUL)
 
 
 @router.get("/targets")
@@ -123,8 +128,7 @@ def start_snapshot(
     namespace: NamespacePath, sent: SnapshotIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask for a snapshot; a worker takes it."""
-    given = sent.embedding
-    embedding = None if given is None else Embedding(given.provider, given.model, given.revision)
+    embedding = None if sent.embedding is None else sent.embedding.embedding()
     wish = SnapshotWish(sent.target, sent.collection, check_segment(sent.name, what="snapshot"), embedding, sent.freeze)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 

@@ -32,7 +32,7 @@ class Keeper:
     def segment(self, made: StoredSegment) -> None:
         """Store a segment's files, and let go of them."""
         for file in (made.keys, made.rows):
-            self._file(file)
+            self.file(file)
             file.path.unlink()
 
     def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
@@ -57,7 +57,8 @@ class Keeper:
         self._link(digest, len(body))
         return body
 
-    def _file(self, file: StoredFile) -> None:
+    def file(self, file: StoredFile) -> None:
+        """Store a file, which stays where it is."""
         with file.path.open("rb") as source:
             self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
         self._link(file.digest, file.size_bytes)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,11 +73,13 @@ class Taking:
             bench.tell({"step": "reading again"})
 
     def _read(self, folder: Path, bench: Bench) -> Pass:
+        source, collection = self.provider.source, self.wish.collection
         with (
+            self.journal.frozen(source, collection) if self.wish.freeze else nullcontext(),
             Build(_made(folder / "build"), self.schema, self._base(folder), self._store) as build,
-            self.provider.source.open(self.wish.collection, freeze=self.wish.freeze) as reading,
+            source.open(collection, freeze=self.wish.freeze) as reading,
         ):
-            rows, about = 0, _about(self.provider, self.wish.collection, self.newest)
+            rows, about = 0, _about(self.provider, collection, self.newest)
             for batch in reading.batches():
                 build.add(batch)
                 rows += len(batch)
@@ -89,9 +92,11 @@ class Taking:
 
     def _base(self, folder: Path) -> Base | None:
         """Fetch the keys of the newest snapshot, if it has this schema, and of what an earlier run stored."""
-        newest, found = self.newest, [(one, b"") for one in self.journal.segments]
+        newest, found = self.newest, []
         if newest is not None and newest.config.schema_digest == self.schema.digest:
-            found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments] + found
+            found = [(one, dead_rows(one, newest.tombstones)) for one in newest.listing.segments]
+        listed = {one.keys for one, _ in found}  # the journal has them too, where a run was killed at its very end
+        found += [(one, b"") for one in self.journal.segments if one.keys not in listed]
         if not found:
             return None
         keys = _made(folder / "base")

@@ -1,11 +1,18 @@
 """Finding a target by its name: those that were added, and the embedded one."""
 
+from pathlib import Path
+
 from regalia.core.errors import NotFoundError
 from regalia_registry.domain.access import EVERYWHERE, Actor
 from regalia_registry.domain.operations import Target
 from regalia_registry.ports.store import Transaction
 
-LOCAL = Target("local", "embedded", "embedded:", namespaces=(EVERYWHERE,))  # decision 0006
+LOCAL = Target("local", "embedded", "embedded:", namespaces=(EVERYWHERE,))  # decision 0008
+
+
+def folder_target(folder: Path) -> Target:
+    """Give a work folder as a target, for files that come and go as blobs; it is nobody's and never stored."""
+    return Target(folder.name, "files", folder.as_uri())
 
 
 def list_targets(tx: Transaction) -> list[Target]:

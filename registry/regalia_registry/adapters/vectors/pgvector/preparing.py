@@ -44,16 +44,14 @@ def reader_password(folder: Path) -> str:
                 file.write(secrets.token_urlsafe(32))
                 file.flush()
                 os.fsync(file.fileno())
-            path.hardlink_to(beside)
-        except FileExistsError:  # another process was first
-            pass
+            beside.replace(path)  # of two that make one at once, the file's is prepared at the next start
         finally:
-            beside.unlink()
+            beside.unlink(missing_ok=True)
     return path.read_text().strip()
 
 
-def prepare(superuser: psycopg.Connection, connect_to_database: str, *, password: str) -> None:
-    """See to roles, database, extension and grants; `superuser` is connected elsewhere, `connect_to_database` is a URL.
+def prepare(superuser: psycopg.Connection, database_url: str, *, password: str) -> None:
+    """See to roles, database, extension and grants; `superuser` is connected elsewhere, the URL is of the database.
 
     What was prepared with this text and this password is left alone.
     """
@@ -70,7 +68,7 @@ def prepare(superuser: psycopg.Connection, connect_to_database: str, *, password
     # Hashed here: the server, and so its log, never sees the password itself.
     hashed = superuser.pgconn.encrypt_password(password.encode(), READER.encode(), b"scram-sha-256").decode()
     superuser.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(READER), sql.Literal(hashed)))
-    with psycopg.connect(connect_to_database, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_DATABASE)
         for (schema,) in connection.execute(_OURS, (OWNER,)).fetchall():
             grant = sql.SQL("GRANT USAGE ON SCHEMA {0} TO {1}; GRANT SELECT ON ALL TABLES IN SCHEMA {0} TO {1}")

@@ -31,10 +31,15 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
-_MAX_IDENTIFIER = 63
 _MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _FLOAT_BYTES = 4
+_MAX_LOOKED_FOR = 1000  # the highest that hnsw.ef_search takes
+# A scan of an HNSW index gives no more rows than it looks for: 40, where the database says nothing else.
+_LOOK_FOR = """
+SELECT set_config('hnsw.ef_search',
+                  greatest(%s, coalesce(nullif(current_setting('hnsw.ef_search', true), '')::int, 40))::text, true)
+"""
 _CANCEL_S = 5.0
 _LIST = """
 SELECT n.nspname, c.relname, c.reltuples, obj_description(n.oid, 'pg_namespace')
@@ -197,6 +202,9 @@ class PgvectorProvider:
             self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
         return True
 
+    def thaw(self, name: str) -> None:
+        """Do nothing: a transaction stops nobody."""
+
     @contextmanager
     def open(self, name: str, *, freeze: bool = False) -> Iterator[CopyReading]:  # noqa: ARG002 # a transaction needs none
         """Open a transaction that sees one moment."""
@@ -267,11 +275,13 @@ class PgvectorProvider:
             space=sql.Identifier(space),
             operator=sql.SQL(_OPERATORS[found.metric]),
             properties=sql.SQL(", ").join([sql.SQL("{}::text").format(sql.Identifier(one)) for one in names])
-            or sql.SQL("NULL"),
+            if names
+            else sql.SQL("NULL"),
             table=sql.Identifier(place.schema, place.table),
         )
         spelled = "[" + ",".join(map(repr, struct.unpack(f"<{found.dims}f", vector))) + "]"
-        with translated():
+        with translated(), self._connection.transaction():
+            self._connection.execute(_LOOK_FOR, (min(limit, _MAX_LOOKED_FOR),))
             rows = self._connection.execute(asked, (spelled, limit)).fetchall()
         hits = [
             Hit(encode_key(row[0]), float(row[1]), encode_properties(dict(zip(names, row[2:], strict=False))))

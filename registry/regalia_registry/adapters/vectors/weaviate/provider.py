@@ -227,6 +227,12 @@ class WeaviateProvider:
         recorded = {} if found.told is None else found.told.dims
         return dimensions(self._connection, found.name, found.captured.body, recorded)
 
+    def thaw(self, name: str) -> None:
+        """Make every shard take writes."""
+        found = self._find(name)
+        shards = self._connection.get(f"/v1/schema/{segment(found.name)}/shards") or []
+        self._set_shards(found.name, (str(one["name"]) for one in shards if one["status"] == _READONLY), _READY)
+
     def _freeze(self, name: str) -> tuple[str, ...]:
         shards = self._connection.get(f"/v1/schema/{segment(name)}/shards") or []
         writable = tuple(str(shard["name"]) for shard in shards if shard["status"] != _READONLY)

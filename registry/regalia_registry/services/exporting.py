@@ -1,0 +1,40 @@
+"""Exporting a snapshot: all its rows as one file that any tool opens, kept as a blob. Run by a worker."""
+
+from contextlib import closing
+
+from regalia.core.names import ArtifactName, Kind
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.access import Actor
+from regalia_registry.domain.files import ExportWish
+from regalia_registry.domain.operations import Operation
+from regalia_registry.segments.parquet import StoredFile
+from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.filling import fill
+from regalia_registry.services.steps.keeping import Keeper
+from regalia_registry.services.steps.snapshots import open_snapshot
+from regalia_registry.services.steps.targets import folder_target
+
+
+def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
+    """Write a version into one file; a worker that takes it over starts over. Gives the file's digest and size.
+
+    Raises:
+        UnsupportedError: The file can't hold it.
+        DigestError: What is stored is not what was taken.
+    """
+    wish = ExportWish.parse(operation.request)
+    snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
+    folder = bench.folder / "export"
+    folder.mkdir()
+    with closing(bench.targets.connect(folder_target(folder), holder=bench.holder)) as provider:
+        filled = fill(ports, operation, bench, snapshot, provider, wish.file_name)
+    file = StoredFile.of(folder / wish.file_name)
+    bench.tell({"step": "storing", "bytes": file.size_bytes})
+    Keeper(ports, operation.namespace).file(file)
+    return {
+        "reference": f"{snapshot.stored.artifact}@{wish.version}",
+        "file": str(file.digest),
+        "size_bytes": file.size_bytes,
+        "count": snapshot.config.count,
+        "fidelity": list(filled.hosted.fidelity),
+    }
