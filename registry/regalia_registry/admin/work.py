@@ -18,7 +18,7 @@ from regalia_registry.bootstrap.worker import make_worker
 from regalia_registry.settings import Settings, load_settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_LARGE_BYTES, _KEPT_BYTES = 256 * 1024, 1024 * 1024
+_LARGE_BYTES, _KEPT_BYTES = 1024 * 1024, 1024 * 1024  # row groups and pages, and not the buffers of each batch
 
 
 def worker(*, data: Path | None) -> int:
@@ -60,7 +60,7 @@ def _work(settings: Settings, stopping: threading.Event) -> None:
 def _give_memory_back() -> None:
     """Have large blocks returned to the system when they are freed: a snapshot makes them by the thousand.
 
-    glibc keeps ever larger ones otherwise, and pyarrow's own allocator all of them: 60 MB after a few snapshots.
+    glibc keeps ever larger ones otherwise, and pyarrow's own allocator all of them: 50 MB after a few snapshots.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other systems' libraries do without
