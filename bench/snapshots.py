@@ -172,13 +172,20 @@ def _compared(ours: Home, passages: Passages) -> Row:
     spent_s = time.perf_counter() - began
     return Row(
         f"diff of two snapshots of {passages.rows:,} x {passages.dims} that differ in 2.5 %",
-        f"{_phases(ours)['comparing'] * 1e3:.0f} ms ({spent_s:.1f} s with asking for it)",
+        f"{_done_s(ours) * 1e3:.0f} ms ({spent_s:.1f} s with asking for it)",
         must="≤ 100 ms",
     )
 
 
+def _done_s(ours: Home) -> float:
+    """Say how many seconds the worker was at the last operation, by its log."""
+    lines = [json.loads(line) for line in (ours.folder / "registry.log").read_text().splitlines() if line[:1] == "{"]
+    times = {line["event"]: datetime.fromisoformat(line["timestamp"]) for line in lines}
+    return (times["operation over"] - times["operation claimed"]).total_seconds()
+
+
 def _phases(ours: Home) -> dict[str, float]:
-    """Say how many seconds each step of the last operation took."""
+    """Say how many whole seconds each step of the last operation took."""
     last = json.loads(ours.must("operation", "list", "--json"))[0]["id"]
     events = json.loads(ours.must("operation", "show", last, "--json"))["events"]
     phases: dict[str, float] = {}

@@ -69,11 +69,6 @@ class Rows(Sequence[Row]):
             [self.properties[place] for place in places],
         )
 
-    def sizes(self) -> list[int]:
-        """Give the bytes of each row: key, vectors and properties."""
-        contents = [[len(content or b"") for content in column] for _, column in self.vectors]
-        return [sum(sizes) for sizes in zip(map(len, self.keys), *contents, map(len, self.properties), strict=True)]
-
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.keys)
@@ -184,7 +179,7 @@ def row_digests(rows: Rows) -> list[bytes]:
         *columns,
         _headed(b"", rows.properties),
         rows.properties,
-        strict=False,
+        strict=True,
     )
     return [sha256(b"".join(one)).digest() for one in parts]
 

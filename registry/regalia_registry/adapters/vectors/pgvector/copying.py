@@ -72,7 +72,7 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
 
 def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
     """Give each tuple; the stream is read to its end, or its connection stays busy."""
-    # PostgreSQL's protocol, 54.2.6: the server sends one CopyData message a row, and its header stands before the first
+    # PostgreSQL's protocol, COPY operations: CopyData messages are "always one per row"; the header begins the first
     is_first = True
     for block in blocks:
         message = bytes(block)
@@ -84,7 +84,7 @@ def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Where one field of each tuple of a batch stands; it ends before it begins where it is null."""
+    """Where one field of each tuple of a batch stands; its length is negative where it is null."""
 
     whole: bytes
     starts: NDArray[np.int64]
