@@ -27,7 +27,7 @@ demo: $(VENV)/.demo ## Tell the whole story with real processes, in a temporary 
 	@$(BIN)/reg demo
 
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 weaviate: $(WEAVIATE) ## Build the Weaviate that tests use, once (needs Go and some minutes); they skip it where it is not there
 

@@ -81,11 +81,11 @@ def _snapshot(ours: Home) -> tuple[float, float, float, float]:
     """Take a snapshot through `reg`; gives seconds, the worker's, the megabytes that are new, the worker's peak."""
     blobs = ours.folder / ".local/share/regalia/blobs/sha256"
     worker = _worker(ours)
-    before, before_s = _size_mb(blobs), cpu_s([worker])
+    before, before_s = size_mb(blobs), cpu_s([worker])
     began = time.perf_counter()
     ours.must("snapshot", "create", "local", "public.kb", "--json")
     spent_s = time.perf_counter() - began
-    return spent_s, cpu_s([worker]) - before_s, _size_mb(blobs) - before, peak_rss_mb(worker)
+    return spent_s, cpu_s([worker]) - before_s, size_mb(blobs) - before, peak_rss_mb(worker)
 
 
 @dataclass
@@ -200,7 +200,8 @@ def _worker(ours: Home) -> int:
     return next(pid for pid in family(ours.server.pid) if "admin.work" in Path(f"/proc/{pid}/cmdline").read_text())
 
 
-def _size_mb(folder: Path) -> float:
+def size_mb(folder: Path) -> float:
+    """Count what the files of a folder hold, in megabytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
