@@ -65,6 +65,7 @@ class Stepping(MemoryVectors):
         super().__init__({"kb": Held(SCHEMA)})
         self.at: Callable[[str, int], None] = lambda _step, _number: None
         self.connections = 0
+        self.moves: list[int] = []
 
     def connect(self, target: Target, *, holder: Holder) -> "Stepping":  # noqa: ARG002 # the port's names
         self.connections += 1
@@ -78,7 +79,7 @@ class Stepping(MemoryVectors):
     @contextmanager
     def open(self, name: str, *, freeze: bool = False) -> Iterator[MemoryReading]:
         with super().open(name, freeze=freeze) as reading:
-            yield SteppingReading(reading.rows, at=self.at)
+            yield SteppingReading(reading.rows, at=self.at, moves=self.moves)
 
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         for number, total in enumerate(super().load(name, schema, groups, ledger=ledger)):
@@ -99,6 +100,10 @@ class SteppingReading(MemoryReading):
     """Ten rows a batch."""
 
     at: Callable[[str, int], None] = field(kw_only=True)
+    moves: list[int] = field(kw_only=True)
+
+    def moved(self) -> int:
+        return self.moves.pop(0) if self.moves else 0
 
     def batches(self) -> Iterator[Sequence[Row]]:
         for start in range(0, len(self.rows), 10):
@@ -327,6 +332,55 @@ def test_a_load_that_fails_leaves_no_collection(room: Room) -> None:
 
     assert failed.state is OperationState.FAILED
     assert list(room.engine.held) == ["kb"]
+
+
+def test_an_engine_that_says_all_is_well_and_lost_a_row_fails_the_load(room: Room) -> None:
+    def lose() -> None:
+        [copy] = [held for name, held in room.engine.held.items() if name != "kb"]
+        copy.rows.popitem()
+
+    room.fill(range(30))
+    room.done(SNAPSHOT)
+    room.engine.at = once("indexing", 0, lose)
+
+    failed = room.done(LOAD)
+
+    assert failed.state is OperationState.FAILED
+    assert failed.outcome is not None
+    assert "the rows hash to" in str(failed.outcome["message"])
+    assert list(room.engine.held) == ["kb"]
+
+
+@pytest.mark.parametrize(
+    ("moves", "said"),
+    [([0], "point-in-time"), ([7, 0], "point-in-time"), ([7, 7], "fuzzy")],
+    ids=["still", "still again", "two agree"],
+)
+def test_a_collection_that_is_written_meanwhile_is_read_again(room: Room, moves: list[int], said: str) -> None:
+    room.fill(range(30))
+    room.engine.moves = moves
+
+    done = room.done(SNAPSHOT)
+
+    assert done.outcome is not None
+    assert (done.outcome["count"], done.outcome["consistency"]) == (30, said)
+    assert room.engine.moves == []
+
+
+def test_a_collection_that_never_rests_is_refused_with_how_many_rows_moved(room: Room) -> None:
+    def write(step: str, number: int) -> None:
+        if (step, number) == ("reading", 0):
+            room.fill(range(30 + len(room.engine.moves)))
+
+    room.fill(range(30))
+    room.engine.moves, room.engine.at = [5, 6, 7, 8], write
+
+    failed = room.done(SNAPSHOT)
+
+    assert failed.state is OperationState.FAILED
+    assert failed.outcome is not None
+    assert "8 rows moved" in str(failed.outcome["message"])
+    assert room.versions() == []
 
 
 def test_a_half_made_collection_that_can_not_be_removed_is_named(room: Room) -> None:

@@ -26,6 +26,7 @@ from regalia.core.errors import (
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.weaviate.connection import Address
 from regalia_registry.adapters.vectors.weaviate.provider import WeaviateProvider, open_weaviate
+from regalia_registry.adapters.vectors.weaviate.values import encode
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Schema
@@ -135,11 +136,16 @@ def send_and_cut(server: Weaviate, rows: Sequence[Row], name: str, *, after_s: f
     """Send a batch, and hang up before Weaviate has indexed it."""
     with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
         objects = [
-            batch_pb2.BatchObject(uuid=str(UUID(bytes=row.key[1:])), collection=name, vector_bytes=row.vectors[0][1])
+            batch_pb2.BatchObject(
+                uuid=str(UUID(bytes=row.key[1:])),
+                collection=name,
+                vector_bytes=row.vectors[0][1],
+                properties=batch_pb2.BatchObject.Properties(non_ref_properties=encode(row.properties)),
+            )
             for row in rows
         ]
         request = batch_pb2.BatchObjectsRequest(objects=objects)
-        with pytest.raises(grpc.RpcError, match="DEADLINE"):
+        with pytest.raises(grpc.RpcError, match=r"DEADLINE|CANCELLED"):
             weaviate_pb2_grpc.WeaviateStub(channel).BatchObjects(request, timeout=after_s)  # type: ignore[no-untyped-call] # generated
 
 
@@ -321,6 +327,23 @@ def test_a_group_of_unknown_fate_is_removed_before_it_is_sent_again(
     assert read(provider, name) == sorted(rows)
 
 
+def test_rows_of_whole_groups_that_the_index_lost_are_loaded_anew(
+    server: Weaviate, rest: httpx.Client, provider: WeaviateProvider
+) -> None:
+    make(rest, "Source")
+    rows, name = wide(2000), "Kb_a1b2c3d4"
+    list(provider.load("Source", provider.describe("Source").schema, [rows[:1]], ledger=MemoryLedger()))
+    schema = provider.describe("Source").schema
+    provider.create(name, schema, mark="test")
+    send_and_cut(server, rows, name, after_s=0.3)
+    time.sleep(1)
+
+    list(provider.load(name, schema, [rows], ledger=MemoryLedger(started=1, acknowledged=1)))
+
+    assert provider.unreachable(name, [row.key for row in rows]) == frozenset()
+    assert read(provider, name) == sorted(rows)
+
+
 def test_a_class_that_is_written_while_it_is_read_says_how_much(rest: httpx.Client, provider: WeaviateProvider) -> None:
     make(rest)
     fill(rest)
@@ -448,6 +471,17 @@ def test_a_server_that_makes_classes_by_itself_is_warned_of(tmp_path: Path) -> N
         assert "hunter2" not in str(refused.value) + refused.value.hint
         provider.close()
         wrong.close()
+
+
+def test_what_is_interrupted_ends_at_once_and_asks_no_more(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    fill(rest)
+
+    with provider.open("Kb") as reading:
+        provider.interrupt()
+
+        with pytest.raises(UnavailableError, match="interrupted"):
+            list(reading.batches())
 
 
 def test_a_server_that_is_gone_is_told_at_once() -> None:

@@ -123,8 +123,8 @@ def _prove(provider: Provider, collection: str, expected: Filled, bench: Bench) 
     done = 0
     for group in keys.groups(GROUP_ROWS):
         lost = provider.sink.unreachable(collection, group)
-        if lost:
-            raise ConflictError(
+        if lost:  # an engine that was killed meanwhile; the next try loads them anew
+            raise UnavailableError(
                 f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )

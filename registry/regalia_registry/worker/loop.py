@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from regalia.core.errors import RegaliaError, UnavailableError
+from regalia.core.errors import RegaliaError, StorageFullError, UnavailableError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.leases import Lease, Patience
@@ -165,6 +165,8 @@ class _Task:
         while True:
             try:
                 return self._attempt()
+            except StorageFullError:  # no room comes of waiting
+                raise
             except UnavailableError as error:
                 with suppress(UnavailableError):  # a catalog that does not answer says nothing, and is told nothing
                     self._hold.look()  # what was interrupted ends like this as well

@@ -6,6 +6,7 @@ takes its gRPC messages alone.
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +122,13 @@ class Connection:
             if address.is_secure
             else grpc.insecure_channel(place, options)
         )
+        self._is_interrupted = threading.Event()
         self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call] # generated
+
+    def interrupt(self) -> None:
+        """End what another thread waits for, and refuse what it asks next."""
+        self._is_interrupted.set()
+        self._channel.close()
 
     def close(self) -> None:
         """Let go of both."""
@@ -153,11 +160,13 @@ class Connection:
         Raises:
             RegaliaError: As `translated` says.
         """
+        self._require_uninterrupted()
         with translated():
             return getattr(self._stub, method)(request, timeout=timeout_s, metadata=self._metadata)
 
     def begin(self, method: str, request: object, *, timeout_s: float = READ_S) -> Any:
         """Call gRPC and go on; the future's `result()` belongs in `translated`."""
+        self._require_uninterrupted()
         return getattr(self._stub, method).future(request, timeout=timeout_s, metadata=self._metadata)
 
     def count(self, name: str, filters: base_pb2.Filters | None = None) -> int:
@@ -167,7 +176,12 @@ class Connection:
         )
         return int(reply.single_result.objects_count)
 
+    def _require_uninterrupted(self) -> None:
+        if self._is_interrupted.is_set():
+            raise UnavailableError("what Weaviate was asked was interrupted", hint="ask again")
+
     def _asked(self, method: str, path: str, body: object) -> Any | None:
+        self._require_uninterrupted()
         content = None if body is None else json.dumps(body).encode("utf-8")
         headers = {} if content is None else {"content-type": "application/json"}
         try:

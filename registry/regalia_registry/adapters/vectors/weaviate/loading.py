@@ -41,12 +41,20 @@ class Loader:
         self._has_key = held.body.key[0].name == KEY_PROPERTY
 
     def load(self, groups: Iterable[Sequence[Row]], ledger: Ledger) -> Iterator[int]:
-        """Load groups in order; gives the number of rows after each."""
+        """Load groups in order; gives the number of rows after each.
+
+        A server that is killed forgets the end of what its index knew, of acknowledged rows too: what an earlier call
+        loaded is looked for, and what is lost is loaded anew.
+        """
         total, doubtful = 0, list[Row]()
         before = ledger.started
+        if before:
+            wait_for_index(self._connection, self._name)
         for number, rows in enumerate(groups, start=1):
             total += len(rows)
-            if number > ledger.acknowledged:
+            if number <= ledger.acknowledged:
+                doubtful += self._repaired(rows)
+            else:
                 if number <= before:
                     self.delete(rows)
                     doubtful += rows
@@ -56,6 +64,15 @@ class Loader:
             yield total
         if doubtful:
             self._settle(doubtful)
+
+    def _repaired(self, rows: Sequence[Row]) -> list[Row]:
+        """Load those of a whole group anew that no search finds."""
+        lost = unreachable(self._connection, self._held, [row.key for row in rows])
+        again = [row for row in rows if row.key in lost]
+        if again:
+            self.delete(again)
+            self.insert(again)
+        return again
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Send rows, and wait until each is stored and indexed, or queued for it.

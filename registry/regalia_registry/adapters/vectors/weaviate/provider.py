@@ -74,6 +74,10 @@ class WeaviateProvider:
             )
         return name
 
+    def interrupt(self) -> None:
+        """End the call that another thread is in; an index may be waited for for hours."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
