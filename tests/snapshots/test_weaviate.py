@@ -3,8 +3,10 @@
 import base64
 import random
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -368,7 +370,7 @@ def test_a_frozen_class_takes_no_writes_until_its_reading_ends(rest: httpx.Clien
     fill(rest)
     change = {"class": "Kb", "id": str(name_of(0)), "vector": [1, 2, 3]}
 
-    with provider.open("Kb", freeze=True) as reading:
+    with provider.open("Kb", freeze=provider.writable("Kb")) as reading:
         refused = rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change)
         list(reading.batches())
         assert (reading.consistency, reading.moved()) == (Consistency.FROZEN, 0)
@@ -381,14 +383,69 @@ def test_a_frozen_class_takes_no_writes_until_its_reading_ends(rest: httpx.Clien
 def test_a_class_that_a_dead_worker_froze_is_thawed(rest: httpx.Client, provider: WeaviateProvider) -> None:
     make(rest)
     fill(rest, 1)
-    frozen = provider.open("Kb", freeze=True)
+    parts = provider.writable("Kb")
+    frozen = provider.open("Kb", freeze=parts)
     frozen.__enter__()
+    assert provider.writable("Kb") == ()
     change = {"class": "Kb", "id": str(name_of(0)), "vector": [1, 2, 3]}
     assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 500
 
-    provider.thaw("Kb")
+    provider.thaw("Kb", parts)
 
     assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 200
+
+
+def test_a_shard_that_somebody_else_froze_stays_frozen(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    fill(rest, 1)
+    [shard] = provider.writable("Kb")
+    rest.put(f"/v1/schema/Kb/shards/{shard}", json={"status": "READONLY"}).raise_for_status()
+
+    with provider.open("Kb", freeze=provider.writable("Kb")) as reading:
+        assert (len(list(reading.batches())), reading.moved()) == (1, 0)
+    provider.thaw("Kb", ())
+
+    assert provider.writable("Kb") == ()
+
+
+def test_a_class_with_tenants_is_in_nobodys_way(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    make(rest, "Tenants", multiTenancyConfig={"enabled": True})
+
+    assert [(entry.name, entry.rows) for entry in provider.list()] == [("Kb", 0)]
+
+
+def test_a_description_that_imitates_ours_is_not_believed(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    told = 'regalia: x\n{"dims":{},"engine":{"inverted":{},"properties":[],"unnamed":true,"vectors":{}}}'
+    odd = [{"name": "regalia_key", "dataType": ["text"], "description": "the row's key: bogus"}]
+    make(rest, description=told, properties=odd)
+    fill(rest, 0)
+
+    schema = provider.describe("Kb").schema
+
+    assert [one.name for one in schema.properties] == ["regalia_key"]
+    assert schema.engine["vectors"]
+    assert (schema.key.name, schema.key_kind) == ("id", "uuid")
+
+
+def test_a_server_that_is_too_old_is_refused_before_anything_is_asked_of_it() -> None:
+    class Old(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"version": "1.24.0"}')
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        provider = open_weaviate(f"http://127.0.0.1:{server.server_port}", holder=HOLDER)
+        for ask in (provider.check, lambda: provider.describe("Kb")):
+            with pytest.raises(UnsupportedError, match=r"1\.24\.0 is too old"):
+                ask()
+        provider.close()
+        server.shutdown()
 
 
 def test_an_alias_is_read_and_filled_as_the_class_that_it_leads_to(

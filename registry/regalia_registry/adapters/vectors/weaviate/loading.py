@@ -46,33 +46,20 @@ class Loader:
         A server that is killed forgets the end of what its index knew, of acknowledged rows too: what an earlier call
         loaded is looked for, and what is lost is loaded anew.
         """
-        total, doubtful = 0, list[Row]()
-        before = ledger.started
-        if before:
-            wait_for_index(self._connection, self._name)
+        total, before = 0, ledger.started
         for number, rows in enumerate(groups, start=1):
             total += len(rows)
-            if number <= ledger.acknowledged:
-                doubtful += self._repaired(rows)
-            else:
-                if number <= before:
-                    self.delete(rows)
-                    doubtful += rows
+            is_known, is_new = number <= before, number > ledger.acknowledged
+            if is_known and is_new:
+                self.delete(rows)
+            if is_new:
                 ledger.start(number)
                 self.insert(rows)
+            if is_known:
+                self._settle(rows)
+            if is_new:
                 ledger.acknowledge(number)
             yield total
-        if doubtful:
-            self._settle(doubtful)
-
-    def _repaired(self, rows: Sequence[Row]) -> list[Row]:
-        """Load those of a whole group anew that no search finds."""
-        lost = unreachable(self._connection, self._held, [row.key for row in rows])
-        again = [row for row in rows if row.key in lost]
-        if again:
-            self.delete(again)
-            self.insert(again)
-        return again
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Send rows, and wait until each is stored and indexed, or queued for it.
@@ -102,14 +89,14 @@ class Loader:
                     f'{reply.failed} rows of "{self._name}" can\'t be removed', hint="drop the class, and load it again"
                 )
 
-    def _settle(self, doubtful: Sequence[Row]) -> None:
-        """See to it that a search finds rows that a cut batch may have touched."""
+    def _settle(self, rows: Sequence[Row]) -> None:
+        """See to it that a search finds rows that a cut batch or a killed server may have left out of the index."""
         for _ in range(_ROUNDS):
             wait_for_index(self._connection, self._name)
-            lost = unreachable(self._connection, self._held, [row.key for row in doubtful], is_sample=False)
+            lost = unreachable(self._connection, self._held, [row.key for row in rows], is_sample=False)
             if not lost:
                 return
-            again = [row for row in doubtful if row.key in lost]
+            again = [row for row in rows if row.key in lost]
             self.delete(again)
             self.insert(again)
         raise ConflictError(
@@ -148,7 +135,7 @@ def wait_for_index(connection: Connection, name: str) -> None:
         quiet = quiet + 1 if _is_indexed(connection, name) else 0
         if quiet == _LOOKS:
             return
-        time.sleep(_POLL_S if quiet == 0 else 0)
+        connection.rest(_POLL_S if quiet == 0 else 0)
     raise UnavailableError(f'Weaviate still indexes "{name}"', hint="ask again later")
 
 

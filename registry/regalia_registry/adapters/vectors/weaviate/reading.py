@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 import grpc
@@ -153,13 +154,16 @@ def pages(connection: Connection, held: Held) -> Iterator[Sequence[search_get_pb
 
 
 def dimensions(
-    connection: Connection, name: str, body: ClassBody, recorded: Mapping[str, int]
+    connection: Connection, name: str, body: ClassBody, recorded: Mapping[str, int], *, most_pages: int | None = None
 ) -> tuple[VectorSpace, ...]:
-    """Find how long each vector is: its rows say, or what we recorded. A vector that has neither is left out."""
+    """Find how long each vector is: its rows say, or what we recorded. A vector that has neither is left out.
+
+    One that no row has costs a look at all of them, or at so many pages.
+    """
     held = Held(name, ClassBody((), body.spaces, {}, body.is_unnamed), (), is_timed=False)
     found = [VectorSpace(one.name, recorded[one.name], one.metric) for one in body.spaces if one.name in recorded]
     missing = {space.name: space.metric for space in body.spaces if space.name not in recorded}
-    for results in pages(connection, held) if missing else ():
+    for results in islice(pages(connection, held), most_pages) if missing else ():
         for result in results:
             for vector, content in vectors_of(result.metadata, body):
                 if vector in missing:
@@ -177,7 +181,7 @@ class _Rows:
     def __init__(self, held: Held) -> None:
         self._body = held.body
         self._dims = {space.name: space.dims * _FLOAT_BYTES for space in held.spaces}
-        self._reads = decoders(one for one in held.body.properties if one.name != KEY_PROPERTY)
+        self._reads = decoders(held.body.values)
         self._key_of = key_reader(held.body)
 
     def rows(self, results: Sequence[search_get_pb2.SearchResult]) -> list[Row]:
