@@ -62,8 +62,7 @@ class Taking:
         otherwise = "" if self.wish.freeze else ", or let none write meanwhile: --freeze"
         raise ConflictError(
             f'"{self.wish.collection}" was written each time it was read: {moved} rows moved',
-            hint="stop its writers for a while"
-            + ("" if self.wish.freeze else ", or let none write meanwhile: --freeze"),
+            hint=f"stop its writers for a while{otherwise}",
         )
 
     def _passes(self, bench: Bench) -> Iterator[Pass]:

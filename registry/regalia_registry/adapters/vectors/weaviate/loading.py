@@ -81,12 +81,14 @@ class Loader:
         ids = [identify(row.key) for row in rows]
         for start in range(0, len(ids), SLICE):
             request = batch_delete_pb2.BatchDeleteRequest(
-                collection=self._name, filters=these(ids[start : start + SLICE]), verbose=False
+                collection=self._name, filters=these(ids[start : start + SLICE]), verbose=True
             )
             reply = self._connection.call("BatchDelete", request, timeout_s=WRITE_S)
+            told = next((one.error for one in reply.objects if not one.successful), "")
             if reply.failed:
-                raise ConflictError(
-                    f'{reply.failed} rows of "{self._name}" can\'t be removed', hint="drop the class, and load it again"
+                raise UnavailableError(
+                    f'{reply.failed} rows of "{self._name}" can\'t be removed: {told}',
+                    hint="drop the class, and load it again",
                 )
 
     def _settle(self, rows: Sequence[Row]) -> None:
