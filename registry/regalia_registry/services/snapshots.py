@@ -117,9 +117,14 @@ def _take(
 
 
 def _require_kept(collection: str, description: Description) -> None:
-    if description.refusals:
+    refusals = list(description.refusals)
+    try:
+        Schema.parse(description.schema.written())  # what could not be read again would block the snapshot's name
+    except RegaliaError as error:
+        refusals.append(error.message)
+    if refusals:
         raise UnsupportedError(
-            f'"{collection}" can\'t be a snapshot: {"; ".join(description.refusals)}',
+            f'"{collection}" can\'t be a snapshot: {"; ".join(refusals)}',
             hint="change the collection, or snapshot another that is made from it",
         )
 

@@ -86,7 +86,15 @@ class Taking:
                 build.add(batch)
                 rows += len(batch)
                 bench.tell({"step": "reading", "rows": rows, **about})
+            self._require_schema(collection)
             return Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
+
+    def _require_schema(self, collection: str) -> None:
+        """Refuse rows that were written under another schema than the one that was described."""
+        if self.provider.collections.describe(collection).schema != self.schema:
+            raise ConflictError(
+                f'"{collection}" changed its schema while it was read', hint="take it again: reg snapshot create"
+            )
 
     def _store(self, made: StoredSegment) -> None:
         self.keep.segment(made)

@@ -7,6 +7,7 @@ takes its gRPC messages alone.
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,11 @@ class Connection:
             ConfigurationError: The URL is none.
         """
         self.address = address = Address.parse(url)
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise ConfigurationError(
+                "the target's key is none: it holds a control character or a letter that is not ASCII",
+                hint="check what its credential names",
+            )
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._metadata = tuple(headers.items())
         timeout = httpx.Timeout(_REST_S, connect=_CONNECT_S)
@@ -176,7 +182,7 @@ class Connection:
     def version(self) -> tuple[str, tuple[int, ...]]:
         """Give the server's version as it says it, and as numbers."""
         told = str((self.get("/v1/meta") or {}).get("version", "unknown"))
-        return told[:60], tuple(int(part) for part in re.findall(r"\d+", told)[:3])
+        return told[:60], tuple(int(part) for part in re.findall(r"\d{1,9}", told[:60])[:3])
 
     def call(self, method: str, request: object, *, timeout_s: float = READ_S) -> Any:
         """Call gRPC once and wait.
@@ -237,17 +243,23 @@ def refusal(told: str) -> RegaliaError:
 
 
 def _refused(words: str, otherwise: type[RegaliaError]) -> RegaliaError:
-    told = "".join(one if one.isprintable() else " " for one in words)
+    told = _printable(words)
     for part, kind, hint in _BY_TEXT:
         if part in told:
             return kind(f"Weaviate says: {told[:300]}", hint=hint)
     return otherwise(f"Weaviate says: {told[:300]}", hint="reg target check tells more")
 
 
+def _printable(words: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in words)
+
+
 def _read(answer: httpx.Response) -> Any | None:
-    body = bytearray()
+    body, deadline = bytearray(), time.monotonic() + _REST_S
     for chunk in answer.iter_bytes():
         body += chunk
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"Weaviate's answer takes longer than {_REST_S:.0f} s", hint="reg target check")
         if len(body) > _MAX_ANSWER:
             raise TooLargeError("Weaviate's answer is over the cap of 64 MiB", hint="is it a Weaviate?")
     if answer.status_code == 404:
@@ -262,15 +274,18 @@ def _read(answer: httpx.Response) -> Any | None:
     if answer.status_code >= 300:
         raise _refused(_told(body) or f"status {answer.status_code}", ConflictError)
     try:
-        return json.loads(body) if body else {}
-    except ValueError as error:
+        found = json.loads(body) if body else {}
+    except (ValueError, RecursionError) as error:
         raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS) from error
+    if not isinstance(found, dict | list):
+        raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS)
+    return found
 
 
 def _told(body: bytearray) -> str:
     """Read what an error's body says; a proxy's has no JSON."""
     try:
         found = json.loads(body)
-        return "; ".join(str(one["message"]) for one in found["error"])
-    except (ValueError, KeyError, TypeError):
+        return _printable("; ".join(str(one["message"]) for one in found["error"]))[:300]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

@@ -59,6 +59,16 @@ class Space:
     config: JsonObject
 
     @property
+    def is_exact(self) -> bool:
+        """Whether a filtered question finds every row that it has; hfresh does not, and a skipped index has none."""
+        return self.index != "hfresh" and self.is_indexed
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether there is an index."""
+        return self.config.get("skip") is not True
+
+    @property
     def metric(self) -> str:
         """Its metric, by our name."""
         return _METRICS.get(str(self.config.get("distance", "cosine")), "cosine")
@@ -208,6 +218,8 @@ def _properties(
 def _spaces(found: Mapping[str, Any], refusals: list[str], fidelity: list[str]) -> tuple[tuple[Space, ...], bool]:
     named: dict[str, Any] = found.get("vectorConfig") or {}
     is_unnamed = not named
+    if named and found.get("vectorIndexType"):
+        refusals.append("it has an unnamed vector beside named ones: move its rows to a class with named ones")
     given = {UNNAMED: found} if is_unnamed else named
     spaces = []
     for name, one in sorted(given.items()):

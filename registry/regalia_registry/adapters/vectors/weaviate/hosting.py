@@ -60,7 +60,7 @@ class Told:
             return cls(
                 mark,
                 fields.child("engine").raw,
-                {name: dims.integer(name, minimum=1) for name in dims.raw},
+                {name: dims.integer(name, minimum=1, maximum=_MAX_DIMS) for name in dims.raw},
                 Origin.parse(fields.child("origin")) if fields.has("origin") else None,
             )
         except (RegaliaError, UnicodeEncodeError):  # somebody changed it: its first line still says whose it is

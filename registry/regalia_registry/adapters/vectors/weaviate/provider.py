@@ -13,13 +13,14 @@ from regalia.core.errors import (
     InvalidNameError,
     NotFoundError,
     RegaliaError,
+    UnavailableError,
     UnsupportedError,
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
-from regalia_registry.adapters.vectors.weaviate.grammar import Captured, capture, has_tenants, parse_engine
+from regalia_registry.adapters.vectors.weaviate.grammar import Captured, ClassBody, capture, has_tenants, parse_engine
 from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
@@ -33,6 +34,7 @@ from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
+_REFERENCE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}\Z")  # of a class or an alias, as people write it
 _MAX_NAME = 255
 _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
 _READONLY, _READY = "READONLY", "READY"
@@ -119,8 +121,11 @@ class WeaviateProvider:
             engine=engine,
         )
         told = list(found.captured.fidelity)
-        if any(one.type in {"date", "date[]"} for one in properties):
+        types = {one.type.removesuffix("[]") for one in properties}
+        if "date" in types:
             told.append("dates are kept in UTC, without their offset")
+        if "int" in types:
+            told.append("integers beyond 2^53 are as Weaviate has rounded them")
         origin = None if found.told is None else found.told.origin
         return Description(schema, found.captured.refusals, tuple(told), origin)
 
@@ -233,6 +238,8 @@ class WeaviateProvider:
     def _find(self, name: str) -> _Class:
         """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
         self._require_new()
+        if not _REFERENCE.match(name):
+            raise NotFoundError(f'there is no collection "{name[:60]}"', hint=_NO_COLLECTION)
         alias = self._connection.get(f"/v1/aliases/{segment(name)}")
         physical = name if alias is None else str(alias["class"])
         found: dict[str, Any] | None = self._connection.get(f"/v1/schema/{segment(physical)}")
@@ -240,7 +247,7 @@ class WeaviateProvider:
             raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
         is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
         told = Told.parse(str(found.get("description") or ""))
-        return _Class(str(found["class"]), capture(found), told, is_timed)
+        return _Class(physical, _captured(found), told, is_timed)
 
     def _require_new(self) -> None:
         """Look at the version once a connection."""
@@ -249,6 +256,8 @@ class WeaviateProvider:
             self._is_new = True
 
     def _spaces(self, found: _Class, *, most_pages: int | None = None) -> tuple[VectorSpace, ...]:
+        if found.captured.refusals:
+            return ()
         recorded = {} if found.told is None else found.told.dims
         return dimensions(self._connection, found.name, found.captured.body, recorded, most_pages=most_pages)
 
@@ -264,6 +273,17 @@ class WeaviateProvider:
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
             self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+
+
+def _captured(found: dict[str, Any]) -> Captured:
+    try:
+        return capture(found)
+    except DocumentError as error:
+        return Captured(ClassBody((), (), {}, is_unnamed=False), (error.message,), ())
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UnavailableError(
+            f"what answers there describes no class: {error!r}"[:200], hint=_NO_COLLECTION
+        ) from error
 
 
 def _distance(space: VectorSpace, told: float) -> float:
