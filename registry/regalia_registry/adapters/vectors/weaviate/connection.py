@@ -43,7 +43,8 @@ _GRPC_PORT = 50051
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z|\[[0-9A-Fa-f:.]{2,45}\]\Z")
 _ADDRESS = "http://host:8080?grpc=50051, or https://…"
 
-# A part of what the server says → what it means; nearly all that it refuses by gRPC has the code UNKNOWN.
+# A part of what the server says → what it means. Nearly all that it says by gRPC has the code UNKNOWN, what is refused for
+# good and what a server that has just started can't do yet alike: what is not known here is waited for.
 _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
     ("could not find class", NotFoundError, "reg collection list"),
     ("class not found", NotFoundError, "reg collection list"),
@@ -52,6 +53,10 @@ _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
     ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),
     ("vector lengths don't match", DocumentError, "every vector of one name has the same dimensions"),
     ("read-only", ConflictError, "its shards are READONLY: somebody froze it, or its disk is nearly full"),
+    ("not found in schema", NotFoundError, "reg collection list"),
+    ("multi-tenancy", UnsupportedError, "collections with tenants are not stored yet"),
+    ("not vector-indexed", UnsupportedError, "its index is skipped: search in the snapshot, reg snapshot query"),
+    ("no such prop", UnsupportedError, "its properties changed meanwhile: take the snapshot again"),
     ("not enough memory", UnavailableError, "give Weaviate more memory, or ask again later"),
     ("replicas", UnavailableError, "is every node of the cluster up?"),
     ("consistency level", UnavailableError, "is every node of the cluster up?"),
@@ -66,7 +71,6 @@ _BY_CODE: dict[grpc.StatusCode, type[RegaliaError]] = {
     grpc.StatusCode.PERMISSION_DENIED: AccessError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidError,
-    grpc.StatusCode.UNKNOWN: UnsupportedError,
     grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
 }
 
