@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,11 +17,11 @@ from regalia.core.digest import Digest
 from regalia.core.errors import UnavailableError, UnsupportedError
 from regalia.core.names import ArtifactName, Kind
 from regalia_registry.adapters.memory.blobs import MemoryBlobs
-from regalia_registry.domain.operations import CompactWish, OperationState, SnapshotWish
+from regalia_registry.domain.operations import CompactWish, Holder, OperationState, SnapshotWish, Target
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.services.steps.snapshots import find_newest
 from tests.registry.test_asking import Registry, row
-from tests.registry.test_worker import LOAD, SNAPSHOT, Room, failing, once
+from tests.registry.test_worker import LOAD, SNAPSHOT, Room, Stepping, failing, once
 from tests.support.disks import small_disk
 
 DOCS = SnapshotWish("local", "docs", "kb")
@@ -40,7 +41,7 @@ class StepBlobs(MemoryBlobs):
         return super().open(digest=digest, start=start, stop=stop)
 
 
-class Stepping(Registry):
+class Storing(Registry):
     """A registry whose blobs let a test in."""
 
     def __init__(self, folder: Path) -> None:
@@ -51,14 +52,44 @@ class Stepping(Registry):
         self.outcome(DOCS)
 
 
+class Interruptible(Stepping):
+    """An engine whose every connection can be interrupted, and is told apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupted: list[int] = []
+        self.is_interrupted = threading.Event()
+
+    def connect(self, target: Target, *, holder: Holder) -> Stepping:
+        super().connect(target, holder=holder)
+        return Connection(self, self.connections)
+
+    def end(self, number: int) -> None:
+        self.interrupted.append(number)
+        if number == self.connections:
+            self.is_interrupted.set()
+
+
+class Connection(Stepping):
+    """One of its connections."""
+
+    def __init__(self, engine: Interruptible, number: int) -> None:
+        super().__init__()
+        self.held, self.at = engine.held, engine.at
+        self.engine, self.number = engine, number
+
+    def interrupt(self) -> None:
+        self.engine.end(self.number)
+
+
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
     return Room(tmp_path / "work")
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Stepping:
-    return Stepping(tmp_path)
+def registry(tmp_path: Path) -> Storing:
+    return Storing(tmp_path)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG], ids=["space", "quota", "size"])
@@ -141,6 +172,26 @@ def test_what_an_operation_tells_is_readable_whatever_an_engine_says(room: Room)
     assert all(map(strict_json.write, bodies))
 
 
+def test_a_connection_of_an_attempt_that_is_over_is_not_interrupted(room: Room) -> None:
+    def at(step: str, number: int) -> None:
+        if (step, number) == ("reading", 0) and engine.connections == 1:
+            raise UnavailableError("the engine is gone")
+        if (step, number) == ("reading", 0):
+            room.cancel(asked)
+            assert engine.is_interrupted.wait(60)
+
+    engine = Interruptible()
+    engine.at = at
+    room.engine, room.worker = engine, replace(room.worker, targets=engine)
+    room.fill(range(30))
+    asked = room.ask(SNAPSHOT)
+
+    assert room.worker.run_one()
+
+    assert set(engine.interrupted) == {2}
+    assert room.operation(asked).state is OperationState.CANCELLED
+
+
 def test_two_snapshots_of_one_name_both_become_versions_and_nothing_is_stored_twice(room: Room) -> None:
     def other() -> None:
         room.fill(range(10, 30))
@@ -177,7 +228,7 @@ def test_content_that_an_earlier_version_has_is_told_at_once(room: Room) -> None
     assert "waiting" not in room.steps(failed.id)
 
 
-def test_a_compaction_that_a_snapshot_overtook_compacts_that_one(registry: Stepping) -> None:
+def test_a_compaction_that_a_snapshot_overtook_compacts_that_one(registry: Storing) -> None:
     def overtake() -> None:
         registry.hold("docs", row(1), row(8), row(9))
         registry.outcome(DOCS)
@@ -196,7 +247,7 @@ def test_a_compaction_that_a_snapshot_overtook_compacts_that_one(registry: Stepp
     assert outcome["content_root"] == str(newest.config.content_root)
 
 
-def test_a_kept_segment_whose_rows_are_lost_is_named(registry: Stepping) -> None:
+def test_a_kept_segment_whose_rows_are_lost_is_named(registry: Storing) -> None:
     newest = find_newest(registry.ports, ArtifactName("acme", Kind.SNAPSHOT, "kb"))
     assert newest is not None
     [segment] = newest.listing.segments
