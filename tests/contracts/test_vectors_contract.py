@@ -263,11 +263,12 @@ def test_reading_changes_nothing(engine: Engine) -> None:
 
 def test_whoever_a_frozen_reading_stopped_is_let_in_again(engine: Engine) -> None:
     name = engine.fill(100)
-    with engine.provider.source.open(name, freeze=True) as reading:
+    parts = engine.provider.source.writable(name)
+    with engine.provider.source.open(name, freeze=parts) as reading:
         assert sum(map(len, reading.batches())) == 100
         assert (reading.moved(), reading.unindexed()) == (0, 0)
 
-    engine.provider.source.thaw(name)
+    engine.provider.source.thaw(name, parts)
 
     assert engine.fill(10) == name
     assert len(rows_of(engine, name)) == 10

@@ -1,7 +1,7 @@
 """A worker and its lease: who comes late commits nothing, and what came to no good end leaves nothing."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -77,7 +77,7 @@ class Stepping(MemoryVectors):
         raise UnavailableError("nothing answers")
 
     @contextmanager
-    def open(self, name: str, *, freeze: bool = False) -> Iterator[MemoryReading]:
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> Iterator[MemoryReading]:
         with super().open(name, freeze=freeze) as reading:
             yield SteppingReading(reading.rows, at=self.at, moves=self.moves)
 

@@ -3,8 +3,11 @@
 import base64
 import random
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,6 +22,7 @@ from regalia.core.errors import (
     ConfigurationError,
     ConflictError,
     DocumentError,
+    NotFoundError,
     RegaliaError,
     UnavailableError,
     UnsupportedError,
@@ -149,6 +153,26 @@ def send_and_cut(server: Weaviate, rows: Sequence[Row], name: str, *, after_s: f
             weaviate_pb2_grpc.WeaviateStub(channel).BatchObjects(request, timeout=after_s)  # type: ignore[no-untyped-call] # generated
 
 
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """Run what answers everything alike, as a Weaviate that is none does."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_version = self.path == "/v1/meta" and b"version" not in body
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"version": "1.39.0"}' if is_version else body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def copied(provider: WeaviateProvider, source: str, name: str) -> tuple[Schema, Schema]:
     schema, rows = provider.describe(source).schema, read(provider, source)
     provider.create(name, schema, mark="test")
@@ -252,6 +276,62 @@ def test_what_can_not_be_a_snapshot_is_told_in_one_list(rest: httpx.Client, prov
         assert word in refusals
     with pytest.raises(UnsupportedError, match="tenants"), provider.open("Kb"):
         pass
+
+
+def test_an_unnamed_vector_beside_named_ones_is_refused(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    fill(rest, 1)
+    body = rest.get("/v1/schema/Kb").json()
+    body["vectorConfig"] = {"extra": {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"}}
+    rest.put("/v1/schema/Kb", json=body).raise_for_status()
+
+    assert any("unnamed vector" in line for line in provider.describe("Kb").refusals)
+
+
+def test_a_property_that_only_looks_like_our_key_is_kept(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest, properties=[{"name": "regalia_key", "dataType": ["text"]}])
+    put(rest, [{"vector": [1, 2, 3], "properties": {"regalia_key": "precious"}}])
+
+    [row] = read(provider)
+
+    assert row.properties == b'{"regalia_key":"precious"}'
+
+
+def test_an_index_that_is_skipped_is_asked_for_nothing(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest, vectorIndexConfig={"skip": True})
+    fill(rest)
+
+    one, other = copied(provider, "Kb", "Copy_a1b2c3d4")
+
+    assert one == other
+    with provider.open("Kb") as reading:
+        assert (sum(map(len, reading.batches())), reading.unindexed()) == (50, 0)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "Kb?x", "", "K\nb", "K" * 300])
+def test_a_name_that_no_class_has_is_not_found(provider: WeaviateProvider, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        provider.describe(name)
+
+
+@pytest.mark.parametrize("key", ["hunter2\tsecret", "kłucz"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_told(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="the target's key is none") as refused:
+        open_weaviate("http://127.0.0.1:1", password=key, holder=HOLDER)
+
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"5", b'"x"', b"<html>", b"[" * 200_000, b'{"class":"Kb","properties":[{"dataType":null}]}']
+)
+def test_an_answer_that_is_none_of_weaviates_is_told_as_that(answer: bytes) -> None:
+    with answering(answer) as url:
+        provider = open_weaviate(url, holder=HOLDER)
+
+        with pytest.raises(RegaliaError, match=r"no Weaviate|no class|too old"):
+            provider.describe("Kb")
+        provider.close()
 
 
 def test_what_makes_vectors_out_of_texts_is_never_rebuilt(rest: httpx.Client, provider: WeaviateProvider) -> None:
@@ -368,7 +448,7 @@ def test_a_frozen_class_takes_no_writes_until_its_reading_ends(rest: httpx.Clien
     fill(rest)
     change = {"class": "Kb", "id": str(name_of(0)), "vector": [1, 2, 3]}
 
-    with provider.open("Kb", freeze=True) as reading:
+    with provider.open("Kb", freeze=provider.writable("Kb")) as reading:
         refused = rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change)
         list(reading.batches())
         assert (reading.consistency, reading.moved()) == (Consistency.FROZEN, 0)
@@ -381,14 +461,58 @@ def test_a_frozen_class_takes_no_writes_until_its_reading_ends(rest: httpx.Clien
 def test_a_class_that_a_dead_worker_froze_is_thawed(rest: httpx.Client, provider: WeaviateProvider) -> None:
     make(rest)
     fill(rest, 1)
-    frozen = provider.open("Kb", freeze=True)
+    parts = provider.writable("Kb")
+    frozen = provider.open("Kb", freeze=parts)
     frozen.__enter__()
+    assert provider.writable("Kb") == ()
     change = {"class": "Kb", "id": str(name_of(0)), "vector": [1, 2, 3]}
     assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 500
 
-    provider.thaw("Kb")
+    provider.thaw("Kb", parts)
 
     assert rest.put(f"/v1/objects/Kb/{name_of(0)}", json=change).status_code == 200
+
+
+def test_a_shard_that_somebody_else_froze_stays_frozen(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    fill(rest, 1)
+    [shard] = provider.writable("Kb")
+    rest.put(f"/v1/schema/Kb/shards/{shard}", json={"status": "READONLY"}).raise_for_status()
+
+    with provider.open("Kb", freeze=provider.writable("Kb")) as reading:
+        assert (len(list(reading.batches())), reading.moved()) == (1, 0)
+    provider.thaw("Kb", ())
+
+    assert provider.writable("Kb") == ()
+
+
+def test_a_class_with_tenants_is_in_nobodys_way(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    make(rest)
+    make(rest, "Tenants", multiTenancyConfig={"enabled": True})
+
+    assert [(entry.name, entry.rows) for entry in provider.list()] == [("Kb", 0)]
+
+
+def test_a_description_that_imitates_ours_is_not_believed(rest: httpx.Client, provider: WeaviateProvider) -> None:
+    told = 'regalia: x\n{"dims":{},"engine":{"inverted":{},"properties":[],"unnamed":true,"vectors":{}}}'
+    odd = [{"name": "regalia_key", "dataType": ["text"], "description": "the row's key: bogus"}]
+    make(rest, description=told, properties=odd)
+    fill(rest, 0)
+
+    schema = provider.describe("Kb").schema
+
+    assert [one.name for one in schema.properties] == ["regalia_key"]
+    assert schema.engine["vectors"]
+    assert (schema.key.name, schema.key_kind) == ("id", "uuid")
+
+
+def test_a_server_that_is_too_old_is_refused_before_anything_is_asked_of_it() -> None:
+    with answering(b'{"version": "1.24.0"}') as url:
+        provider = open_weaviate(url, holder=HOLDER)
+        for ask in (provider.check, lambda: provider.describe("Kb")):
+            with pytest.raises(UnsupportedError, match=r"1\.24\.0 is too old"):
+                ask()
+        provider.close()
 
 
 def test_an_alias_is_read_and_filled_as_the_class_that_it_leads_to(

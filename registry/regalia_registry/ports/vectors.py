@@ -192,16 +192,29 @@ class Collections(Protocol):
 class RowSource(Protocol):
     """Reads rows; it never changes what it reads."""
 
-    def open(self, name: str, *, freeze: bool = False) -> AbstractContextManager[Reading]:
-        """Open a reading of one moment, as far as the engine can; `freeze` stops writers where only that gives one.
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> AbstractContextManager[Reading]:
+        """Open a reading of one moment, as far as the engine can.
+
+        `freeze` names what of the collection takes no writes for the time of the reading, as `writable` named it; None
+        stops nobody.
 
         Raises:
             NotFoundError: There is none of this name.
         """
         ...
 
-    def thaw(self, name: str) -> None:
-        """Let writers in again, whom a frozen reading of a worker that died has stopped; nothing where none are.
+    def writable(self, name: str) -> tuple[str, ...]:
+        """Name the parts of a collection that must take no writes for a reading to be of one moment, and do take them.
+
+        None where a reading is of one moment anyway, and none that somebody else has stopped.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        ...
+
+    def thaw(self, name: str, parts: Collection[str]) -> None:
+        """Let writers in again, where a frozen reading of a worker that died has stopped them.
 
         Raises:
             NotFoundError: There is none of this name.

@@ -15,7 +15,7 @@ from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
-from regalia_registry.services.steps.resuming import SegmentJournal, is_frozen
+from regalia_registry.services.steps.resuming import SegmentJournal, frozen_parts
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
 from regalia_registry.services.steps.targets import folder_target, get_target, require_use
@@ -61,14 +61,15 @@ def release_collection(ports: Ports, operation: Operation, bench: Bench) -> None
     Raises:
         UnavailableError: They are still stopped; the message says how to let them in.
     """
-    if operation.journal is None or not is_frozen(operation.journal):
+    parts = () if operation.journal is None else frozen_parts(operation.journal)
+    if not parts:
         return
     wish = SnapshotWish.parse(operation.request)
     try:
         with ports.store.read() as tx:
             target = get_target(tx, wish.target)
         with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-            provider.source.thaw(wish.collection)
+            provider.source.thaw(wish.collection, parts)
     except RegaliaError as error:
         raise UnavailableError(
             f'writers of "{wish.collection}" in "{wish.target}" are still stopped: {error.message}',
@@ -112,9 +113,14 @@ def _take(
 
 
 def _require_kept(collection: str, description: Description) -> None:
-    if description.refusals:
+    refusals = list(description.refusals)
+    try:
+        Schema.parse(description.schema.written())  # what could not be read again would block the snapshot's name
+    except RegaliaError as error:
+        refusals.append(error.message)
+    if refusals:
         raise UnsupportedError(
-            f'"{collection}" can\'t be a snapshot: {"; ".join(description.refusals)}',
+            f'"{collection}" can\'t be a snapshot: {"; ".join(refusals)}',
             hint="change the collection, or snapshot another that is made from it",
         )
 

@@ -126,11 +126,15 @@ class MemoryVectors:
         del self.held[name]
         return True
 
-    def thaw(self, name: str) -> None:
+    def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
+        """Name nothing: a reading is of one moment anyway."""
+        return ()
+
+    def thaw(self, name: str, parts: Collection[str]) -> None:
         """Do nothing: nobody is ever stopped."""
 
     @contextmanager
-    def open(self, name: str, *, freeze: bool = False) -> Iterator[MemoryReading]:  # noqa: ARG002 # a copy needs none
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> Iterator[MemoryReading]:  # noqa: ARG002 # a copy needs none
         """Copy the rows."""
         yield MemoryReading(list(self._get(name).rows.values()))
 

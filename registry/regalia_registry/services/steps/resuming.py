@@ -12,6 +12,8 @@ from regalia_registry.ports.vectors import RowSource
 from regalia_registry.segments.parquet import StoredSegment
 from regalia_registry.services.context import Bench
 
+_MAX_PARTS = 10_000
+
 
 class SegmentJournal:
     """The segments that an operation has stored, by this worker or one before it, of a collection of one schema."""
@@ -21,7 +23,7 @@ class SegmentJournal:
         self._schema = schema
         self._bench = bench
         self.segments: tuple[Segment, ...] = ()
-        self._is_frozen = journal is not None and is_frozen(journal)
+        self._frozen = () if journal is None else frozen_parts(journal)
         if journal is not None:
             fields = Fields(journal, "the snapshot's journal")
             if fields.text("schema") == str(schema.digest):
@@ -33,29 +35,30 @@ class SegmentJournal:
         self._keep()
 
     @contextmanager
-    def frozen(self, source: RowSource, collection: str) -> Iterator[None]:
-        """Record that writers of the collection are stopped for as long as the block runs.
+    def frozen(self, source: RowSource, collection: str) -> Iterator[tuple[str, ...]]:
+        """Record which parts of the collection take no writes for as long as the block runs; gives them.
 
-        Those that a worker before left stopped are let in first: what it found stopped by others is not known any more.
+        Those that a worker before left stopped are let in first.
         """
-        if self._is_frozen:
-            source.thaw(collection)
-        self._is_frozen = True
+        if self._frozen:
+            source.thaw(collection, self._frozen)
+        self._frozen = source.writable(collection)
         self._keep()
-        yield
-        self._is_frozen = False
+        yield self._frozen
+        self._frozen = ()
         self._keep()
 
     def _keep(self) -> None:
         segments: list[JsonValue] = [
             {"keys": str(one.keys), "rows": str(one.rows), "count": one.count} for one in self.segments
         ]
-        self._bench.keep({"schema": str(self._schema.digest), "segments": segments, "frozen": self._is_frozen})
+        self._bench.keep({"schema": str(self._schema.digest), "segments": segments, "frozen": list(self._frozen)})
 
 
-def is_frozen(journal: JsonObject) -> bool:
-    """Say whether a worker stopped the collection's writers, and is not known to have let them in again."""
-    return journal.get("frozen") is True
+def frozen_parts(journal: JsonObject) -> tuple[str, ...]:
+    """Name the parts of the collection whose writers a worker stopped, and is not known to have let in again."""
+    fields = Fields(journal, "the snapshot's journal")
+    return fields.texts("frozen", maximum=_MAX_PARTS) if fields.has("frozen") else ()
 
 
 def _read(fields: Fields) -> Segment:

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regalia.core.errors import ConflictError
+from regalia.core.errors import ConflictError, RegaliaError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.operations import SnapshotWish
 from regalia_registry.domain.snapshots.schema import Schema
@@ -59,9 +59,10 @@ class Taking:
                 return replace(taken, consistency=Consistency.FUZZY)
             last = taken
         moved = 0 if last is None else last.moved
+        otherwise = "" if self.wish.freeze else ", or let none write meanwhile: --freeze"
         raise ConflictError(
             f'"{self.wish.collection}" was written each time it was read: {moved} rows moved',
-            hint="stop its writers for a while, or let none write meanwhile: --freeze",
+            hint=f"stop its writers for a while{otherwise}",
         )
 
     def _passes(self, bench: Bench) -> Iterator[Pass]:
@@ -74,17 +75,26 @@ class Taking:
 
     def _read(self, folder: Path, bench: Bench) -> Pass:
         source, collection = self.provider.source, self.wish.collection
+        about = _about(self.provider, collection, self.newest)
         with (
-            self.journal.frozen(source, collection) if self.wish.freeze else nullcontext(),
+            self.journal.frozen(source, collection) if self.wish.freeze else nullcontext() as parts,
             Build(_made(folder / "build"), self.schema, self._base(folder), self._store) as build,
-            source.open(collection, freeze=self.wish.freeze) as reading,
+            source.open(collection, freeze=parts) as reading,
         ):
-            rows, about = 0, _about(self.provider, collection, self.newest)
+            rows = 0
             for batch in reading.batches():
                 build.add(batch)
                 rows += len(batch)
                 bench.tell({"step": "reading", "rows": rows, **about})
+            self._require_schema(collection)
             return Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
+
+    def _require_schema(self, collection: str) -> None:
+        """Refuse rows that were written under another schema than the one that was described."""
+        if self.provider.collections.describe(collection).schema != self.schema:
+            raise ConflictError(
+                f'"{collection}" changed its schema while it was read', hint="take it again: reg snapshot create"
+            )
 
     def _store(self, made: StoredSegment) -> None:
         self.keep.segment(made)
@@ -109,7 +119,10 @@ def _about(provider: Provider, collection: str, newest: OpenedSnapshot | None) -
     """Say about how many rows there are, for the progress: as many as last time, or what the engine estimates."""
     if newest is not None:
         return {"about": newest.config.count}
-    listed = provider.collections.list()
+    try:
+        listed = provider.collections.list()
+    except RegaliaError:  # an estimate is worth no snapshot
+        return {}
     rows = next((one.rows for one in listed if collection in {one.name, one.name.rpartition(".")[2]}), None)
     return {} if rows is None else {"about": rows}
 

@@ -167,11 +167,15 @@ class FilesProvider:
         self._folder.remove_folder(_loading_of(name))
         return True
 
-    def thaw(self, name: str) -> None:
+    def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
+        """Name nothing: a reading is of one moment anyway."""
+        return ()
+
+    def thaw(self, name: str, parts: Collection[str]) -> None:
         """Do nothing: nobody is ever stopped."""
 
     @contextmanager
-    def open(self, name: str, *, freeze: bool = False) -> Iterator[FileReading]:  # noqa: ARG002 # nobody else's file is locked
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> Iterator[FileReading]:  # noqa: ARG002 # nobody else's file is locked
         """Open a file, or the parts that are there."""
         with self._opened(name) as files:
             found = self._look(name, files)

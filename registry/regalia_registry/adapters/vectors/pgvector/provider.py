@@ -192,11 +192,15 @@ class PgvectorProvider:
             self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
         return True
 
-    def thaw(self, name: str) -> None:
+    def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
+        """Name nothing: a reading is of one moment anyway."""
+        return ()
+
+    def thaw(self, name: str, parts: Collection[str]) -> None:
         """Do nothing: a transaction stops nobody."""
 
     @contextmanager
-    def open(self, name: str, *, freeze: bool = False) -> Iterator[CopyReading]:  # noqa: ARG002 # a transaction needs none
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> Iterator[CopyReading]:  # noqa: ARG002 # a transaction needs none
         """Open a transaction that sees one moment."""
         with translated():
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

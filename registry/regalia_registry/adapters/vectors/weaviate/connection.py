@@ -7,6 +7,7 @@ takes its gRPC messages alone.
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from regalia.core.errors import (
     NotFoundError,
     RegaliaError,
     StorageFullError,
+    TooLargeError,
     UnavailableError,
+    UnsupportedError,
 )
 
 READ_S = 60.0
@@ -49,13 +52,22 @@ _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
     ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),
     ("vector lengths don't match", DocumentError, "every vector of one name has the same dimensions"),
     ("read-only", ConflictError, "its shards are READONLY: somebody froze it, or its disk is nearly full"),
-    ("memory", UnavailableError, "give Weaviate more memory, or ask again later"),
+    ("not enough memory", UnavailableError, "give Weaviate more memory, or ask again later"),
+    ("replicas", UnavailableError, "is every node of the cluster up?"),
+    ("consistency level", UnavailableError, "is every node of the cluster up?"),
+    ("leader not found", UnavailableError, "is every node of the cluster up?"),
+    ("connection refused", UnavailableError, "is every node of the cluster up?"),
+    ("shutting down", UnavailableError, "is it restarted?"),
+    ("shutdown", UnavailableError, "is it restarted?"),
+    ("context deadline exceeded", UnavailableError, "ask again when Weaviate has less to do"),
 )
 _BY_CODE: dict[grpc.StatusCode, type[RegaliaError]] = {
     grpc.StatusCode.UNAUTHENTICATED: AccessError,
     grpc.StatusCode.PERMISSION_DENIED: AccessError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidError,
+    grpc.StatusCode.UNKNOWN: UnsupportedError,
+    grpc.StatusCode.UNIMPLEMENTED: UnsupportedError,
 }
 
 
@@ -82,23 +94,17 @@ class Address:
         except ValueError as error:
             raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS) from error
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        is_odd = (
-            query
-            or not url.isprintable()
-            or parts.path not in {"", "/"}
-            or parts.fragment
-            or parts.username is not None
-        )
-        if (
-            parts.scheme not in {"http", "https"}
-            or not _HOST.match(host)
-            or is_odd
-            or not 0 < grpc_port < 65536
-            or not url.isprintable()
-        ):
+        is_odd = query or not url.isprintable() or parts.path not in {"", "/"} or parts.fragment
+        is_placed = parts.scheme in {"http", "https"} and _HOST.match(host) and 0 < grpc_port < 65536
+        if is_odd or not is_placed or parts.username is not None:
             raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS)
         is_secure = parts.scheme == "https"
         return cls(f"{parts.scheme}://{host}:{port or (443 if is_secure else 8080)}", host, grpc_port, is_secure)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine."""
+        return self.host in {"localhost", "[::1]"} or self.host.startswith("127.")
 
 
 class Connection:
@@ -110,7 +116,12 @@ class Connection:
         Raises:
             ConfigurationError: The URL is none.
         """
-        address = Address.parse(url)
+        self.address = address = Address.parse(url)
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise ConfigurationError(
+                "the target's key is none: it holds a control character or a letter that is not ASCII",
+                hint="check what its credential names",
+            )
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._metadata = tuple(headers.items())
         timeout = httpx.Timeout(_REST_S, connect=_CONNECT_S)
@@ -122,13 +133,22 @@ class Connection:
             if address.is_secure
             else grpc.insecure_channel(place, options)
         )
-        self._is_interrupted = threading.Event()
+        self._interrupted = threading.Event()
         self._stub = weaviate_pb2_grpc.WeaviateStub(self._channel)  # type: ignore[no-untyped-call] # generated
 
     def interrupt(self) -> None:
-        """End what another thread waits for, and refuse what it asks next."""
-        self._is_interrupted.set()
+        """End what another thread waits for, and ask for no more rows; REST goes on, to let writers in again."""
+        self._interrupted.set()
         self._channel.close()
+
+    def rest(self, seconds: float) -> None:
+        """Wait, unless another thread interrupts.
+
+        Raises:
+            UnavailableError: One did.
+        """
+        self._interrupted.wait(seconds)
+        self._require_uninterrupted()
 
     def close(self) -> None:
         """Let go of both."""
@@ -154,6 +174,16 @@ class Connection:
         """
         return self._asked(method, path, body)
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether a key travels in clear to another machine."""
+        return bool(self._metadata) and not (self.address.is_secure or self.address.is_loopback)
+
+    def version(self) -> tuple[str, tuple[int, ...]]:
+        """Give the server's version as it says it, and as numbers."""
+        told = str((self.get("/v1/meta") or {}).get("version", "unknown"))
+        return told[:60], tuple(int(part) for part in re.findall(r"\d{1,9}", told[:60])[:3])
+
     def call(self, method: str, request: object, *, timeout_s: float = READ_S) -> Any:
         """Call gRPC once and wait.
 
@@ -177,11 +207,10 @@ class Connection:
         return int(reply.single_result.objects_count)
 
     def _require_uninterrupted(self) -> None:
-        if self._is_interrupted.is_set():
+        if self._interrupted.is_set():
             raise UnavailableError("what Weaviate was asked was interrupted", hint="ask again")
 
     def _asked(self, method: str, path: str, body: object) -> Any | None:
-        self._require_uninterrupted()
         content = None if body is None else json.dumps(body).encode("utf-8")
         headers = {} if content is None else {"content-type": "application/json"}
         try:
@@ -213,19 +242,26 @@ def refusal(told: str) -> RegaliaError:
     return _refused(told, InvalidError)
 
 
-def _refused(told: str, otherwise: type[RegaliaError]) -> RegaliaError:
+def _refused(words: str, otherwise: type[RegaliaError]) -> RegaliaError:
+    told = _printable(words)
     for part, kind, hint in _BY_TEXT:
         if part in told:
             return kind(f"Weaviate says: {told[:300]}", hint=hint)
     return otherwise(f"Weaviate says: {told[:300]}", hint="reg target check tells more")
 
 
+def _printable(words: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in words)
+
+
 def _read(answer: httpx.Response) -> Any | None:
-    body = bytearray()
+    body, deadline = bytearray(), time.monotonic() + _REST_S
     for chunk in answer.iter_bytes():
         body += chunk
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"Weaviate's answer takes longer than {_REST_S:.0f} s", hint="reg target check")
         if len(body) > _MAX_ANSWER:
-            raise UnavailableError("Weaviate's answer is over the cap of 64 MiB", hint="is it a Weaviate?")
+            raise TooLargeError("Weaviate's answer is over the cap of 64 MiB", hint="is it a Weaviate?")
     if answer.status_code == 404:
         return None
     if answer.status_code in {401, 403}:
@@ -238,15 +274,18 @@ def _read(answer: httpx.Response) -> Any | None:
     if answer.status_code >= 300:
         raise _refused(_told(body) or f"status {answer.status_code}", ConflictError)
     try:
-        return json.loads(body) if body else {}
-    except ValueError as error:
+        found = json.loads(body) if body else {}
+    except (ValueError, RecursionError) as error:
         raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS) from error
+    if not isinstance(found, dict | list):
+        raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS)
+    return found
 
 
 def _told(body: bytearray) -> str:
     """Read what an error's body says; a proxy's has no JSON."""
     try:
         found = json.loads(body)
-        return "; ".join(str(one["message"]) for one in found["error"])
-    except (ValueError, KeyError, TypeError):
+        return _printable("; ".join(str(one["message"]) for one in found["error"]))[:300]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

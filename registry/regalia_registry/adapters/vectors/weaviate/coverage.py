@@ -29,10 +29,12 @@ def unreachable(
 
 def _lost_of(connection: Connection, held: Held, ids: Sequence[str], *, is_sample: bool) -> set[str]:
     """Look at one slice: what no index gives is looked up in the store, where a row may lack a vector rightly."""
-    indexes = {space.name: space.index for space in held.body.spaces}
+    indexed = {space.name: space.is_exact for space in held.body.spaces if space.is_indexed}
     unseen: dict[str, set[str]] = {}
     for space in held.spaces:
-        if indexes[space.name] == "hfresh":
+        if space.name not in indexed:
+            continue
+        if not indexed[space.name]:
             unseen[space.name] = _not_finding_themselves(
                 connection, held, space.name, ids[: _SAMPLE if is_sample else None]
             )

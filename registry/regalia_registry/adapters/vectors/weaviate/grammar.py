@@ -16,6 +16,7 @@ UNNAMED = "default"
 KEY_PROPERTY = "regalia_key"
 
 _KEY_TOLD = "the row's key: "
+_KEYS = {f"{_KEY_TOLD}{kind}": kind for kind in (KeyKind.INTEGER, KeyKind.TEXT)}
 _MAX_PROPERTIES = 1600
 _MAX_DEPTH = 8
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,230}\Z")
@@ -58,6 +59,16 @@ class Space:
     config: JsonObject
 
     @property
+    def is_exact(self) -> bool:
+        """Whether a filtered question finds every row that it has; hfresh does not, and a skipped index has none."""
+        return self.index != "hfresh" and self.is_indexed
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether there is an index."""
+        return self.config.get("skip") is not True
+
+    @property
     def metric(self) -> str:
         """Its metric, by our name."""
         return _METRICS.get(str(self.config.get("distance", "cosine")), "cosine")
@@ -76,9 +87,14 @@ class ClassBody:
     def key(self) -> tuple[Property, KeyKind]:
         """Where rows have their key: in the object's own id, or in a property of ours that holds another engine's."""
         for one in self.properties:
-            if one.name == KEY_PROPERTY and one.told.startswith(_KEY_TOLD):
-                return Property(KEY_PROPERTY, "text"), KeyKind(one.told.removeprefix(_KEY_TOLD))
+            if _is_key(one):
+                return Property(KEY_PROPERTY, "text"), _KEYS[one.told]
         return Property("id", "uuid"), KeyKind.UUID
+
+    @property
+    def values(self) -> tuple[Nested, ...]:
+        """The properties that are not the key."""
+        return tuple(one for one in self.properties if not _is_key(one))
 
     def written(self) -> JsonObject:
         """Give the schema's `engine` part; the inverse of `parse_engine`."""
@@ -117,6 +133,10 @@ class Captured:
     fidelity: tuple[str, ...]
 
 
+def _is_key(one: Nested) -> bool:
+    return one.name == KEY_PROPERTY and one.type == "text" and one.told in _KEYS
+
+
 def key_property(kind: KeyKind) -> Nested:
     """Give the property that holds keys which are no UUIDs."""
     settings: JsonObject = {"indexFilterable": True, "indexSearchable": False, "tokenization": "field"}
@@ -127,7 +147,7 @@ def capture(found: Mapping[str, Any]) -> Captured:
     """Read a class as a server describes it."""
     refusals: list[str] = []
     fidelity: list[str] = []
-    if (found.get("multiTenancyConfig") or {}).get("enabled"):
+    if has_tenants(found):
         refusals.append("it has tenants: this version stores collections without")
     if found.get("moduleConfig"):
         fidelity.append("moduleConfig is not kept: what turns texts into vectors stays outside")
@@ -142,6 +162,11 @@ def capture(found: Mapping[str, Any]) -> Captured:
     }
     body = ClassBody(properties, spaces, inverted, is_unnamed)
     return Captured(body, tuple(refusals), tuple(dict.fromkeys(fidelity)))
+
+
+def has_tenants(found: Mapping[str, Any]) -> bool:
+    """Say whether a class keeps its rows apart by tenant."""
+    return bool((found.get("multiTenancyConfig") or {}).get("enabled"))
 
 
 def parse_engine(engine: JsonObject) -> ClassBody:
@@ -193,6 +218,8 @@ def _properties(
 def _spaces(found: Mapping[str, Any], refusals: list[str], fidelity: list[str]) -> tuple[tuple[Space, ...], bool]:
     named: dict[str, Any] = found.get("vectorConfig") or {}
     is_unnamed = not named
+    if named and found.get("vectorIndexType"):
+        refusals.append("it has an unnamed vector beside named ones: move its rows to a class with named ones")
     given = {UNNAMED: found} if is_unnamed else named
     spaces = []
     for name, one in sorted(given.items()):

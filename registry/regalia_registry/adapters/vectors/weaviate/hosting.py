@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regalia.core.errors import RegaliaError, UnsupportedError
+from regalia.core.errors import DocumentError, RegaliaError, UnsupportedError
 from regalia.core.fields import Fields
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia.core.strict_json import JsonObject, parse_object, write
@@ -17,6 +17,7 @@ from regalia_registry.adapters.vectors.weaviate.grammar import (
     Nested,
     Space,
     key_property,
+    parse_engine,
 )
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
@@ -59,11 +60,21 @@ class Told:
             return cls(
                 mark,
                 fields.child("engine").raw,
-                {name: dims.integer(name, minimum=1) for name in dims.raw},
+                {name: dims.integer(name, minimum=1, maximum=_MAX_DIMS) for name in dims.raw},
                 Origin.parse(fields.child("origin")) if fields.has("origin") else None,
             )
         except (RegaliaError, UnicodeEncodeError):  # somebody changed it: its first line still says whose it is
             return cls(mark, {}, {})
+
+    def describes(self, found: ClassBody) -> bool:
+        """Say whether a server's class is what was asked for, and what the server added of its own."""
+        try:
+            asked = parse_engine(self.engine)
+        except DocumentError:
+            return False
+        is_whole = [one.name for one in asked.properties] == [one.name for one in found.properties]
+        is_whole &= [one.name for one in asked.spaces] == [one.name for one in found.spaces]
+        return is_whole and _holds(found.written(), self.engine)
 
     def written(self) -> str:
         """Give the description."""
@@ -73,14 +84,13 @@ class Told:
         return f"{_MARK}{self.mark}\n{write(body).decode('utf-8')}"
 
 
-def holds(found: Any, recorded: Any) -> bool:
-    """Say whether what a server has is what was recorded, and what it added of its own."""
+def _holds(found: Any, recorded: Any) -> bool:
     if isinstance(recorded, dict):
         return isinstance(found, dict) and all(
-            name in found and holds(found[name], value) for name, value in recorded.items()
+            name in found and _holds(found[name], value) for name, value in recorded.items()
         )
     if isinstance(recorded, list):
-        return isinstance(found, list) and len(found) == len(recorded) and all(map(holds, found, recorded))
+        return isinstance(found, list) and len(found) == len(recorded) and all(map(_holds, found, recorded))
     return bool(found == recorded)
 
 

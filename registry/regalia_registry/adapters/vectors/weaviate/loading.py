@@ -8,6 +8,7 @@ rows are looked for through the index at the end.
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from uuid import UUID
 
 from weaviate.proto.v1 import batch_delete_pb2, batch_pb2
 
@@ -46,33 +47,20 @@ class Loader:
         A server that is killed forgets the end of what its index knew, of acknowledged rows too: what an earlier call
         loaded is looked for, and what is lost is loaded anew.
         """
-        total, doubtful = 0, list[Row]()
-        before = ledger.started
-        if before:
-            wait_for_index(self._connection, self._name)
+        total, before = 0, ledger.started
         for number, rows in enumerate(groups, start=1):
             total += len(rows)
-            if number <= ledger.acknowledged:
-                doubtful += self._repaired(rows)
-            else:
-                if number <= before:
-                    self.delete(rows)
-                    doubtful += rows
+            is_known, is_new = number <= before, number > ledger.acknowledged
+            if is_known and is_new:
+                self.delete(rows)
+            if is_new:
                 ledger.start(number)
                 self.insert(rows)
+            if is_known:
+                self._settle(rows)
+            if is_new:
                 ledger.acknowledge(number)
             yield total
-        if doubtful:
-            self._settle(doubtful)
-
-    def _repaired(self, rows: Sequence[Row]) -> list[Row]:
-        """Load those of a whole group anew that no search finds."""
-        lost = unreachable(self._connection, self._held, [row.key for row in rows])
-        again = [row for row in rows if row.key in lost]
-        if again:
-            self.delete(again)
-            self.insert(again)
-        return again
 
     def insert(self, rows: Sequence[Row]) -> None:
         """Send rows, and wait until each is stored and indexed, or queued for it.
@@ -90,26 +78,29 @@ class Loader:
             _require_taken(waiting.popleft())
 
     def delete(self, rows: Sequence[Row]) -> None:
-        """Remove rows, whatever of them is there."""
+        """Remove rows, whatever of them is there.
+
+        A server that was killed may have rows that its index of ids lacks: no filter finds them, and a delete by filter
+        removes nothing. What it did not name as removed is removed by its own address.
+        """
         ids = [identify(row.key) for row in rows]
         for start in range(0, len(ids), SLICE):
-            request = batch_delete_pb2.BatchDeleteRequest(
-                collection=self._name, filters=these(ids[start : start + SLICE]), verbose=False
-            )
+            part = ids[start : start + SLICE]
+            request = batch_delete_pb2.BatchDeleteRequest(collection=self._name, filters=these(part), verbose=True)
             reply = self._connection.call("BatchDelete", request, timeout_s=WRITE_S)
-            if reply.failed:
-                raise ConflictError(
-                    f'{reply.failed} rows of "{self._name}" can\'t be removed', hint="drop the class, and load it again"
-                )
+            removed = {str(UUID(bytes=one.uuid)) for one in reply.objects if one.successful}
+            for left in part:
+                if left not in removed:
+                    self._connection.send("DELETE", f"/v1/objects/{segment(self._name)}/{left}")
 
-    def _settle(self, doubtful: Sequence[Row]) -> None:
-        """See to it that a search finds rows that a cut batch may have touched."""
+    def _settle(self, rows: Sequence[Row]) -> None:
+        """See to it that a search finds rows that a cut batch or a killed server may have left out of the index."""
         for _ in range(_ROUNDS):
             wait_for_index(self._connection, self._name)
-            lost = unreachable(self._connection, self._held, [row.key for row in doubtful], is_sample=False)
+            lost = unreachable(self._connection, self._held, [row.key for row in rows], is_sample=False)
             if not lost:
                 return
-            again = [row for row in doubtful if row.key in lost]
+            again = [row for row in rows if row.key in lost]
             self.delete(again)
             self.insert(again)
         raise ConflictError(
@@ -148,7 +139,7 @@ def wait_for_index(connection: Connection, name: str) -> None:
         quiet = quiet + 1 if _is_indexed(connection, name) else 0
         if quiet == _LOOKS:
             return
-        time.sleep(_POLL_S if quiet == 0 else 0)
+        connection.rest(_POLL_S if quiet == 0 else 0)
     raise UnavailableError(f'Weaviate still indexes "{name}"', hint="ask again later")
 
 

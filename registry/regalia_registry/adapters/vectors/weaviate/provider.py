@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regalia.core.errors import ConflictError, DocumentError, InvalidNameError, NotFoundError, UnsupportedError
+from regalia.core.errors import (
+    ConflictError,
+    DocumentError,
+    InvalidNameError,
+    NotFoundError,
+    RegaliaError,
+    UnavailableError,
+    UnsupportedError,
+)
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
-from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY, Captured, capture, parse_engine
-from regalia_registry.adapters.vectors.weaviate.hosting import Told, holds
+from regalia_registry.adapters.vectors.weaviate.grammar import Captured, ClassBody, capture, has_tenants, parse_engine
+from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
@@ -26,9 +34,11 @@ from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
+_REFERENCE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}\Z")  # of a class or an alias, as people write it
 _MAX_NAME = 255
 _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
 _READONLY, _READY = "READONLY", "READY"
+_SEARCHED_PAGES = 10
 _FLOAT_BYTES = 4
 _NO_COLLECTION = "reg collection list"
 
@@ -49,6 +59,7 @@ class WeaviateProvider:
     def __init__(self, connection: Connection) -> None:
         """Keep the connection."""
         self._connection = connection
+        self._is_new = False
 
     @property
     def collections(self) -> "WeaviateProvider":
@@ -89,21 +100,17 @@ class WeaviateProvider:
     def list(self) -> Sequence[CollectionEntry]:
         """List classes by name; rows are counted where there are not too many classes."""
         found = (self._connection.get("/v1/schema") or {}).get("classes") or []
-        names = sorted((str(one["class"]), _mark_of(one)) for one in found)
+        names = sorted((str(one["class"]), _mark_of(one)) for one in found if not has_tenants(one))
         is_counted = len(names) <= _COUNTED
-        return [
-            CollectionEntry(name, self._connection.count(name) if is_counted else None, mark) for name, mark in names
-        ]
+        return [CollectionEntry(name, self._rows(name) if is_counted else None, mark) for name, mark in names]
 
     def describe(self, name: str) -> Description:
         """Describe a class, by its name or an alias."""
         found = self._find(name)
         key, kind = found.captured.body.key
-        properties = [
-            Property(one.name, one.type) for one in found.captured.body.properties if one.name != KEY_PROPERTY
-        ]
+        properties = [Property(one.name, one.type) for one in found.captured.body.values]
         engine = found.captured.body.written()
-        if found.told is not None and found.told.engine and holds(engine, found.told.engine):
+        if found.told is not None and found.told.describes(found.captured.body):
             engine = found.told.engine
         schema = Schema(
             family=Family.WEAVIATE,
@@ -114,8 +121,11 @@ class WeaviateProvider:
             engine=engine,
         )
         told = list(found.captured.fidelity)
-        if any(one.type in {"date", "date[]"} for one in properties):
+        types = {one.type.removesuffix("[]") for one in properties}
+        if "date" in types:
             told.append("dates are kept in UTC, without their offset")
+        if "int" in types:
+            told.append("integers beyond 2^53 are as Weaviate has rounded them")
         origin = None if found.told is None else found.told.origin
         return Description(schema, found.captured.refusals, tuple(told), origin)
 
@@ -125,6 +135,7 @@ class WeaviateProvider:
 
     def create(self, name: str, schema: Schema, *, mark: str, origin: Origin | None = None) -> None:
         """Make an empty class with our mark in its description."""
+        self._require_new()
         told = Told(mark, schema.engine, {space.name: space.dims for space in schema.vectors}, origin)
         body = parse_engine(schema.engine).body(name, told=told.written())
         there = self._connection.get(f"/v1/schema/{segment(name)}")
@@ -153,7 +164,7 @@ class WeaviateProvider:
         return True
 
     @contextmanager
-    def open(self, name: str, *, freeze: bool = False) -> Iterator[CursorReading]:
+    def open(self, name: str, *, freeze: Collection[str] | None = None) -> Iterator[CursorReading]:
         """Open a reading by cursor; frozen, its shards take no writes until it ends."""
         found = self._find(name)
         if found.captured.refusals:
@@ -161,15 +172,15 @@ class WeaviateProvider:
                 f'"{name}" can\'t be a snapshot: {"; ".join(found.captured.refusals)}',
                 hint="reg collection show tells all",
             )
-        frozen = self._freeze(found.name) if freeze else ()
+        self._set_shards(found.name, freeze or (), _READONLY)
         try:
             yield CursorReading(
                 self._connection,
                 Held(found.name, found.captured.body, self._spaces(found), found.is_timed),
-                consistency=Consistency.FROZEN if freeze else Consistency.POINT_IN_TIME,
+                consistency=Consistency.POINT_IN_TIME if freeze is None else Consistency.FROZEN,
             )
         finally:
-            self._set_shards(found.name, frozen, _READY)
+            self._set_shards(found.name, freeze or (), _READY)
 
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups; one of unknown fate is deleted before it is sent again."""
@@ -195,7 +206,7 @@ class WeaviateProvider:
                 hint="ask with the embedder that made the collection",
             )
         request = nearest(held, vector, space=space, limit=limit)
-        properties = [one for one in held.body.properties if one.name != KEY_PROPERTY]
+        properties = held.body.values
         request.properties.CopyFrom(asked(held.body.properties))
         reads, key_of = decoders(properties), key_reader(held.body)
         hits = [
@@ -212,12 +223,23 @@ class WeaviateProvider:
         """Name the keys that are not stored, or stored and missing from a vector's index."""
         return unreachable(self._connection, self._held(name), keys)
 
+    def _rows(self, name: str) -> int | None:
+        """Count a class's rows; one that is dropped meanwhile, or whose node is away, has no number."""
+        try:
+            return self._connection.count(name)
+        except RegaliaError:
+            return None
+
     def _held(self, name: str) -> Held:
+        """Find a class to search in, where a vector that few rows have is not worth a look at all."""
         found = self._find(name)
-        return Held(found.name, found.captured.body, self._spaces(found), found.is_timed)
+        return Held(found.name, found.captured.body, self._spaces(found, most_pages=_SEARCHED_PAGES), found.is_timed)
 
     def _find(self, name: str) -> _Class:
         """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
+        self._require_new()
+        if not _REFERENCE.match(name):
+            raise NotFoundError(f'there is no collection "{name[:60]}"', hint=_NO_COLLECTION)
         alias = self._connection.get(f"/v1/aliases/{segment(name)}")
         physical = name if alias is None else str(alias["class"])
         found: dict[str, Any] | None = self._connection.get(f"/v1/schema/{segment(physical)}")
@@ -225,27 +247,43 @@ class WeaviateProvider:
             raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
         is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
         told = Told.parse(str(found.get("description") or ""))
-        return _Class(str(found["class"]), capture(found), told, is_timed)
+        return _Class(physical, _captured(found), told, is_timed)
 
-    def _spaces(self, found: _Class) -> tuple[VectorSpace, ...]:
+    def _require_new(self) -> None:
+        """Look at the version once a connection."""
+        if not self._is_new:
+            checking.require_new(self._connection)
+            self._is_new = True
+
+    def _spaces(self, found: _Class, *, most_pages: int | None = None) -> tuple[VectorSpace, ...]:
+        if found.captured.refusals:
+            return ()
         recorded = {} if found.told is None else found.told.dims
-        return dimensions(self._connection, found.name, found.captured.body, recorded)
+        return dimensions(self._connection, found.name, found.captured.body, recorded, most_pages=most_pages)
 
-    def thaw(self, name: str) -> None:
-        """Make every shard take writes."""
-        found = self._find(name)
-        shards = self._connection.get(f"/v1/schema/{segment(found.name)}/shards") or []
-        self._set_shards(found.name, (str(one["name"]) for one in shards if one["status"] == _READONLY), _READY)
+    def writable(self, name: str) -> tuple[str, ...]:
+        """Name the shards that take writes."""
+        shards = self._connection.get(f"/v1/schema/{segment(self._find(name).name)}/shards") or []
+        return tuple(str(shard["name"]) for shard in shards if shard["status"] != _READONLY)
 
-    def _freeze(self, name: str) -> tuple[str, ...]:
-        shards = self._connection.get(f"/v1/schema/{segment(name)}/shards") or []
-        writable = tuple(str(shard["name"]) for shard in shards if shard["status"] != _READONLY)
-        self._set_shards(name, writable, _READONLY)
-        return writable
+    def thaw(self, name: str, parts: Collection[str]) -> None:
+        """Make these shards take writes."""
+        self._set_shards(self._find(name).name, parts, _READY)
 
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
             self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+
+
+def _captured(found: dict[str, Any]) -> Captured:
+    try:
+        return capture(found)
+    except DocumentError as error:
+        return Captured(ClassBody((), (), {}, is_unnamed=False), (error.message,), ())
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UnavailableError(
+            f"what answers there describes no class: {error!r}"[:200], hint=_NO_COLLECTION
+        ) from error
 
 
 def _distance(space: VectorSpace, told: float) -> float:

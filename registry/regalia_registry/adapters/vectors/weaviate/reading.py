@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 import grpc
@@ -51,7 +52,7 @@ class CursorReading:
         self.consistency = consistency
         self._connection = connection
         self._held = held
-        self._indexes = {space.name: space.index for space in held.body.spaces}
+        self._probed = {space.name for space in held.body.spaces if space.is_exact}
         self._before = settled_marker(connection, held)
         self._probes: deque[tuple[set[bytes], object]] = deque()
         self._doubtful: set[bytes] = set()
@@ -87,7 +88,7 @@ class CursorReading:
         """Ask each vector's index for a page's rows, while the next page is on its way."""
         for space in self._held.spaces:
             expected = {row.key for row in rows if any(name == space.name for name, _ in row.vectors)}
-            if expected and self._indexes[space.name] != "hfresh":  # which has no exact answer to a filtered question
+            if expected and space.name in self._probed:
                 ids = [identify(key) for key in expected]
                 ones = np.ones(space.dims, "<f4").tobytes()
                 request = nearest(self._held, ones, space=space.name, limit=len(ids), filters=these(ids))
@@ -153,13 +154,16 @@ def pages(connection: Connection, held: Held) -> Iterator[Sequence[search_get_pb
 
 
 def dimensions(
-    connection: Connection, name: str, body: ClassBody, recorded: Mapping[str, int]
+    connection: Connection, name: str, body: ClassBody, recorded: Mapping[str, int], *, most_pages: int | None = None
 ) -> tuple[VectorSpace, ...]:
-    """Find how long each vector is: its rows say, or what we recorded. A vector that has neither is left out."""
+    """Find how long each vector is: its rows say, or what we recorded. A vector that has neither is left out.
+
+    One that no row has costs a look at all of them, or at so many pages.
+    """
     held = Held(name, ClassBody((), body.spaces, {}, body.is_unnamed), (), is_timed=False)
-    found = [VectorSpace(one.name, recorded[one.name], one.metric) for one in body.spaces if one.name in recorded]
-    missing = {space.name: space.metric for space in body.spaces if space.name not in recorded}
-    for results in pages(connection, held) if missing else ():
+    missing = {space.name: space.metric for space in body.spaces}
+    found = []
+    for results in islice(pages(connection, held), most_pages) if missing else ():
         for result in results:
             for vector, content in vectors_of(result.metadata, body):
                 if vector in missing:
@@ -168,6 +172,7 @@ def dimensions(
                 break
         if not missing:
             break
+    found += [VectorSpace(name, recorded[name], metric) for name, metric in missing.items() if name in recorded]
     return tuple(sorted(found, key=lambda space: space.name))
 
 
@@ -177,7 +182,7 @@ class _Rows:
     def __init__(self, held: Held) -> None:
         self._body = held.body
         self._dims = {space.name: space.dims * _FLOAT_BYTES for space in held.spaces}
-        self._reads = decoders(one for one in held.body.properties if one.name != KEY_PROPERTY)
+        self._reads = decoders(held.body.values)
         self._key_of = key_reader(held.body)
 
     def rows(self, results: Sequence[search_get_pb2.SearchResult]) -> list[Row]:
@@ -190,7 +195,11 @@ class _Rows:
         for result in results:
             key = self._key_of(result)
             vectors = tuple(self._checked(key, one) for one in vectors_of(result.metadata, self._body))
-            made.append(Row(key, vectors, canonical(result.properties.non_ref_props, self._reads)))
+            try:
+                properties = canonical(result.properties.non_ref_props, self._reads)
+            except DocumentError as error:
+                raise DocumentError(f"the row {decode_key(key)}: {error.message}", hint=error.hint) from error
+            made.append(Row(key, vectors, properties))
         self._require_finite(made)
         return made
 
@@ -228,7 +237,10 @@ def key_reader(body: ClassBody) -> Callable[[search_get_pb2.SearchResult], bytes
         told = decode(result.properties.non_ref_props, reads).get(KEY_PROPERTY)
         if not isinstance(told, str):
             raise DocumentError(f"the row {result.metadata.id} has no {KEY_PROPERTY}", hint="it was not loaded by us")
-        return encode_key(int(told) if kind is KeyKind.INTEGER else told)
+        try:
+            return encode_key(int(told) if kind is KeyKind.INTEGER else told)
+        except ValueError as error:
+            raise DocumentError(f"the row {result.metadata.id} has a {KEY_PROPERTY} that is no integer") from error
 
     return read
 

@@ -16,6 +16,7 @@ from regalia_registry.domain.snapshots.rows import encode_properties
 
 _EIGHT = 8
 _MAX_DOUBLE = 2**1023
+_LOWEST = -(2**63)
 _DATE = normaliser("date")
 
 Decode = Callable[[Any], object]
@@ -111,11 +112,18 @@ def _packed(packing: str, values: bytes) -> list[object]:
     return list(struct.unpack(f"<{len(values) // _EIGHT}{packing}", values))
 
 
+def _in_range(value: int) -> int:
+    """Refuse what Weaviate gives for integers that it can't: the lowest of 64 bits stands for 2^63-1 too."""
+    if value == _LOWEST:
+        raise DocumentError("an integer is beyond what Weaviate keeps", hint="keep it as text")
+    return value
+
+
 _ints, _numbers = partial(_packed, "q"), partial(_packed, "d")
 
 _DECODERS: dict[str, Decode] = {
     "text": lambda value: value.text_value,
-    "int": lambda value: value.int_value,
+    "int": lambda value: _in_range(value.int_value),
     "number": lambda value: value.number_value,
     "boolean": lambda value: value.bool_value,
     "date": lambda value: _DATE(value.date_value),
