@@ -25,11 +25,12 @@ from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
-from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties, row_digest
+from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import Hosted, translator
 from regalia_registry.ports.vectors import EngineRight, Provider
 from tests.servers import postgres, weaviate
+from tests.support.segments import row_digest
 
 SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 COUNT = 2500

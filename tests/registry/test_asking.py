@@ -308,6 +308,8 @@ def test_text_that_our_readers_refuse_is_not_taken_into_the_journal() -> None:
         lambda: Near(None, "a", "\0", 1),
         lambda: SearchWish("local", "\0", NEAR),
         lambda: RetireWish("local", "a\0"),
+        lambda: SnapshotWish("local", "a\0", "kb"),
+        lambda: LookWish("local", Look.SHOW, "\ud800"),
     ):
         with pytest.raises(InvalidError, match=r"U\+0000"):
             make()
@@ -374,9 +376,10 @@ def test_a_collection_that_is_being_loaded_is_left_alone(taken: Registry) -> Non
     assert name in taken.names()
 
 
-def test_a_collection_that_a_channel_serves_from_is_left_alone(taken: Registry) -> None:
+@pytest.mark.parametrize("target", ["local", "another-name-of-it"])
+def test_a_collection_that_a_channel_serves_from_is_left_alone(taken: Registry, target: str) -> None:
     _, name = loaded(taken)
-    place = Place(Slot(Kind.SNAPSHOT, "kb"), Digest.of(b"kb"), "memory", "local", name)
+    place = Place(Slot(Kind.SNAPSHOT, "kb"), Digest.of(b"kb"), "memory", target, name)
     moved = pointer(1, application=ApplicationName("other", "agent"))
     with taken.ports.store.note() as tx:
         tx.channels.move(replace(moved, pointer=values.replace(moved.pointer, collections=(place,))), expected=None)

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from regalia.core.digest import Digest
 from regalia.core.errors import ForbiddenError, NotFoundError
 from regalia.core.names import ArtifactName, Kind
+from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import OperationEntry
 from regalia_registry.adapters.memory.blobs import MemoryBlobs
 from regalia_registry.adapters.memory.keys import MemoryKeys, MemoryRoot
@@ -103,6 +105,17 @@ def test_what_was_exported_names_where_it_came_from(registry: Registry, form: Fi
     assert str(found.config.derived_from.content_root) == taken["content_root"]
 
 
+@FORMS
+def test_a_version_is_exported_as_one_and_the_same_blob(registry: Registry, form: FileForm) -> None:
+    registry.outcome(ImportWish("kb", registry.keep(LINES), FileForm.JSONL))
+    registry.outcome(ImportWish("kb", registry.keep(LINES[: LINES.index(b"\n")]), FileForm.JSONL))
+
+    first, second = (registry.outcome(ExportWish("kb", "1.0.0", form))["file"] for _ in range(2))
+
+    assert first == second
+    assert registry.outcome(ExportWish("kb", "1.0.1", form))["file"] != first
+
+
 def test_who_may_only_read_exports_and_imports_nothing(registry: Registry) -> None:
     with pytest.raises(ForbiddenError):
         registry.ask(ImportWish("kb", registry.keep(LINES), FileForm.JSONL), READER)
@@ -139,10 +152,14 @@ def test_a_file_that_is_none_makes_no_version(registry: Registry, body: bytes) -
 
 def test_an_export_whose_worker_is_gone_starts_over(registry: Registry) -> None:
     registry.outcome(ImportWish("kb", registry.keep(LINES), FileForm.JSONL))
-    asked = registry.ask(ExportWish("kb", "1.0.0", FileForm.PARQUET))
+    wish = ExportWish("kb", "1.0.0", FileForm.PARQUET)
+    asked = registry.ask(wish)
     with registry.ports.store.note() as tx:
         now = registry.clock.now()
-        assert tx.operations.claim(now=now, until=now + timedelta(seconds=60)) is not None
+        claimed = tx.operations.claim(now=now, until=now + timedelta(seconds=60))
+        assert claimed is not None
+        journal: JsonObject = {"collection": "kb.parquet", "started": 1, "acknowledged": 1}
+        tx.operations.update(replace(claimed, journal=journal), epoch=claimed.epoch)
     left = registry.worker.folder / asked.id / "export" / ".kb.parquet.loading"
     left.mkdir(parents=True)
     (left / "00000000").write_bytes(b"half a group")
@@ -153,3 +170,4 @@ def test_an_export_whose_worker_is_gone_starts_over(registry: Registry) -> None:
     done = operations.follow_operation(registry.ports, READER, namespace="acme", operation_id=asked.id, after=0)
     assert done.operation.state == "done"
     assert pq.read_table(io.BytesIO(registry.exported(done.operation.outcome or {}))).num_rows == 2
+    assert registry.outcome(wish)["file"] == (done.operation.outcome or {})["file"]

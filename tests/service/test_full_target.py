@@ -31,13 +31,14 @@ def test_a_load_that_finds_no_room_fails_in_words_and_the_next_one_succeeds(tmp_
         filler = fill(disk)
 
         refused = made.reg("snapshot", "load", "kb@1.0.0", "--target", "local", "--as", "kb")
-        listed = json.loads(made.must("operation", "list", "--json"))
+        asked = json.loads(made.must("operation", "list", "--json"))[0]["id"]
+        told = json.loads(made.must("operation", "show", asked, "--json"))["operation"]
         filler.unlink()
         loaded = json.loads(made.must("snapshot", "load", "kb@1.0.0", "--target", "local", "--as", "kb", "--json"))
 
         made.stop()
         assert refused.returncode == 1
-        assert listed[0]["outcome"]["error"] in {"storage_full", "unavailable"}
+        assert told["outcome"]["error"] in {"storage_full", "unavailable"}
         assert loaded["count"] == 40000
         assert "Traceback" not in (tmp_path / "registry.log").read_text()
     shutil.rmtree(server.folder, ignore_errors=True)

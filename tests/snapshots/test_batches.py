@@ -20,7 +20,6 @@ from regalia_registry.domain.snapshots.rows import (
     decode_key,
     encode_key,
     encode_properties,
-    row_digest,
     row_digests,
 )
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
@@ -29,6 +28,7 @@ from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.parquet import SegmentFiles, StoredSegment
 from regalia_registry.segments.spool import KeySpool, RootSpool
+from tests.support.segments import row_digest
 
 SCHEMA = Schema(
     Family.POSTGRESQL,
@@ -172,6 +172,22 @@ def test_a_segment_that_can_not_be_stored_ends_the_build(tmp_path: Path) -> None
 
         with pytest.raises(StorageFullError, match="9 rows"):
             one.finish()
+
+
+def test_a_build_that_is_left_lets_go_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_GROUP_BYTES", 1)
+    with Build(tmp_path, SCHEMA, None, lambda _made: None) as one:
+        for number in range(9):
+            one.add([Row(encode_key(str(number)), (), b"{}")])
+        began = opened(tmp_path)
+
+    assert (len(began), opened(tmp_path)) == (2, [])
+    one.__exit__(None, None, None)
+
+
+def opened(folder: Path) -> list[Path]:
+    found = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [path for path in found if path.is_relative_to(folder)]
 
 
 @given(batches, st.integers(1, 9))

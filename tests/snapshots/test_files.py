@@ -6,6 +6,7 @@ import resource
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import shake_256
@@ -31,6 +32,7 @@ from regalia.core.errors import (
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
+from regalia_registry.adapters.vectors.files.form import MAX_HEAD
 from regalia_registry.adapters.vectors.files.jsonl import MAX_LINE
 from regalia_registry.adapters.vectors.files.provider import FilesProvider, open_files
 from regalia_registry.domain.operations import Holder
@@ -528,6 +530,67 @@ def test_a_load_that_finds_no_room_leaves_no_file_and_goes_on_when_there_is(
     provider.build_index(name, schema)
 
     assert rows_of(provider, name) == [row for group in groups for row in group]
+
+
+def test_what_a_worker_left_that_was_killed_before_its_load_began_is_removed(folder: Path) -> None:
+    schema, left = schema_of(KeyKind.INTEGER, {}), folder / ".kb.parquet.loading.1"
+    left.mkdir()
+    (left / ".head.json.0000").write_bytes(b"half")
+
+    with closing(open_files(folder.as_uri(), holder=Holder("test", 2))) as other:
+        other.create("kb.parquet", schema, mark="test")
+        assert os.listdir(folder) == [".kb.parquet.loading"]
+        left.mkdir()
+        assert other.drop("kb.parquet", mark="test")
+        left.mkdir()
+        assert not other.drop("kb.parquet", mark="test")
+
+    assert os.listdir(folder) == []
+
+
+def test_a_late_worker_leaves_what_another_begins(provider: FilesProvider, folder: Path) -> None:
+    begun = folder / ".kb.parquet.loading.2"
+    begun.mkdir()
+
+    provider.create("kb.parquet", schema_of(KeyKind.INTEGER, {}), mark="test")
+
+    assert begun.is_dir()
+
+
+@pytest.mark.parametrize("head", [b"{", b" " * (MAX_HEAD + 1)], ids=["no JSON", "too large"])
+def test_a_load_whose_head_is_broken_is_listed_and_hides_no_other(
+    provider: FilesProvider, folder: Path, head: bytes
+) -> None:
+    load(provider, "kb.parquet", schema_of(KeyKind.INTEGER, {}), [])
+    broken = folder / ".broken.parquet.loading"
+    broken.mkdir()
+    (broken / "head.json").write_bytes(head)
+
+    assert [(one.name, one.mark) for one in provider.list()] == [("broken.parquet", ""), ("kb.parquet", "test")]
+
+
+def test_a_folder_that_can_not_be_removed_is_let_go_of(provider: FilesProvider, folder: Path) -> None:
+    provider.create("kb.parquet", schema_of(KeyKind.INTEGER, {}), mark="test")
+    (folder / ".kb.parquet.loading" / "somebody's").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(RegaliaError):
+        provider.drop("kb.parquet", mark="test")
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "dot", "l1"])
+def test_equal_vectors_are_equally_far_wherever_they_stand(provider: FilesProvider, metric: str) -> None:
+    schema = replace(schema_of(KeyKind.INTEGER, {}), vectors=(VectorSpace("body", 385, metric),))
+    numbers = [number / 7 for number in range(385)]
+    rows = [Row(encode_key(key), (("body", struct.pack("<385f", *numbers)),), b"{}") for key in range(10)]
+    load(provider, "kb.parquet", schema, [rows[:7], rows[7:]])
+
+    found = provider.search("kb.parquet", struct.pack("<385f", *reversed(numbers)), space="body", limit=10)
+
+    assert len({hit.distance for hit in found}) == 1
+    assert [hit.key for hit in found] == [row.key for row in rows]
 
 
 def test_a_late_worker_changes_nothing_of_a_finished_file(provider: FilesProvider, folder: Path) -> None:

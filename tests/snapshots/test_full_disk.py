@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from regalia.core.errors import StorageFullError
+from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
@@ -80,6 +81,19 @@ def test_an_embedded_one_without_room_says_so_and_starts_once_there_is_some(tmp_
         with closing(open_pgvector(server.url, holder=HOLDER)) as provider:
             assert provider.check().warnings == ()
         server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def test_settings_of_an_embedded_one_that_find_no_room_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "postgres"
+    server = EmbeddedPostgres(place, wheel_binaries())
+    with small_disk(places.cluster_folder(place), megabytes=160) as disk:
+        server.start()
+        server.stop()
+        fill(disk)
+
+        with pytest.raises(StorageFullError, match=r"settings can't be written: .*No space left on device"):
+            EmbeddedPostgres(place, wheel_binaries(), port=free_port()).start()
     shutil.rmtree(server.folder, ignore_errors=True)
 
 

@@ -18,8 +18,9 @@ from regalia.core.errors import RegaliaError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.properties import normaliser
 from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root, differing
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties, row_digest
+from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from tests.support.segments import row_digest
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "rows.json").read_text())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regalia.core.digest import Digest
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
+from regalia_registry.domain.snapshots.rows import Row, Rows, encode_key, encode_properties, row_digests
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
@@ -27,6 +27,10 @@ SCHEMA = Schema(
 def row(number: int, text: str = "", *, body: float = 0.5, has_title: bool = True) -> Row:
     vectors = [("body", struct.pack("<2f", body, -0.0)), ("title", struct.pack("<f", 1.0))]
     return Row(encode_key(number), tuple(vectors[: 2 if has_title else 1]), encode_properties({"text": text}))
+
+
+def row_digest(row: Row) -> bytes:
+    return row_digests(Rows.of([row]))[0]
 
 
 class Kept:

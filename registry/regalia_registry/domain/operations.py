@@ -13,6 +13,7 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
 from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
+from regalia_registry.domain.texts import check_text
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{0,2048}\Z")
@@ -113,6 +114,10 @@ class SnapshotWish:
     embedding: Embedding | None = None
     freeze: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what no engine calls a collection."""
+        check_text(self.collection, what="a collection's name")
+
     @classmethod
     def parse(cls, request: JsonObject) -> "SnapshotWish":
         """Read what `written` wrote."""
@@ -197,6 +202,10 @@ class LookWish:
     target: str
     what: Look
     collection: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no engine calls a collection."""
+        check_text(self.collection, what="a collection's name")
 
     @property
     def name(self) -> str:

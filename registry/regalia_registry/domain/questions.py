@@ -12,14 +12,12 @@ from regalia.core.errors import DocumentError, InvalidError
 from regalia.core.fields import Fields
 from regalia.core.names import check_segment, check_version
 from regalia.core.strict_json import JsonObject
-from regalia_registry.domain.snapshots.rows import encode_key
+from regalia_registry.domain.snapshots.rows import MAX_KEY, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind
+from regalia_registry.domain.texts import check_text
 
 MAX_DIMS = 65_535
 MAX_HITS = 200
-MAX_DIMS = 65_535
-
-_MAX_KEY_TEXT = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,13 @@ class Near:
             raise InvalidError("a question is a vector, or the key of a row", hint="--vector FILE or --like KEY")
         if not 1 <= self.limit <= MAX_HITS:
             raise InvalidError(f"the limit is {self.limit}, expected 1 to {MAX_HITS}", hint=f"--limit {MAX_HITS}")
-        _check_text(f"{self.like or ''}{self.space}", what="a question")
+        check_text(f"{self.like or ''}{self.space}", what="a question")
 
     @classmethod
     def parse(cls, fields: Fields) -> "Near":
         """Read what `written` wrote."""
         encoded = fields.optional("vector", lambda name: fields.text(name, max_characters=8 * MAX_DIMS))
-        like = fields.optional("like", lambda name: fields.text(name, max_characters=_MAX_KEY_TEXT))
+        like = fields.optional("like", lambda name: fields.text(name, max_characters=MAX_KEY))
         return cls(None if encoded is None else _decoded(encoded), like, fields.text("space"), fields.integer("limit"))
 
     def written(self) -> JsonObject:
@@ -138,7 +136,7 @@ class SearchWish:
 
     def __post_init__(self) -> None:
         """Refuse what no engine calls a collection."""
-        _check_text(self.collection, what="a collection's name")
+        check_text(self.collection, what="a collection's name")
 
     @property
     def name(self) -> str:
@@ -165,7 +163,7 @@ class RetireWish:
 
     def __post_init__(self) -> None:
         """Refuse what no engine calls a collection."""
-        _check_text(self.collection, what="a collection's name")
+        check_text(self.collection, what="a collection's name")
 
     @property
     def name(self) -> str:
@@ -216,11 +214,6 @@ def read_key(text: str, kind: KeyKind) -> bytes:
                 return encode_key(text)
     except ValueError as error:
         raise DocumentError(f"{text[:60]!r} is no key of this collection: its keys are {kind}") from error
-
-
-def _check_text(text: str, *, what: str) -> None:
-    if "\0" in text:  # our own readers of JSON refuse it, so that a list that held it could not be read
-        raise InvalidError(f"{what} holds U+0000", hint="leave it out")
 
 
 def _decoded(encoded: str) -> bytes:

@@ -1,6 +1,7 @@
 """Segments as Parquet that any tool opens: keys with row digests in one file, whole rows in the other."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -79,6 +80,12 @@ class SegmentFiles:
         self._keys.close()
         self._rows.close()
         return StoredSegment(StoredFile.of(self._paths[0]), StoredFile.of(self._paths[1]), self._count)
+
+    def close(self) -> None:
+        """Let go of both, whether or not they are whole."""
+        for file in (self._keys, self._rows):
+            with suppress(OSError, pa.ArrowException):  # a file that is cut short is nobody's
+                file.close()
 
 
 def read_digests(path: Path) -> Iterator[bytes]:

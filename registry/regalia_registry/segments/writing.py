@@ -57,8 +57,9 @@ class SegmentWriter:
         return self._made
 
     def close(self) -> None:
-        """End the thread; what waits is not written."""
+        """End the thread, and let go of the segment that is open; what waits is not written."""
         self._thread.shutdown(cancel_futures=True)
+        self._files.close()
 
     def _flush(self, *, is_end: bool = False) -> None:
         parts, self._parts = self._parts, []
@@ -101,6 +102,12 @@ class _Files:
         self.open = None
         self.number += 1
         return made
+
+    def close(self) -> None:
+        """Let go of a segment that is not whole."""
+        if self.open is not None:
+            self.open.close()
+            self.open = None
 
 
 def _sizes(rows: Rows) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Answering questions about snapshots and collections; nothing is changed. Run by a worker."""
 
 import json
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from regalia.core.digest import Digest
@@ -20,6 +20,7 @@ from regalia_registry.segments.parquet import StoredFile
 from regalia_registry.segments.searching import Search
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.hits import shown_hits, shown_key
+from regalia_registry.services.steps.keeping import Keeper
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
 from regalia_registry.services.steps.targets import require_use
 
@@ -46,10 +47,11 @@ def diff_snapshots(ports: Ports, actor: Actor, operation: Operation, bench: Benc
     page = _Page(bench.folder / "rows.jsonl") if wish.rows else None
     counts = dict.fromkeys(Sign, 0)
     is_same = old.config.content_root == new.config.content_root  # however either is cut into segments
-    for change in () if is_same else compared.changes(told):
-        counts[change.sign] += 1
-        if page is not None:
-            page.add(change)
+    with nullcontext() if page is None else closing(page):
+        for change in () if is_same else compared.changes(told):
+            counts[change.sign] += 1
+            if page is not None:
+                page.add(change)
     outcome: JsonObject = {
         "old": f"{old.stored.artifact}@{wish.old.version}",
         "new": f"{new.stored.artifact}@{wish.new.version}",
@@ -60,7 +62,7 @@ def diff_snapshots(ports: Ports, actor: Actor, operation: Operation, bench: Benc
         "same_schema": old.config.schema_digest == new.config.schema_digest,
         "embedding": [_embedding(old), _embedding(new)],
     }
-    return outcome if page is None else outcome | page.written(ports, operation.namespace)
+    return outcome if page is None else outcome | page.written(Keeper(ports, operation.namespace))
 
 
 def query_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
@@ -159,16 +161,16 @@ class _Page:
         if len(self._rows) < _PAGE_ROWS and self._characters <= _PAGE_CHARACTERS:
             self._rows.append(row)
 
-    def written(self, ports: Ports, namespace: str) -> JsonObject:
+    def close(self) -> None:
         self._file.close()
+
+    def written(self, keep: Keeper) -> JsonObject:
+        """Give the page; the file, which is closed, is stored where it holds more."""
         more = self._count - len(self._rows)
         outcome: JsonObject = {"rows": self._rows, "more": more}
         if more:
             stored = StoredFile.of(self._path)
-            with self._path.open("rb") as source:
-                ports.blobs.put(digest=stored.digest, source=source, size_bytes=stored.size_bytes)
-            with ports.store.note() as tx:
-                tx.blobs.link(namespace, sizes={stored.digest: stored.size_bytes})
+            keep.file(stored)
             outcome["all"] = {"digest": str(stored.digest), "size": stored.size_bytes}
         return outcome
 

@@ -17,8 +17,7 @@ from regalia_registry.segments.build import Built
 from regalia_registry.segments.compaction import Compaction
 from regalia_registry.segments.reading import live_rows
 from regalia_registry.services.context import Bench, Caller, Ports
-from regalia_registry.services.steps.artifacts import add_version
-from regalia_registry.services.steps.keeping import Keeper, store_version
+from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, stored_sizes
 
 
@@ -43,9 +42,7 @@ def compact_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Be
     config = replace(newest.config, version=str(Version(newest.config.version).raised(Part.PATCH)))
     bench.tell({"step": "storing", "rows": built.stored})
     stored = store_version(ports, artifact, config, keep.layers(newest.schema, built))
-    with ports.store.write(actor) as tx:
-        bench.fence(tx)
-        add_version(ports, Caller(actor, operation.id), tx, stored)
+    add_next(ports, Caller(actor, operation.id), bench, stored)
     return _outcome(stored, newest, built.listing)
 
 

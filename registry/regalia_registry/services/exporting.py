@@ -9,7 +9,7 @@ from regalia_registry.domain.files import ExportWish
 from regalia_registry.domain.operations import Operation
 from regalia_registry.segments.parquet import StoredFile
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import fill
+from regalia_registry.services.steps.filling import Planned, fill
 from regalia_registry.services.steps.keeping import Keeper
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import folder_target
@@ -17,6 +17,8 @@ from regalia_registry.services.steps.targets import folder_target
 
 def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
     """Write a version into one file; a worker that takes it over starts over. Gives the file's digest and size.
+
+    The file is marked with the version, and not with the operation: however often it is asked for, it is one blob.
 
     Raises:
         UnsupportedError: The file can't hold it.
@@ -27,7 +29,8 @@ def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     folder = bench.folder / "export"
     folder.mkdir()
     with closing(bench.targets.connect(folder_target(folder), holder=bench.holder)) as provider:
-        filled = fill(ports, operation, bench, snapshot, provider, wish.file_name)
+        planned = Planned(wish.file_name, str(snapshot.stored.digest))
+        filled = fill(ports, operation, bench, snapshot, provider, planned)
     file = StoredFile.of(folder / wish.file_name)
     bench.tell({"step": "storing", "bytes": file.size_bytes})
     Keeper(ports, operation.namespace).file(file)

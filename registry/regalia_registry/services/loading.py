@@ -17,7 +17,7 @@ from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, fill, rows_of
+from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, Planned, fill, rows_of
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 
@@ -42,7 +42,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
-        filled = fill(ports, operation, bench, snapshot, provider, collection)
+        filled = fill(ports, operation, bench, snapshot, provider, Planned(collection, operation.id))
         bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
         _prove(provider, collection, filled, bench)
     return {

@@ -41,7 +41,7 @@ def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
             collection, mark = journal.text("collection"), journal.text("mark")
         bench.tell({"step": "dropping"})
         with ports.store.read() as tx:
-            _require_unnamed(tx, wish.target, collection)
+            _require_unnamed(tx, collection)
         provider.collections.drop(collection, mark=mark)
     with ports.store.write(actor) as tx:
         bench.fence(tx)
@@ -84,14 +84,17 @@ def _operation(tx: Transaction, mark: str, namespace: str) -> Operation | None:
     return found if (found.namespace, found.kind) == (namespace, OperationKind.LOAD) else None
 
 
-def _require_unnamed(tx: Transaction, target: str, collection: str) -> None:
-    """Look at the current pointers of every application."""
+def _require_unnamed(tx: Transaction, collection: str) -> None:
+    """Look at the current pointers of every application, whatever target they name: two may be one place.
+
+    The name alone tells: what a load makes ends in characters of its operation.
+    """
     after = None
     while True:
         page = tx.channels.list_all(after=after, limit=_PAGE)
         for stored in page:
             pointer = stored.pointer
-            if any((place.target, place.collection) == (target, collection) for place in pointer.collections):
+            if any(place.collection == collection for place in pointer.collections):
                 raise ConflictError(
                     f'"{pointer.application}:{pointer.channel}" serves from "{collection}"',
                     hint="move the channel to other collections first",

@@ -14,8 +14,7 @@ from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
 from regalia_registry.services.context import Bench, Caller, Ports
-from regalia_registry.services.steps.artifacts import add_version
-from regalia_registry.services.steps.keeping import Keeper, store_version
+from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal, frozen_parts
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
@@ -108,10 +107,7 @@ def _take(
     bench.tell({"step": "storing", "rows": built.stored})
     layers = keep.layers(schema, built)
     stored = store_version(ports, artifact, config, layers)
-    caller = Caller(actor, operation.id)
-    with ports.store.write(actor) as tx:
-        bench.fence(tx)
-        created = add_version(ports, caller, tx, stored)
+    created = add_next(ports, Caller(actor, operation.id), bench, stored)
     worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})
     return _outcome(stored, taken, created=created) | {"worn_segments": len(worn)}
 

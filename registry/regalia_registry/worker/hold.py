@@ -11,6 +11,7 @@ from regalia.core.errors import RegaliaError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Operation
+from regalia_registry.domain.texts import readable
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
 
@@ -63,11 +64,15 @@ class Hold:
         self._told, self._step = now, body.get("step")
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
-            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
+            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=readable(body))
 
     def interrupts(self, interrupt: Callable[[], None]) -> None:
         """Call this, from another thread, once the operation is not to be gone on with."""
         self._interrupts.append(interrupt)
+
+    def forget_interrupts(self) -> None:
+        """Call none any more: what they would end is closed."""
+        self._interrupts.clear()
 
     def look(self) -> None:
         """End the operation here where it is not to be gone on with."""

@@ -1,10 +1,11 @@
 """Claiming, leasing, doing: an operation belongs to whoever holds its lease, and to nobody else."""
 
+import errno
 import importlib
 import shutil
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.leases import Lease, Patience
 from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState, Target
+from regalia_registry.domain.texts import readable
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 log = structlog.get_logger("regalia.worker")
 
@@ -98,7 +101,8 @@ class Worker:
     def _end(self, claimed: Operation, state: OperationState, outcome: JsonObject | None) -> None:
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
-            over = replace(there, state=state, lease_until=None, outcome=outcome)
+            told = None if outcome is None else readable(outcome)
+            over = replace(there, state=state, lease_until=None, outcome=told)
             is_ours = not there.state.is_over and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
                 tx.operations.append(claimed.id, time=self.ports.clock.now(), body={"step": str(state)})
@@ -161,8 +165,10 @@ class _Task:
 
     def _done(self) -> JsonObject:
         """Do it, again and again where an engine or a store does not answer."""
-        pauses = self._worker.patience.pauses()
+        patience, clock = self._worker.patience, self._worker.ports.clock
+        pauses = patience.pauses()
         while True:
+            began = clock.monotonic()
             try:
                 return self._attempt()
             except StorageFullError:  # no room comes of waiting
@@ -170,6 +176,8 @@ class _Task:
             except UnavailableError as error:
                 with suppress(UnavailableError):  # a catalog that does not answer says nothing, and is told nothing
                     self._hold.look()  # what was interrupted ends like this as well
+                if clock.monotonic() - began > patience.total_s:  # an outage of its own, hours after the one before
+                    pauses = patience.pauses()
                 pause_s = None if self._claimed.kind in _IMPATIENT else next(pauses, None)
                 if pause_s is None:
                     raise
@@ -184,13 +192,19 @@ class _Task:
             claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
         )
         targets = _Watched(self._worker.targets, self._hold)
-        return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench(targets))
+        try:
+            with _room_in(self._worker.folder):
+                return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench(targets))
+        finally:
+            self._hold.forget_interrupts()
 
     def _undone(self, outcome: JsonObject) -> JsonObject | None:
         """Undo it, or add to its outcome what is left and how to remove it."""
         if self._claimed.kind in _UNDOINGS:
             try:
-                _undoing(self._claimed.kind)(self._worker.ports, self._hold.stands(), self._bench(self._worker.targets))
+                with _room_in(self._worker.folder):
+                    bench = self._bench(self._worker.targets)
+                    _undoing(self._claimed.kind)(self._worker.ports, self._hold.stands(), bench)
             except RegaliaError as error:
                 self._hold.stands()
                 told = str(outcome.get("message", "it was cancelled"))
@@ -203,6 +217,21 @@ class _Task:
         self._folder.mkdir(mode=0o700)
         holder = Holder(self._claimed.id, self._claimed.epoch)
         return Bench(targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """Say in words that there is none left for the worker's own files.
+
+    Raises:
+        StorageFullError: There is none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageFullError("the worker's disk is full", hint=f"make room in {folder}, and ask again") from error
 
 
 def _doing(kind: OperationKind) -> Doing:

@@ -162,13 +162,8 @@ def _capped(text: str) -> bytes:
     return encoded
 
 
-def row_digest(row: Row) -> bytes:
-    """Hash a row: 32 bytes that differ where anything in it does."""
-    return row_digests(Rows.of([row]))[0]
-
-
 def row_digests(rows: Rows) -> list[bytes]:
-    """Hash each row of a batch."""
+    """Hash each row of a batch: 32 bytes that differ where anything in it does."""
     columns: list[Iterable[bytes]] = []
     for name, contents in rows.vectors:
         columns += _vector_columns(name, contents)

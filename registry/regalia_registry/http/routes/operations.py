@@ -19,7 +19,6 @@ from regalia_registry.services import operations, targets
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
-_NO_NUL = r"^[^\x00]*$"  # our readers of JSON refuse U+0000: a list that held it could not be read
 _MAX_WAIT_S = 20
 _LOOK_S = 0.25
 
@@ -67,7 +66,7 @@ class SnapshotIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str = Field(max_length=64)
-    collection: str = Field(min_length=1, max_length=256, pattern=_NO_NUL)
+    collection: str = Field(min_length=1, max_length=256)
     name: str = Field(max_length=64)
     embedding: EmbeddingIn | None = None
     freeze: bool = False
@@ -88,7 +87,7 @@ class LookIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     what: Look
-    collection: str = Field(default="", max_length=256, pattern=_NO_NUL)
+    collection: str = Field(default="", max_length=256)
 
 
 @router.get("/targets")

@@ -23,6 +23,14 @@ JOURNAL = "the load's journal"
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """The collection that is to be made: its name, and the mark that says later whose it is."""
+
+    name: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filled:
     """What was made: as what the engine holds it, and the root and number of rows that it must have."""
 
@@ -32,9 +40,9 @@ class Filled:
 
 
 def fill(
-    ports: Ports, operation: Operation, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, collection: str
+    ports: Ports, operation: Operation, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, planned: Planned
 ) -> Filled:
-    """Create a collection with the operation's mark, and load and index all rows; a worker that comes later goes on.
+    """Create the collection, and load and index all rows; a worker that comes later goes on where this one was.
 
     Raises:
         UnsupportedError: The engine can't hold it.
@@ -42,17 +50,17 @@ def fill(
     """
     count = snapshot.config.count
     hosted = provider.collections.hosted(snapshot.schema)
-    ledger = _JournalLedger(operation.journal or {}, bench, collection)
+    ledger = _JournalLedger(operation.journal or {}, bench, planned.name)
     ledger.keep()
     origin = origin_of(snapshot, hosted)
-    provider.collections.create(collection, hosted.schema, mark=operation.id, origin=origin)
+    provider.collections.create(planned.name, hosted.schema, mark=planned.mark, origin=origin)
     translated = Translated(bench.folder, snapshot, hosted)
     groups = _groups(translated.rows(rows_of(ports, snapshot, bench.folder)))
-    for rows in provider.sink.load(collection, hosted.schema, groups, ledger=ledger):
+    for rows in provider.sink.load(planned.name, hosted.schema, groups, ledger=ledger):
         bench.tell({"step": "loading", "rows": rows, "of": count})
     root = translated.root()
     bench.tell({"step": "indexing", "rows": count})
-    provider.sink.build_index(collection, hosted.schema)
+    provider.sink.build_index(planned.name, hosted.schema)
     return Filled(hosted, root, count)
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 from regalia.core.strict_json import MAX_INTEGER, JsonObject, JsonValue
 from regalia_registry.domain.snapshots.rows import decode_key
+from regalia_registry.domain.texts import readable_text
 
 _HIT_CHARACTERS = 4096
 _MIN_CHARACTERS = 64
 
 
 def shown_key(key: bytes) -> str:
-    """Spell an encoded key for people; U+0000, which our JSON has not, is replaced."""
-    return _plain(str(decode_key(key)))
+    """Spell an encoded key for people, as our readers of JSON take it."""
+    return readable_text(str(decode_key(key)))
 
 
 def shown_hits(hits: Iterable[tuple[bytes, float, bytes]]) -> list[JsonValue]:
@@ -37,12 +38,12 @@ def _shown(properties: dict[str, object]) -> tuple[JsonObject, list[JsonValue]]:
         kept = _scalar(value)
         size = len(name) + (len(kept) if isinstance(kept, str) else _MIN_CHARACTERS)
         if size > room:
-            cut.append(_plain(name[:_MIN_CHARACTERS]))
+            cut.append(name[:_MIN_CHARACTERS])
             left = room - len(name)
             if not isinstance(kept, str) or left < _MIN_CHARACTERS:
                 continue
             kept, size = f"{kept[: left - 1]}…", room
-        shown[_plain(name)] = kept
+        shown[name] = kept
         room -= size
     return shown, cut
 
@@ -53,8 +54,4 @@ def _scalar(value: object) -> JsonValue:
         return value
     if isinstance(value, int) and abs(value) <= MAX_INTEGER:
         return value
-    return _plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _plain(text: str) -> str:
-    return text.replace("\0", "�")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,6 +4,7 @@ import io
 
 from regalia.core import oci
 from regalia.core.digest import Digest
+from regalia.core.errors import NotFoundError, UnavailableError, VersionConflictError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName
@@ -13,7 +14,8 @@ from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
-from regalia_registry.services.context import Ports
+from regalia_registry.services.context import Bench, Caller, Ports
+from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
 
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
@@ -36,7 +38,11 @@ class Keeper:
             file.path.unlink()
 
     def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
-        """Store the small layers; gives all of the manifest's, in their order."""
+        """Store the small layers; gives all of the manifest's, in their order.
+
+        Raises:
+            NotFoundError: A file of a segment that is kept is gone.
+        """
         small = {SCHEMA: (_JSON_TYPE, schema.written()), LISTING: (_JSON_TYPE, built.listing.written())}
         if built.tombstones:
             small[TOMBSTONES] = _BITMAP_TYPE, built.tombstones
@@ -46,8 +52,7 @@ class Keeper:
         ]
         for segment in built.listing.segments:
             for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
-                size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
-                described.append(Descriptor(_PARQUET_TYPE, digest, size_bytes or 0, {oci.TITLE: title}))
+                described.append(Descriptor(_PARQUET_TYPE, digest, self._size_of(digest, title), {oci.TITLE: title}))
         return tuple(described)
 
     def small(self, body: bytes) -> bytes:
@@ -62,6 +67,15 @@ class Keeper:
         with file.path.open("rb") as source:
             self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
         self._link(file.digest, file.size_bytes)
+
+    def _size_of(self, digest: Digest, title: str) -> int:
+        size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
+        if size_bytes is None:
+            raise NotFoundError(
+                f'the segment file "{title}" is gone from the blob store',
+                hint="restore it from a backup, or take the snapshot under another name",
+            )
+        return size_bytes
 
     def _link(self, digest: Digest, size_bytes: int) -> None:
         self._sizes[digest] = size_bytes
@@ -84,3 +98,31 @@ def store_version(
         manifest=manifest.body,
         pushed_at=ports.clock.now(),
     )
+
+
+def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion) -> bool:
+    """Add the version that follows the newest, for the worker that holds the operation; False where it was there.
+
+    Raises:
+        UnavailableError: Another was added since the newest was looked for: the next attempt follows that one.
+        VersionConflictError: An earlier version has the content.
+    """
+    try:
+        with ports.store.write(caller.actor) as tx:
+            bench.fence(tx)
+            return add_version(ports, caller, tx, stored)
+    except VersionConflictError as error:
+        if not _is_taken(ports, stored):
+            raise
+        raise UnavailableError(
+            f'another "{stored.artifact}@{stored.version}" was added meanwhile', hint="ask again"
+        ) from error
+
+
+def _is_taken(ports: Ports, stored: ArtifactVersion) -> bool:
+    with ports.store.read() as tx:
+        try:
+            tx.artifacts.get(stored.artifact, version=stored.version)
+        except NotFoundError:
+            return False
+    return True

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -158,9 +158,9 @@ class Folder:
         inner = self.find_folder(name)
         if inner is None:
             return
-        for one in inner.names():
-            inner.remove(one)
-        inner.close()
+        with closing(inner):
+            for one in inner.names():
+                inner.remove(one)
         with translated():
             try:
                 os.rmdir(name, dir_fd=self._descriptor)

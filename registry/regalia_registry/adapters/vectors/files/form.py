@@ -72,7 +72,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is in a file; where `refusals` holds anything, it is no collection. `rows` is None where nobody counted."""
+    """What is in a file; where `refusals` holds anything, it is no collection."""
 
     schema: Schema
     head: Head

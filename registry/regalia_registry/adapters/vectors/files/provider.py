@@ -128,7 +128,7 @@ class FilesProvider:
             loading = _of_loading(name)
             if loading is not None and (inner := self._folder.find_folder(name)) is not None:
                 with closing(inner):
-                    found.setdefault(loading, CollectionEntry(loading, None, _read_head(inner).mark))
+                    found.setdefault(loading, _loading_entry(loading, inner))
             elif _NAME.match(name) and (file := self._folder.find(name)) is not None:
                 with file:
                     found[name] = _entry(name, file)
@@ -158,10 +158,11 @@ class FilesProvider:
     def drop(self, name: str, *, mark: str) -> bool:
         """Remove a file of ours, and what is left of its load."""
         there = self._mark_of(name)
+        if there not in {None, mark}:
+            raise ConflictError(f'the collection "{name}" is not ours', hint="remove the file yourself")
+        self._remove_begun(name)
         if there is None:
             return False
-        if there != mark:
-            raise ConflictError(f'the collection "{name}" is not ours', hint="remove the file yourself")
         self._folder.remove(name)
         self._folder.remove_folder(_loading_of(name))
         return True
@@ -285,12 +286,19 @@ class FilesProvider:
 
     def _make_loading(self, name: str, head: Head) -> None:
         """Make the hidden folder of a load, with its head in it from the first moment; whoever comes first wins."""
+        self._remove_begun(name)
         beside = f"{_loading_of(name)}.{self._holder.epoch}"
-        self._folder.remove_folder(beside)
         with closing(self._folder.make_folder(beside)) as inner, inner.writing(_HEAD) as file:
             file.write(head.written())
         if not self._folder.rename(beside, _loading_of(name)):
             self._folder.remove_folder(beside)
+
+    def _remove_begun(self, name: str) -> None:
+        """Remove what workers that were killed at the very start left: this one of an earlier try, and those before."""
+        for found in self._folder.names():
+            beside, _, epoch = found.rpartition(".")
+            if beside == _loading_of(name) and epoch.isdecimal() and int(epoch) <= self._holder.epoch:
+                self._folder.remove_folder(found)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[Sequence[BinaryIO]]:
@@ -385,6 +393,14 @@ def _entry(name: str, file: BinaryIO) -> CollectionEntry:
     except DocumentError:
         return CollectionEntry(name)
     return CollectionEntry(name, rows, head.mark)
+
+
+def _loading_entry(name: str, inner: Folder) -> CollectionEntry:
+    """Give what a load says about itself, and its name alone where that can't be read."""
+    try:
+        return CollectionEntry(name, None, _read_head(inner).mark)
+    except (DocumentError, NotFoundError):
+        return CollectionEntry(name)
 
 
 def _stamp(file: BinaryIO) -> Stamp:

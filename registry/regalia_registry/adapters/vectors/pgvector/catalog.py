@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg.rows import namedtuple_row
@@ -30,8 +30,17 @@ _DOCUMENT = re.compile(  # as grammar.Column writes it, and PostgreSQL gives it 
 )
 _SPOKEN = {"now()": "now", "CURRENT_TIMESTAMP": "now", "gen_random_uuid()": "uuid"}
 
+_VECTOR_TABLES = """
+SELECT n.nspname, c.relname, c.reltuples, coalesce(obj_description(n.oid, 'pg_namespace'), ''),
+  has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), row_security_active(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'regalia')
+  AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+              WHERE a.attrelid = c.oid AND t.typname = 'vector' AND NOT a.attisdropped)
+ORDER BY 1, 2
+"""
 _FIND = """
-SELECT c.oid, n.nspname AS schema, c.relname AS table, c.relkind AS kind, c.relispartition AS is_partition
+SELECT c.oid, n.nspname AS schema, c.relname AS table, c.relkind AS kind
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
 _COLUMNS = """
@@ -70,6 +79,25 @@ UNION ALL SELECT 'row-level security is not rebuilt' FROM pg_class WHERE oid = %
 """
 
 
+class VectorTable(NamedTuple):
+    """A table with a column of vectors.
+
+    `rows` is less than 0 where PostgreSQL has not counted, `comment` is its schema's.
+    """
+
+    schema: str
+    table: str
+    rows: float
+    comment: str
+    may_read: bool
+    is_filtered: bool
+
+    @property
+    def name(self) -> str:
+        """Its collection's name."""
+        return f"{self.schema}.{self.table}"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a table is."""
@@ -78,6 +106,12 @@ class Place:
     schema: str
     table: str
     kind: str
+
+
+def vector_tables(connection: psycopg.Connection) -> Sequence[VectorTable]:
+    """List what can be a snapshot, by name."""
+    with translated():
+        return [VectorTable(*row) for row in connection.execute(_VECTOR_TABLES).fetchall()]
 
 
 def find(connection: psycopg.Connection, name: str) -> Place:

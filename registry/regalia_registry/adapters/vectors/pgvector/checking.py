@@ -1,12 +1,13 @@
 """A look at a PostgreSQL before somebody relies on it: versions, rights, room, and settings that lose or hide rows."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 
+from regalia_registry.adapters.vectors.pgvector.catalog import VectorTable, vector_tables
 from regalia_registry.adapters.vectors.pgvector.connection import translated
 from regalia_registry.ports.vectors import Checked, EngineRight
 
@@ -31,16 +32,6 @@ SELECT current_setting('server_version') AS version, current_database() AS datab
   (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
     OR coalesce(inet_server_addr() << '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_private
 """
-_TABLES = """
-SELECT n.nspname || '.' || c.relname AS name,
-  has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS may_read,
-  row_security_active(c.oid) AS is_filtered
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'regalia')
-  AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-              WHERE a.attrelid = c.oid AND t.typname = 'vector' AND NOT a.attisdropped)
-ORDER BY 1
-"""
 
 
 class _Server(NamedTuple):
@@ -61,18 +52,12 @@ class _Server(NamedTuple):
     is_private: bool
 
 
-class _Table(NamedTuple):
-    name: str
-    may_read: bool
-    is_filtered: bool
-
-
 def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
     """Look, and change nothing; `folder` is where the data lies, where that is this machine's own disk."""
     with translated():
         [row] = connection.execute(_SERVER).fetchall()
         server = _Server(*row)
-        tables = [_Table(*row) for row in connection.execute(_TABLES).fetchall()]
+    tables = vector_tables(connection)
     return Checked(
         version=f"PostgreSQL {server.version}, pgvector {server.pgvector or 'absent'}",
         warnings=(*_of_versions(server), *_of_rights(server, tables), *_of_settings(server)),
@@ -83,7 +68,7 @@ def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
     )
 
 
-def _rights(server: _Server, tables: list[_Table]) -> Iterator[EngineRight]:
+def _rights(server: _Server, tables: Sequence[VectorTable]) -> Iterator[EngineRight]:
     may_write = not server.read_only
     if all(table.may_read and not table.is_filtered for table in tables):
         yield EngineRight.READ
@@ -106,7 +91,7 @@ def _of_versions(server: _Server) -> Iterator[str]:
         yield f"pgvector {server.pgvector} has known faults: ALTER EXTENSION vector UPDATE (0.8.4 or newer)"
 
 
-def _of_rights(server: _Server, tables: list[_Table]) -> Iterator[str]:
+def _of_rights(server: _Server, tables: Sequence[VectorTable]) -> Iterator[str]:
     unread = [table.name for table in tables if not table.may_read]
     if unread:
         yield f'"{server.role}" may not read {_named(unread)}: GRANT SELECT ON … TO "{server.role}"'

@@ -15,12 +15,11 @@ from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import translated
 from regalia_registry.adapters.vectors.pgvector.preparing import prepare, reader_password
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, provide
-from regalia_registry.adapters.vectors.pgvector.running import RUN_S, Runner, make_runner
+from regalia_registry.adapters.vectors.pgvector.running import FULL, RUN_S, Runner, make_runner
 from regalia_registry.domain.operations import Holder
 
 _VERSION = 18
 _POLL_S = 0.05
-_FULL = b"No space left on device"
 # What a killed one leaves behind, another that was just started, and what clients are told meanwhile.
 _PASSING = (b"pre-existing shared memory block", b'lock file "', b"the database system is", b"terminating")
 _MAX_TOLD = 65_536
@@ -138,7 +137,11 @@ class EmbeddedPostgres:
         if changed and (cluster / "postmaster.pid").exists() and self._status() == 0:
             self._halt()
         for name in changed:
-            self._runner.write(cluster / name, wanted[name])
+            done = self._runner.write(cluster / name, wanted[name])
+            if done.returncode != 0:
+                raise self._ended(
+                    f"the embedded PostgreSQL's settings can't be written: {_last_line(done.stderr)}", done.stderr
+                )
 
     def _halt(self) -> None:
         self._runner.run("pg_ctl", "stop", "-D", str(self._cluster), "-m", "fast", "-w")
@@ -160,7 +163,7 @@ class EmbeddedPostgres:
         while True:
             if self._status() != 0:
                 told = _since(self._log, said)
-                if _FULL in told or _fatal(told):
+                if FULL in told or _fatal(told):
                     raise self._ended(f"the embedded PostgreSQL does not start: {_fatal(told) or 'no room'}", told)
                 self._launch()
             try:
@@ -173,7 +176,7 @@ class EmbeddedPostgres:
                 return
 
     def _ended(self, message: str, told: bytes) -> UnavailableError:
-        if _FULL in told:
+        if FULL in told:
             return StorageFullError(message, hint=f"make room in {self.folder}")
         return UnavailableError(message, hint=f"its log is {self._log}")
 

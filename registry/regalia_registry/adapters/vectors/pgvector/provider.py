@@ -41,14 +41,6 @@ SELECT set_config('hnsw.ef_search',
                   greatest(%s, coalesce(nullif(current_setting('hnsw.ef_search', true), '')::int, 40))::text, true)
 """
 _CANCEL_S = 5.0
-_LIST = """
-SELECT n.nspname, c.relname, c.reltuples, obj_description(n.oid, 'pg_namespace')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'regalia')
-  AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-              WHERE a.attrelid = c.oid AND t.typname = 'vector' AND NOT a.attisdropped)
-ORDER BY 1, 2
-"""
 
 
 class CopyReading:
@@ -142,15 +134,13 @@ class PgvectorProvider:
 
     def list(self) -> Sequence[CollectionEntry]:
         """List the tables that have a vector column."""
-        with translated():
-            found = self._connection.execute(_LIST).fetchall()
         return [
             CollectionEntry(
-                f"{schema}.{table}",
-                None if rows < 0 else int(rows),
-                told.removeprefix(_MARK) if (told or "").startswith(_MARK) else "",
+                one.name,
+                None if one.rows < 0 else int(one.rows),
+                one.comment.removeprefix(_MARK) if one.comment.startswith(_MARK) else "",
             )
-            for schema, table, rows, told in found
+            for one in catalog.vector_tables(self._connection)
         ]
 
     def describe(self, name: str) -> Description:

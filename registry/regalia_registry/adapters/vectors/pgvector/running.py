@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from regalia.core.errors import ConfigurationError
+from regalia.core.errors import ConfigurationError, StorageFullError
 from regalia_registry.adapters.vectors.pgvector.places import ROOTS_FOLDER, cluster_folder, sockets_folder
 
 _UNPRIVILEGED = "nobody"
 _PRIVATE = 0o077
 _ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath, "LC_ALL": "C"}  # the worker's holds the secrets of targets
 
+FULL = b"No space left on device"  # as programs say it in LC_ALL=C
 RUN_S = 600.0  # crash recovery takes as long as it takes
 
 
@@ -34,15 +35,9 @@ class Runner:
         """Run one of the binaries to its end."""
         return self._run([str(self.binaries / program), *arguments])
 
-    def write(self, path: Path, text: str) -> None:
-        """Write a file as that user, whole or not at all: root writes nothing where another may plant a link.
-
-        Raises:
-            OSError: It can't be written.
-        """
-        done = self._run(["/bin/sh", "-c", 'cat > "$0.new" && mv "$0.new" "$0"', str(path)], text.encode())
-        if done.returncode != 0:
-            raise OSError(done.stderr.decode("utf-8", "replace").strip())
+    def write(self, path: Path, text: str) -> subprocess.CompletedProcess[bytes]:
+        """Write a file as that user, whole or not at all: root writes nothing where another may plant a link."""
+        return self._run(["/bin/sh", "-c", 'cat > "$0.new" && mv "$0.new" "$0"', str(path)], text.encode())
 
     def _run(self, command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 # our own wheel's binaries and a shell, with words of ours
@@ -63,6 +58,7 @@ def make_runner(folder: Path, binaries: Path) -> Runner:
 
     Raises:
         ConfigurationError: This is root, and there is no user to run as.
+        StorageFullError: There is no room for a copy of the binaries.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.geteuid() != 0:
@@ -97,7 +93,15 @@ def _reachable(binaries: Path, user: int) -> Path:
     copied = ROOTS_FOLDER / f"binaries-{stamp}"
     if not copied.exists():
         making = copied.with_suffix(f".{os.getpid()}")
-        shutil.copytree(binaries.parent, making, symlinks=True)
+        try:
+            shutil.copytree(binaries.parent, making, symlinks=True)
+        except shutil.Error as error:  # one for all files, which has only the words of theirs
+            shutil.rmtree(making, ignore_errors=True)
+            if FULL.decode() not in str(error):
+                raise
+            raise StorageFullError(
+                "the embedded PostgreSQL's programs find no room", hint=f"make room in {ROOTS_FOLDER}"
+            ) from error
         try:
             making.rename(copied)
         except OSError:  # another process was first
