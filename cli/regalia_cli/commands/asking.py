@@ -1,6 +1,5 @@
 """What people ask of snapshots: `reg snapshot show`, `diff` and `query`."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -71,15 +70,15 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     for space in found["vectors"]:
         output.answer(f"  vector {space['name']}: {space['dims']} dimensions, {space['metric']}")
     for one in schema["properties"]:
-        output.answer(output.plain(f"  {one['name']} {one['type']}"))
+        output.answer(f"  {one['name']} {one['type']}")
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
-    output.answer(output.plain(f"  embedder: {told}"))
+    output.answer(f"  embedder: {told}")
     for name in ("consistency", "fidelity"):
         if name in found:
-            output.answer(output.plain(f"  {name}: {found[name]}"))
+            output.answer(f"  {name}: {found[name]}")
     if "derived_from" in found:
-        output.answer(output.plain(f"  derived from: {found['derived_from']['reference']}"))
+        output.answer(f"  derived from: {found['derived_from']['reference']}")
     dead = sum(one["count"] - one["live"] for one in segments)
     output.answer(f"  {len(segments)} segments, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
 
@@ -97,7 +96,7 @@ def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     if as_json and rows:
         for row in questions.all_rows(state.client, before.artifact.namespace, outcome):
-            output.answer(json.dumps(row, ensure_ascii=False))
+            output.answer_json_line(row)
         return
     if as_json:
         output.answer_json(outcome)
@@ -108,7 +107,7 @@ def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None
     for told in _differences(outcome):
         output.answer(f"  {told}")
     for row in outcome.get("rows", ()):
-        output.answer(f"  {row['change']} {output.plain(row['key'])}")
+        output.answer(f"  {row['change']} {row['key']}")
     if outcome.get("more"):
         output.tell(f"  and {outcome['more']:,} more: --rows --json gives all, a line each")
 

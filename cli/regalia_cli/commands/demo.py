@@ -172,7 +172,7 @@ def _expect(is_so: bool, told: str, ran: Ran) -> None:  # noqa: FBT001 # reads a
 
 def _say(text: str) -> None:
     output.answer("")
-    output.answer(click.style(text, bold=True))
+    output.answer(text, bold=True)
 
 
 def _indent(text: str) -> None:

@@ -33,7 +33,7 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
         output.answer_json(outcome)
         return
     for line in outcome["fidelity"]:
-        output.tell(output.plain(f"  not the same: {line}"))
+        output.tell(f"  not the same: {line}")
     output.answer(f"{file}  {outcome['count']:,} rows, {size_bytes:,} bytes")
 
 
