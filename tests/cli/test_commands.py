@@ -287,3 +287,13 @@ def test_the_running_bundle_and_its_fallbacks_verify_after_a_rotation(tmp_path: 
                     made.must("bundle", "verify", reference)
 
     assert len(fallbacks) == 3
+
+
+@pytest.mark.parametrize("command", [("load", "--target", "local"), ("verify",), ("show",), ("query", "--like", "1")])
+def test_a_snapshots_name_keeps_its_namespace(released: Home, command: tuple[str, ...]) -> None:
+    named = released.reg("snapshot", command[0], "other/snapshot/kb@1.0.0", *command[1:])
+    newest = released.reg("snapshot", command[0], "other/snapshot/kb", *command[1:])
+
+    assert (named.returncode, named.stdout, newest.returncode, newest.stdout) == (1, "", 1, "")
+    assert '"other/snapshot/kb@1.0.0"' in named.stderr
+    assert 'no snapshot "kb" in "other"' in newest.stderr

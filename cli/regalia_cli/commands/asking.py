@@ -9,11 +9,11 @@ import click
 
 from regalia import questions
 from regalia.core.errors import SourceError
-from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import parse
 from regalia.questions import Near
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
+from regalia_cli.commands.wording import found_of
 from regalia_cli.state import State, pass_state
 
 _MAX_VECTOR_FILE = 4 * 1024 * 1024
@@ -59,7 +59,7 @@ def answer_hits(outcome: Mapping[str, Any], *, as_json: bool) -> None:
 @pass_state
 def show(state: State, reference: str, *, as_json: bool) -> None:
     """Show what a stored snapshot is made of; the newest, where no version is named."""
-    found: dict[str, Any] = questions.describe(state.client, _find(state, reference))
+    found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
     if as_json:
         output.answer_json(found)
         return
@@ -91,7 +91,7 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
 @pass_state
 def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None:
     """Count the rows that were added (+), removed (-) and changed (~) from snapshot OLD to NEW."""
-    before, after = _find(state, old), _find(state, new)
+    before, after = found_of(state, old), found_of(state, new)
     asked = questions.start_diff(state.client, before, after, rows=rows)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     if as_json and rows:
@@ -120,12 +120,8 @@ def query(
     state: State, reference: str, vector_file: str | None, like: str | None, space: str, limit: int, *, as_json: bool
 ) -> None:  # an option each
     """Find the rows of a stored snapshot that are nearest, exactly: what would a bundle with it answer?"""
-    asked = questions.start_query(state.client, _find(state, reference), near(vector_file, like, space, limit))
+    asked = questions.start_query(state.client, found_of(state, reference), near(vector_file, like, space, limit))
     answer_hits(finished(state, asked).outcome or {}, as_json=as_json)
-
-
-def _find(state: State, reference: str) -> ArtifactReference:
-    return questions.find(state.client, state.application().namespace, reference)
 
 
 def _differences(outcome: Mapping[str, Any]) -> list[str]:

@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from regalia import filing, questions
+from regalia import filing
 from regalia.core.digest import Digest
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of
 from regalia_cli.state import State, pass_state
 
 
@@ -23,7 +23,7 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
     """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties; the newest, where none is named."""
     filing.require_free(file)
     form = form or filing.form_of(file)
-    found = questions.find(state.client, state.application().namespace, reference)
+    found = found_of(state, reference)
     namespace, name = found.artifact.namespace, found.artifact.name
     asked = filing.start_export(state.client, namespace, name, found.selector, form=form)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})

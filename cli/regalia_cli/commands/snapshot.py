@@ -6,7 +6,7 @@ from regalia import operations, questions
 from regalia_cli import output
 from regalia_cli.commands import asking, filing
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of, reference_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of
 from regalia_cli.state import State, pass_state
 
 
@@ -90,17 +90,17 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 
 
 @snapshot.command()
-@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--target", required=True, help="Where to: local, or one of reg target list.")
 @click.option("--as", "logical", help="How the new collection's name begins; default: the snapshot's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
-    """Load a snapshot into a new collection, index it, and prove that it is what was taken."""
-    name, version = reference_of(reference)
-    namespace = state.application().namespace
+    """Load a snapshot, the newest where no version is named, into a new collection; prove that it is what was taken."""
+    found = found_of(state, reference)
+    namespace, name = found.artifact.namespace, found.artifact.name
     asked = operations.start_load(
-        state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
+        state.client, namespace, name, found.selector, target=target, logical=logical or name.replace("-", "_")
     )
     outcome = finished(state, asked).outcome or {}
     if as_json:
@@ -110,12 +110,13 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 
 
 @snapshot.command()
-@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def verify(state: State, reference: str, *, as_json: bool) -> None:
-    """Read every row of a stored snapshot and compare it with its content root."""
-    asked = operations.start_verify(state.client, state.application().namespace, *reference_of(reference))
+    """Read every row of a stored snapshot, the newest where no version is named, and compare it with its root."""
+    found = found_of(state, reference)
+    asked = operations.start_verify(state.client, found.artifact.namespace, found.artifact.name, found.selector)
     outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
