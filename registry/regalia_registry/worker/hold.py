@@ -41,6 +41,7 @@ class Hold:
         self._interrupts: list[Callable[[], None]] = []
         self._told = float("-inf")
         self._step: object = None
+        self._untold: JsonObject | None = None
         self._over = threading.Event()
         self._attending = threading.Thread(target=self._attend, daemon=True)
 
@@ -54,16 +55,27 @@ class Hold:
         self._attending.join()
 
     def tell(self, body: JsonObject) -> None:
-        """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with."""
+        """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with.
+
+        How far a step came is told with the next step, where it was not yet.
+        """
         self._require_going()
         now = self._ports.clock.monotonic()
         is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
         if now - self._told < _TELL_S and not is_next:
+            self._untold = body
             return
         self._told, self._step = now, body.get("step")
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
-            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=body)
+            self.append(tx, body, is_next=is_next)
+
+    def append(self, tx: Transaction, body: JsonObject, *, is_next: bool = True) -> None:
+        """Write an event, after what a step that is over was not told of."""
+        bodies = [body] if self._untold is None or not is_next else [self._untold, body]
+        self._untold = None
+        for one in bodies:
+            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=one)
 
     def interrupts(self, interrupt: Callable[[], None]) -> None:
         """Call this, from another thread, once the operation is not to be gone on with."""
