@@ -297,3 +297,17 @@ def test_a_snapshots_name_keeps_its_namespace(released: Home, command: tuple[str
     assert (named.returncode, named.stdout, newest.returncode, newest.stdout) == (1, "", 1, "")
     assert '"other/snapshot/kb@1.0.0"' in named.stderr
     assert 'no snapshot "kb" in "other"' in newest.stderr
+
+
+def test_lint_and_a_dry_run_leave_a_snapshot_to_the_push(released: Home) -> None:
+    project = released.project / "regalia.yaml"
+    kept = project.read_text(encoding="utf-8")
+    project.write_text(kept + "  snapshots/kb: {target: local, collection: kb_working}\n", encoding="utf-8")
+
+    linted = released.reg("lint")
+    dry = released.reg("push", "--dry-run")
+    project.write_text(kept, encoding="utf-8")
+
+    assert (linted.returncode, linted.stderr) == (0, "")
+    assert (dry.returncode, "snapshot" in dry.stdout) == (0, False)
+    assert "snapshots/kb: whether its collection changed" in dry.stderr
