@@ -112,7 +112,7 @@ def _outage(stage: Stage) -> None:
 
 
 def _record(stage: Stage) -> None:
-    _say("What a reviewer reads: who moved what, when and why, refused moves too.")
+    _say("What a reviewer reads: who moved what, when and why.")
     _show(stage, "history", "acme/support-agent:prod")
     records = _run(stage, ("history", "acme/support-agent:prod", "--limit", "2", "--json"), refused=False)
     output.answer("$ reg history acme/support-agent:prod --limit 2 --json")

@@ -129,4 +129,5 @@ def _own_namespace(state: State) -> tuple[str]:
 
 def _told(found: TargetEntry) -> str:
     credential = f"  credential: {found.credential}" if found.credential else ""
-    return f"{found.provider} {found.url}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"
+    address = "" if found.url == f"{found.provider}:" else f" {found.url}"  # the embedded one has none
+    return f"{found.provider}{address}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"
