@@ -80,7 +80,8 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     if "derived_from" in found:
         output.answer(f"  derived from: {found['derived_from']['reference']}")
     dead = sum(one["count"] - one["live"] for one in segments)
-    output.answer(f"  {len(segments)} segments, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+    many = "segment" if len(segments) == 1 else "segments"
+    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
 
 
 @click.command()

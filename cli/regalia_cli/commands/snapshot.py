@@ -65,7 +65,8 @@ def create(
             f"  {outcome['unindexed']:,} of them are missing from {target}'s own index: searches there miss them"
         )
     if outcome.get("worn_segments"):
-        output.tell(f"  {outcome['worn_segments']} of its segments are worn: reg snapshot compact {named}")
+        worn = outcome["worn_segments"]
+        output.tell(f"  {worn} of its segments {'is' if worn == 1 else 'are'} worn: reg snapshot compact {named}")
     answer_taken(outcome)
 
 

@@ -40,7 +40,7 @@ class Hold:
         self._renewed, self._until = asked, asked + lease.length.total_seconds()
         self._interrupts: list[Callable[[], None]] = []
         self._told = float("-inf")
-        self._step: object = None
+        self._last: JsonObject = {}
         self._untold: JsonObject | None = None
         self._over = threading.Event()
         self._attending = threading.Thread(target=self._attend, daemon=True)
@@ -61,11 +61,12 @@ class Hold:
         """
         self._require_going()
         now = self._ports.clock.monotonic()
-        is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
+        # A new step always looks whether the operation is still ours.
+        is_next = body.get("step") != self._last.get("step")
         if now - self._told < _TELL_S and not is_next:
-            self._untold = body
+            self._untold = body if body != self._last else None
             return
-        self._told, self._step = now, body.get("step")
+        self._told, self._last = now, body
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
             self.append(tx, body, is_next=is_next)

@@ -42,8 +42,8 @@ _ADDRESS = "http://host:8080?grpc=50051, or https://…"
 
 # A part of what the server says → what it means; nearly all that it refuses by gRPC has the code UNKNOWN.
 _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
-    ("could not find class", NotFoundError, "reg collection list"),
-    ("class not found", NotFoundError, "reg collection list"),
+    ("could not find class", NotFoundError, "reg collection list TARGET"),
+    ("class not found", NotFoundError, "reg collection list TARGET"),
     ("extract auth", AccessError, "check the target's credential: it is the API key"),
     ("rbac:", AccessError, "grant the key's role the right: reg target check"),
     ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),
