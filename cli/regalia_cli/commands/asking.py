@@ -25,8 +25,10 @@ def near_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say what is looked for."""
     for option in reversed(
         (
-            click.option("--vector", "vector_file", metavar="FILE", help="A JSON array of numbers; - is stdin."),
-            click.option("--like", metavar="KEY", help="The key of a row; what is near to it, without it."),
+            click.option(
+                "--vector", "vector_file", metavar="FILE", help="What to look for: a JSON array of numbers; - is stdin."
+            ),
+            click.option("--like", metavar="KEY", help="Or what is near to the row with this key, without it."),
             click.option("--space", default="", help="Which vector, where there is more than one."),
             click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 200), help="How many."),
             click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -58,7 +60,7 @@ def answer_hits(outcome: Mapping[str, Any], *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def show(state: State, reference: str, *, as_json: bool) -> None:
-    """Show what a stored snapshot is made of; the newest, where no version is named."""
+    """Show what a stored snapshot is made of. Where no version is named, it is the newest."""
     found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
     if as_json:
         output.answer_json(found)
@@ -91,7 +93,7 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None:
-    """Count the rows that were added (+), removed (-) and changed (~) from snapshot OLD to NEW."""
+    """Count the rows that differ in two snapshots. From OLD to NEW they were added (+), removed (-) or changed (~)."""
     before, after = found_of(state, old), found_of(state, new)
     asked = questions.start_diff(state.client, before, after, rows=rows)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
@@ -120,7 +122,10 @@ def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None
 def query(
     state: State, reference: str, vector_file: str | None, like: str | None, space: str, limit: int, *, as_json: bool
 ) -> None:  # an option each
-    """Find the rows of a stored snapshot that are nearest, exactly: what would a bundle with it answer?"""
+    """Find the nearest rows of a stored snapshot. Each row is compared: it is what a bundle with it would answer.
+
+    Where no version is named, it is the newest.
+    """
     asked = questions.start_query(state.client, found_of(state, reference), near(vector_file, like, space, limit))
     answer_hits(finished(state, asked).outcome or {}, as_json=as_json)
 

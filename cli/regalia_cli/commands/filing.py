@@ -20,7 +20,10 @@ from regalia_cli.state import State, pass_state
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
-    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties; the newest, where none is named."""
+    """Write a snapshot into a file. It is Parquet or JSONL, and holds keys, vectors and properties.
+
+    Where no version is named, it is the newest.
+    """
     filing.require_free(file)
     form = form or filing.form_of(file)
     found = found_of(state, reference)
@@ -44,7 +47,7 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def import_(state: State, file: Path, name: str | None, embedder: str | None, *, as_json: bool) -> None:
-    """Take a snapshot of the rows in FILE, which is Parquet or JSONL by what its name ends in."""
+    """Take a snapshot of a file. It is Parquet or JSONL, by what its name ends in."""
     namespace, form, embedding = state.application().namespace, filing.form_of(file), embedding_of(embedder)
     blob = filing.send(state.client, namespace, file)
     named = name or called(file.name)

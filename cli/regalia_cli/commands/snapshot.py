@@ -42,7 +42,7 @@ def create(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
+    """Take a snapshot of a collection while it serves. Rows that the last one has are not stored again."""
     named = name or called(collection)
     asked = operations.start_snapshot(
         state.client,
@@ -75,7 +75,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def list_(state: State, name: str | None, *, as_json: bool) -> None:
-    """List a snapshot's versions, highest first; without NAME the namespace's snapshots, each by its newest."""
+    """List snapshots, or the versions of one. Versions are listed highest first; each snapshot is by its newest."""
     namespace = state.application().namespace
     if name is None:
         names = [one.name for one in questions.list_names(state.client, namespace)]
@@ -97,7 +97,10 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
-    """Load a snapshot, the newest where no version is named, into a new collection; prove that it is what was taken."""
+    """Load a snapshot into a new collection. It is indexed, and proved to be what was taken.
+
+    Where no version is named, it is the newest.
+    """
     found = found_of(state, reference)
     namespace, name = found.artifact.namespace, found.artifact.name
     asked = operations.start_load(
@@ -115,7 +118,10 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def verify(state: State, reference: str, *, as_json: bool) -> None:
-    """Read every row of a stored snapshot, the newest where no version is named, and compare it with its root."""
+    """Read a stored snapshot through. Every row is compared with its content root.
+
+    Where no version is named, it is the newest.
+    """
     found = found_of(state, reference)
     asked = operations.start_verify(state.client, found.artifact.namespace, found.artifact.name, found.selector)
     outcome = finished(state, asked).outcome or {}
@@ -130,7 +136,7 @@ def verify(state: State, reference: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def compact(state: State, name: str, *, as_json: bool) -> None:
-    """Write the newest version of a snapshot into fewer files, as the next version with the same content root."""
+    """Write a snapshot into fewer files. That is its next version, with the content root of the newest."""
     asked = operations.start_compact(state.client, state.application().namespace, name)
     outcome = finished(state, asked).outcome or {}
     if as_json:
