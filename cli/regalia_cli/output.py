@@ -70,12 +70,10 @@ def fail(error: RegaliaError) -> None:
     step = f" [{error.step}]" if isinstance(error, VerificationError) and error.step else ""
     first, *more = f"{error.message}{step}".split("\n")  # many faults are told at once, a line each
     click.echo(f"{click.style('error:', fg='red')} {plain(first)}", err=True)
-    for line in more:
+    notes = [f"  {note}" for note in getattr(error, "__notes__", [])]
+    hint = f"hint: {error.hint}".split("\n") if error.hint else []
+    for line in (*more, *notes, *hint):
         tell(line)
-    for note in getattr(error, "__notes__", []):
-        tell(f"  {note}")
-    if error.hint:
-        tell(f"hint: {error.hint}")
 
 
 def changes_as_rows(changes: Sequence[SlotChange]) -> list[Mapping[str, object]]:

@@ -37,7 +37,7 @@ def list_(state: State, target: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def show(state: State, target: str, name: str, *, as_json: bool) -> None:
-    """Show what a collection is made of. What would refuse a snapshot of it, and what one would not keep, is told."""
+    """Show what a collection is made of. It says too why a snapshot would be refused, and what one would not keep."""
     namespace = state.application().namespace
     found = looked(state, operations.start_look(state.client, namespace, target, what="show", collection=name))
     if as_json:

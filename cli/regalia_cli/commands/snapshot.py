@@ -75,7 +75,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def list_(state: State, name: str | None, *, as_json: bool) -> None:
-    """List snapshots, or the versions of one. Versions are listed highest first; each snapshot is by its newest."""
+    """List snapshots, or the versions of one. The highest version is first; without NAME it stands for its snapshot."""
     namespace = state.application().namespace
     if name is None:
         names = [one.name for one in questions.list_names(state.client, namespace)]

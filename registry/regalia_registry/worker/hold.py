@@ -66,14 +66,16 @@ class Hold:
         if now - self._told < _TELL_S and not is_next:
             self._untold = body if body != self._last else None
             return
+        if not is_next:
+            self._untold = None  # this is further
         self._told, self._last = now, body
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
-            self.append(tx, body, is_next=is_next)
+            self.append(tx, body)
 
-    def append(self, tx: Transaction, body: JsonObject, *, is_next: bool = True) -> None:
-        """Write an event, after what a step that is over was not told of."""
-        bodies = [body] if self._untold is None or not is_next else [self._untold, body]
+    def append(self, tx: Transaction, body: JsonObject) -> None:
+        """Write an event, after how far the step before it came."""
+        bodies = [body] if self._untold is None else [self._untold, body]
         self._untold = None
         for one in bodies:
             tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=one)
