@@ -72,7 +72,7 @@ class Commands(click.Group):
 @click.option("--url", help="The registry; default: REGALIA_URL, regalia.yaml, or this machine's.")
 @click.pass_context
 def reg(context: click.Context, url: str | None) -> None:
-    """Version prompts, models, configs and code; release them as signed bundles; restore a whole bundle at once.
+    """Version prompts, models, vector collections, configs and code; release and restore them as signed bundles.
 
     A release's life: reg init, reg push, reg bundle create, reg promote VERSION --to prod; and when it is a bad one,
     reg restore APP:prod --to previous --reason TICKET.

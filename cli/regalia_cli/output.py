@@ -1,9 +1,14 @@
-"""How `reg` speaks: the answer on stdout, alone; everything else on stderr; errors with the next step."""
+"""How `reg` speaks: the answer on stdout, alone; everything else on stderr; errors with the next step.
+
+Names, reasons and messages come from whoever wrote them, an engine or a file: control characters in them would rule the
+terminal, so that nothing goes out but through `plain`, or as JSON whose strings escape them.
+"""
 
 import dataclasses
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
@@ -15,19 +20,24 @@ from regalia.core.errors import RegaliaError, VerificationError
 from regalia.core.values import fields
 
 
-def answer(text: str) -> None:
+def answer(text: str, *, bold: bool = False) -> None:
     """Print a line of the answer."""
-    click.echo(text)
+    click.echo(click.style(plain(text), bold=True) if bold else plain(text))
 
 
 def tell(text: str) -> None:
     """Say something to the person, beside the answer."""
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def answer_json(value: object) -> None:
     """Print the answer as JSON."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    click.echo(_escaped(json.dumps(_plain(value), indent=2, ensure_ascii=False)))
+
+
+def answer_json_line(value: object) -> None:
+    """Print one of many answers as a line of JSON."""
+    click.echo(_escaped(json.dumps(_plain(value), ensure_ascii=False)))
 
 
 def answer_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
@@ -52,17 +62,18 @@ def tell_changes(changes: Sequence[SlotChange], *, nothing: str = "nothing chang
     for change in changes:
         tell(f"  {change.sentence}")
         for line in change.lines:
-            tell(f"      {_colored(line)}")
+            click.echo(f"      {_colored(line)}", err=True)
 
 
 def fail(error: RegaliaError) -> None:
     """Print an error and what to do next."""
     step = f" [{error.step}]" if isinstance(error, VerificationError) and error.step else ""
-    tell(f"{click.style('error:', fg='red')} {error.message}{step}")
-    for note in getattr(error, "__notes__", []):
-        tell(f"  {note}")
-    if error.hint:
-        tell(f"hint: {error.hint}")
+    first, *more = f"{error.message}{step}".split("\n")  # many faults are told at once, a line each
+    click.echo(f"{click.style('error:', fg='red')} {plain(first)}", err=True)
+    notes = [f"  {note}" for note in getattr(error, "__notes__", [])]
+    hint = f"hint: {error.hint}".split("\n") if error.hint else []
+    for line in (*more, *notes, *hint):
+        tell(line)
 
 
 def changes_as_rows(changes: Sequence[SlotChange]) -> list[Mapping[str, object]]:
@@ -84,9 +95,17 @@ def _plain(value: object) -> object:
 
 def plain(value: object) -> str:
     """Spell what somebody else wrote, without what would rule the terminal."""
-    # A name or reason comes from whoever wrote it: control characters would rule the terminal.
     text = "" if value is None else str(value)
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return "".join(character if _is_harmless(character) else "�" for character in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # names of files hold such spaces
+
+
+def _escaped(document: str) -> str:
+    # JSON escapes the controls below U+0020 by itself; of those above, a terminal may take U+009B as ESC [.
+    return "".join(one if _is_harmless(one) or one == "\n" else json.dumps(one)[1:-1] for one in document)
 
 
 def _colored(line: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
+from click.exceptions import Exit
 
 from regalia.wire.answers import OperationProgress
 from regalia_cli import output
@@ -53,22 +54,23 @@ def told(body: Mapping[str, object]) -> str:
     elif rows is not None:
         words.append(f"{rows:,} rows")
     rest = {name: value for name, value in body.items() if name not in {"step", "rows", "of", "about"}}
-    words += [f"{name} {value:,}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
+    words += [f"{value:,} {name}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
     return output.plain(" ".join(words))
 
 
 @contextmanager
 def shown() -> Iterator[Callable[[OperationProgress], None]]:
-    """Give what tells progress; who leaves by Ctrl-C is told how to come back."""
+    """Give what tells progress; who leaves by Ctrl-C is told how to come back, and exits 1."""
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     progress = Progress(is_terminal=is_terminal)
     try:
         yield progress.tell
     except KeyboardInterrupt:
         progress.end()
-        if progress.at_work is not None:
-            output.tell(f"it goes on without you; come back with: reg operation watch {progress.at_work}")
-        raise
+        if progress.at_work is None:
+            raise
+        output.tell(f"it goes on without you; come back with: reg operation watch {progress.at_work}")
+        raise Exit(1) from None
     finally:
         progress.end()
 

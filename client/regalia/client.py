@@ -12,7 +12,6 @@ from regalia._transport import Transport
 from regalia._transport.http import HttpTransport
 from regalia.bundle import Bundle
 from regalia.calls import Registry
-from regalia.core.names import Kind
 from regalia.core.references import BundleReference
 from regalia.resolving import Clock, Resolver
 from regalia.settings import Given, Settings, load_settings
@@ -140,7 +139,7 @@ class Client:
         """
         project = regalia.project.find(self.folder)
         entries = project.entries_for([Path(path) for path in paths])
-        files = [entry for entry in entries if entry.kind is not Kind.SNAPSHOT]
+        files = regalia.project.files_of(entries)
         inspection = regalia.sources.inspect(files, folder=project.folder, options=regalia.sources.Options())
         inspection.require()
         part = None if bump is None else regalia.core.versions.Part(bump)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from regalia.client import Client
 from regalia.core.digest import Digest
@@ -43,7 +44,7 @@ def require_free(destination: Path) -> None:
         NotFoundError: Its folder does not.
     """
     if os.path.lexists(destination):
-        raise ConflictError(f'"{destination}" exists', hint="choose another name; nothing is overwritten")
+        raise _exists(destination)
     if not destination.parent.is_dir():
         raise NotFoundError(f'there is no folder "{destination.parent}"', hint="make it first")
 
@@ -63,9 +64,8 @@ def fetch(client: Client, namespace: str, blob: Digest, destination: Path, *, si
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        require_free(destination)
         with _told(destination):
-            beside.rename(destination)
+            _place(beside, destination)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -80,7 +80,7 @@ def send(client: Client, namespace: str, source: Path) -> Digest:
     digest, size_bytes = _hashed(source)
     path = f"/v1/namespaces/{namespace}/blobs/missing"
     if client.registry.send(MissingBlobs, "POST", path, {"digests": [str(digest)]}).missing:
-        with source.open("rb") as file:
+        with _opened(source) as file:
             client.registry.put_file(namespace, digest, file, size_bytes=size_bytes)
     return digest
 
@@ -97,6 +97,29 @@ def form_of(file: Path) -> str:
     return form
 
 
+def _place(beside: Path, destination: Path) -> None:
+    """Give a whole file its name, unless something has it: of two that fetch at once, one is refused."""
+    try:
+        try:
+            destination.hardlink_to(beside)
+        except FileExistsError:
+            raise
+        except OSError:  # FAT and some shares have no links: there an empty file takes the name first
+            destination.touch(exist_ok=False)
+            beside.replace(destination)
+    except FileExistsError:
+        raise _exists(destination) from None
+
+
+def _exists(destination: Path) -> ConflictError:
+    return ConflictError(f'"{destination}" exists', hint="choose another name; nothing is overwritten")
+
+
+def _opened(source: Path) -> BinaryIO:
+    with _told(source):
+        return source.open("rb")
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
@@ -104,21 +127,22 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigurationError(
             f'"{path}" can\'t be used: {(error.strerror or str(error)).lower()}',
-            hint="choose another place, or make room there",
+            hint="look at its rights and the room there, or choose another place",
         ) from error
 
 
 def _hashed(source: Path) -> tuple[Digest, int]:
-    if not source.is_file():
-        raise NotFoundError(f'there is no file "{source}"', hint="reg snapshot export writes one")
-    size_bytes = source.stat().st_size
-    if size_bytes > MAX_BLOB:
-        raise TooLargeError(
-            f'"{source}" has {size_bytes} bytes, the cap is {MAX_BLOB}',
-            hint="leave it where the worker reads it: reg target add NAME file:///folder --provider files",
-        )
     state = sha256()
-    with _told(source), source.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            state.update(chunk)
+    with _told(source):
+        if not source.is_file():
+            raise NotFoundError(f'there is no file "{source}"', hint="reg snapshot export writes one")
+        size_bytes = source.stat().st_size
+        if size_bytes > MAX_BLOB:
+            raise TooLargeError(
+                f'"{source}" has {size_bytes} bytes, the cap is {MAX_BLOB}',
+                hint="leave it where the worker reads it: reg target add NAME file:///folder --provider files",
+            )
+        with source.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                state.update(chunk)
     return Digest(state.hexdigest()), size_bytes

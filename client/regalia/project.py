@@ -1,6 +1,6 @@
 """The project file `regalia.yaml`: the application, its registry, and which file goes into which slot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from regalia import strict_yaml
@@ -74,6 +74,11 @@ class Project:
         except ValueError as error:
             raise SourceError(f'"{path}" is outside of the project "{self.folder}"') from error
         return [Entry(_slot_of(absolute, file), file)]
+
+
+def files_of(entries: Iterable[Entry]) -> list[Entry]:
+    """Keep the entries that are read from files; a snapshot is taken by the registry's worker."""
+    return [entry for entry in entries if entry.kind is not Kind.SNAPSHOT]
 
 
 def find(start: Path) -> Project:

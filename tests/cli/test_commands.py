@@ -287,3 +287,27 @@ def test_the_running_bundle_and_its_fallbacks_verify_after_a_rotation(tmp_path: 
                     made.must("bundle", "verify", reference)
 
     assert len(fallbacks) == 3
+
+
+@pytest.mark.parametrize("command", [("load", "--target", "local"), ("verify",), ("show",), ("query", "--like", "1")])
+def test_a_snapshots_name_keeps_its_namespace(released: Home, command: tuple[str, ...]) -> None:
+    named = released.reg("snapshot", command[0], "other/snapshot/kb@1.0.0", *command[1:])
+    newest = released.reg("snapshot", command[0], "other/snapshot/kb", *command[1:])
+
+    assert (named.returncode, named.stdout, newest.returncode, newest.stdout) == (1, "", 1, "")
+    assert '"other/snapshot/kb@1.0.0"' in named.stderr
+    assert 'no snapshot "kb" in "other"' in newest.stderr
+
+
+def test_lint_and_a_dry_run_leave_a_snapshot_to_the_push(released: Home) -> None:
+    project = released.project / "regalia.yaml"
+    kept = project.read_text(encoding="utf-8")
+    project.write_text(kept + "  snapshots/kb: {target: local, collection: kb_working}\n", encoding="utf-8")
+
+    linted = released.reg("lint")
+    dry = released.reg("push", "--dry-run")
+    project.write_text(kept, encoding="utf-8")
+
+    assert (linted.returncode, linted.stderr) == (0, "")
+    assert (dry.returncode, "snapshot" in dry.stdout) == (0, False)
+    assert "snapshots/kb: whether its collection changed" in dry.stderr

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from click.exceptions import Exit
 
 from regalia.wire.answers import OperationEntry, OperationEventEntry, OperationProgress
 from regalia_cli import progress
@@ -30,6 +31,7 @@ def answered(*bodies: dict[str, object], state: str = "running") -> OperationPro
         (reading(1000, of=5000), "reading 1,000 of 5,000 rows"),
         (reading(1000, about=5000), "reading 1,000 of about 5,000 rows"),
         (reading(6000, about=5000), "reading 6,000 rows"),
+        ({"step": "storing", "bytes": 443_775}, "storing 443,775 bytes"),
         ({"step": "done"}, "done"),
     ],
 )
@@ -123,7 +125,8 @@ def test_who_leaves_is_told_how_to_come_back(capsys: pytest.CaptureFixture[str])
             tell(answered(reading(10)))
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Exit) as left:
         leave()
 
+    assert left.value.exit_code == 1
     assert "come back with: reg operation watch op-1" in capsys.readouterr().err

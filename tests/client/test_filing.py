@@ -68,6 +68,20 @@ def test_a_part_that_is_not_the_blobs_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_that_fetch_at_once_the_later_is_refused_and_overwrites_nothing(tmp_path: Path) -> None:
+    there = tmp_path / "kb.parquet"
+
+    class Slow(Shelf):
+        def send(self, request: Request) -> Response:
+            there.write_bytes(b"the other's")
+            return super().send(request)
+
+    with pytest.raises(ConflictError, match="exists"):
+        filing.fetch(client_of(Slow()), "acme", BLOB, there, size_bytes=len(BODY))
+    assert there.read_bytes() == b"the other's"
+    assert [path.name for path in tmp_path.iterdir()] == ["kb.parquet"]
+
+
 @pytest.mark.parametrize("kind", ["file", "broken link", "folder"])
 def test_nothing_is_overwritten(tmp_path: Path, kind: str) -> None:
     there = tmp_path / "kb.parquet"
@@ -89,6 +103,19 @@ def test_a_place_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="too long"):
         filing.fetch(client_of(Shelf()), "acme", BLOB, tmp_path / ("k" * 300), size_bytes=len(BODY))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_goes_away_before_it_is_sent_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "kb.parquet"
+    source.write_bytes(BODY)
+
+    class Slow(Shelf):
+        def send(self, request: Request) -> Response:
+            source.unlink()
+            return super().send(request)
+
+    with pytest.raises(ConfigurationError, match=r'kb\.parquet" can\'t be used: no such file'):
+        filing.send(client_of(Slow()), "acme", source)
 
 
 def test_a_file_is_sent_once_and_never_as_one_text_in_memory(tmp_path: Path) -> None:

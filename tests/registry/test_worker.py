@@ -191,6 +191,17 @@ def failing(error: BaseException) -> Callable[[], None]:
     return fail
 
 
+def test_how_far_a_step_came_is_told_even_where_that_came_too_soon_after_it_began(room: Room) -> None:
+    room.fill(range(2000))
+
+    taken = room.done(SNAPSHOT)
+
+    with room.store.read() as tx:
+        bodies = [event.body for event in tx.operations.events(taken.id, after=0, limit=99)]
+    assert [body["rows"] for body in bodies if body["step"] == "reading"][-1] == 2000
+    assert [body["step"] for body in bodies][-2:] == ["storing", "done"]
+
+
 def test_a_worker_whose_operation_was_taken_over_is_fenced_out_of_its_commit(room: Room) -> None:
     asked = room.ask(SNAPSHOT)
     with room.store.note() as tx:
@@ -261,7 +272,7 @@ def test_an_engine_that_goes_away_is_waited_for_in_the_same_operation(room: Room
     done = room.done(SNAPSHOT)
 
     assert (done.state, done.epoch) == (OperationState.DONE, 1)
-    assert room.steps(done.id)[:4] == ["connecting", "reading", "waiting", "connecting"]
+    assert room.steps(done.id)[:5] == ["connecting", "reading", "reading", "waiting", "connecting"]
     assert done.outcome is not None
     assert done.outcome["count"] == 30
 

@@ -1,6 +1,5 @@
 """What people ask of snapshots: `reg snapshot show`, `diff` and `query`."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,11 +9,11 @@ import click
 
 from regalia import questions
 from regalia.core.errors import SourceError
-from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import parse
 from regalia.questions import Near
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
+from regalia_cli.commands.wording import found_of
 from regalia_cli.state import State, pass_state
 
 _MAX_VECTOR_FILE = 4 * 1024 * 1024
@@ -26,8 +25,10 @@ def near_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say what is looked for."""
     for option in reversed(
         (
-            click.option("--vector", "vector_file", metavar="FILE", help="A JSON array of numbers; - is stdin."),
-            click.option("--like", metavar="KEY", help="The key of a row; what is near to it, without it."),
+            click.option(
+                "--vector", "vector_file", metavar="FILE", help="What to look for: a JSON array of numbers; - is stdin."
+            ),
+            click.option("--like", metavar="KEY", help="Or what is near to the row with this key, without it."),
             click.option("--space", default="", help="Which vector, where there is more than one."),
             click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 200), help="How many."),
             click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -59,8 +60,8 @@ def answer_hits(outcome: Mapping[str, Any], *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def show(state: State, reference: str, *, as_json: bool) -> None:
-    """Show what a stored snapshot is made of; the newest, where no version is named."""
-    found: dict[str, Any] = questions.describe(state.client, _find(state, reference))
+    """Show what a stored snapshot is made of. Where no version is named, it is the newest."""
+    found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
     if as_json:
         output.answer_json(found)
         return
@@ -71,17 +72,18 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     for space in found["vectors"]:
         output.answer(f"  vector {space['name']}: {space['dims']} dimensions, {space['metric']}")
     for one in schema["properties"]:
-        output.answer(output.plain(f"  {one['name']} {one['type']}"))
+        output.answer(f"  {one['name']} {one['type']}")
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
-    output.answer(output.plain(f"  embedder: {told}"))
+    output.answer(f"  embedder: {told}")
     for name in ("consistency", "fidelity"):
         if name in found:
-            output.answer(output.plain(f"  {name}: {found[name]}"))
+            output.answer(f"  {name}: {found[name]}")
     if "derived_from" in found:
-        output.answer(output.plain(f"  derived from: {found['derived_from']['reference']}"))
+        output.answer(f"  derived from: {found['derived_from']['reference']}")
     dead = sum(one["count"] - one["live"] for one in segments)
-    output.answer(f"  {len(segments)} segments, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+    many = "segment" if len(segments) == 1 else "segments"
+    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
 
 
 @click.command()
@@ -91,13 +93,13 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None:
-    """Count the rows that were added (+), removed (-) and changed (~) from snapshot OLD to NEW."""
-    before, after = _find(state, old), _find(state, new)
+    """Count the rows that differ in two snapshots. From OLD to NEW they were added (+), removed (-) or changed (~)."""
+    before, after = found_of(state, old), found_of(state, new)
     asked = questions.start_diff(state.client, before, after, rows=rows)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     if as_json and rows:
         for row in questions.all_rows(state.client, before.artifact.namespace, outcome):
-            output.answer(json.dumps(row, ensure_ascii=False))
+            output.answer_json_line(row)
         return
     if as_json:
         output.answer_json(outcome)
@@ -108,7 +110,7 @@ def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None
     for told in _differences(outcome):
         output.answer(f"  {told}")
     for row in outcome.get("rows", ()):
-        output.answer(f"  {row['change']} {output.plain(row['key'])}")
+        output.answer(f"  {row['change']} {row['key']}")
     if outcome.get("more"):
         output.tell(f"  and {outcome['more']:,} more: --rows --json gives all, a line each")
 
@@ -120,13 +122,12 @@ def diff(state: State, old: str, new: str, *, rows: bool, as_json: bool) -> None
 def query(
     state: State, reference: str, vector_file: str | None, like: str | None, space: str, limit: int, *, as_json: bool
 ) -> None:  # an option each
-    """Find the rows of a stored snapshot that are nearest, exactly: what would a bundle with it answer?"""
-    asked = questions.start_query(state.client, _find(state, reference), near(vector_file, like, space, limit))
+    """Find the nearest rows of a stored snapshot. Each row is compared: it is what a bundle with it would answer.
+
+    Where no version is named, it is the newest.
+    """
+    asked = questions.start_query(state.client, found_of(state, reference), near(vector_file, like, space, limit))
     answer_hits(finished(state, asked).outcome or {}, as_json=as_json)
-
-
-def _find(state: State, reference: str) -> ArtifactReference:
-    return questions.find(state.client, state.application().namespace, reference)
 
 
 def _differences(outcome: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ def collection() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def list_(state: State, target: str, *, as_json: bool) -> None:
-    """List what can be a snapshot; the rows are the engine's estimate."""
+    """List what a target holds. The rows are the engine's estimate."""
     found = looked(state, operations.start_look(state.client, state.application().namespace, target, what="list"))
     if as_json:
         output.answer_json(found["collections"])
@@ -37,7 +37,7 @@ def list_(state: State, target: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def show(state: State, target: str, name: str, *, as_json: bool) -> None:
-    """Show what a collection is made of, what would refuse a snapshot of it, and what it would not keep."""
+    """Show what a collection is made of. It says too why a snapshot would be refused, and what one would not keep."""
     namespace = state.application().namespace
     found = looked(state, operations.start_look(state.client, namespace, target, what="show", collection=name))
     if as_json:
@@ -70,7 +70,7 @@ def search(
     *,
     as_json: bool,
 ) -> None:  # an option each
-    """Find the rows of a collection that are nearest, through its engine's own index, as an agent does."""
+    """Find the nearest rows of a collection. Its engine's own index is asked, as an agent asks it."""
     question = near(vector_file, like, space, limit)
     namespace = state.application().namespace
     asked = questions.start_search(state.client, namespace, target, name, question)
@@ -84,7 +84,7 @@ def search(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def retire(state: State, target: str, name: str, *, yes: bool, as_json: bool) -> None:
-    """Drop a collection that `reg snapshot load` made; whatever else the target holds is refused.
+    """Drop a collection that a load made. Whatever else the target holds is refused.
 
     One that a channel's pointer names is refused too. The snapshot stays: it can be loaded again.
     """

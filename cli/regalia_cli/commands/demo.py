@@ -112,7 +112,7 @@ def _outage(stage: Stage) -> None:
 
 
 def _record(stage: Stage) -> None:
-    _say("What a reviewer reads: who moved what, when and why, refused moves too.")
+    _say("What a reviewer reads: who moved what, when and why.")
     _show(stage, "history", "acme/support-agent:prod")
     records = _run(stage, ("history", "acme/support-agent:prod", "--limit", "2", "--json"), refused=False)
     output.answer("$ reg history acme/support-agent:prod --limit 2 --json")
@@ -172,7 +172,7 @@ def _expect(is_so: bool, told: str, ran: Ran) -> None:  # noqa: FBT001 # reads a
 
 def _say(text: str) -> None:
     output.answer("")
-    output.answer(click.style(text, bold=True))
+    output.answer(text, bold=True)
 
 
 def _indent(text: str) -> None:

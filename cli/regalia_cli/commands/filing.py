@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from regalia import filing, questions
+from regalia import filing
 from regalia.core.digest import Digest
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of
 from regalia_cli.state import State, pass_state
 
 
@@ -20,10 +20,13 @@ from regalia_cli.state import State, pass_state
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
-    """Write a snapshot into FILE as Parquet or JSONL: keys, vectors, properties; the newest, where none is named."""
+    """Write a snapshot into a file. It is Parquet or JSONL, and holds keys, vectors and properties.
+
+    Where no version is named, it is the newest.
+    """
     filing.require_free(file)
     form = form or filing.form_of(file)
-    found = questions.find(state.client, state.application().namespace, reference)
+    found = found_of(state, reference)
     namespace, name = found.artifact.namespace, found.artifact.name
     asked = filing.start_export(state.client, namespace, name, found.selector, form=form)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
@@ -33,7 +36,7 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
         output.answer_json(outcome)
         return
     for line in outcome["fidelity"]:
-        output.tell(output.plain(f"  not the same: {line}"))
+        output.tell(f"  not the same: {line}")
     output.answer(f"{file}  {outcome['count']:,} rows, {size_bytes:,} bytes")
 
 
@@ -44,7 +47,7 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def import_(state: State, file: Path, name: str | None, embedder: str | None, *, as_json: bool) -> None:
-    """Take a snapshot of the rows in FILE, which is Parquet or JSONL by what its name ends in."""
+    """Take a snapshot of a file. It is Parquet or JSONL, by what its name ends in."""
     namespace, form, embedding = state.application().namespace, filing.form_of(file), embedding_of(embedder)
     blob = filing.send(state.client, namespace, file)
     named = name or called(file.name)

@@ -22,7 +22,8 @@ def lint(
     """Check the project's files, or those at PATHS, without a registry."""
     found = project.find(state.folder)
     options = sources.Options(allow_floating, allow_dirty)
-    inspection = sources.inspect(found.entries_for(paths), folder=found.folder, options=options)
+    entries = project.files_of(found.entries_for(paths))
+    inspection = sources.inspect(entries, folder=found.folder, options=options)
     if as_json:
         output.answer_json(inspection.findings)
     else:

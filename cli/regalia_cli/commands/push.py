@@ -53,14 +53,17 @@ def push_project(
     entries = found.entries_for(paths)
     if not entries:
         raise SourceError("there is nothing to push", hint="add files to push: in regalia.yaml")
-    files = [entry for entry in entries if entry.kind is not Kind.SNAPSHOT]
+    files = project.files_of(entries)
     inspection = sources.inspect(files, folder=found.folder, options=options)
     show_findings(inspection)
     if inspection.errors:
         raise SourceError(f"{len(inspection.errors)} errors; nothing was pushed", hint="correct them; reg lint checks")
     namespace = found.application.namespace
     pushed = publishing.push(state.client, namespace, inspection.drafts, bump=bump, dry_run=dry_run)
-    if dry_run:  # whether a collection changed is known once it was read
+    if dry_run:
+        for entry in entries:
+            if entry.kind is Kind.SNAPSHOT:
+                output.tell(f"  {entry.slot}: whether its collection changed is known once push has read it")
         return pushed
     with progress.shown() as tell:
         return [*pushed, *snapshotting.push_snapshots(state.client, found.application, entries, pushed, tell)]

@@ -6,7 +6,7 @@ from regalia import operations, questions
 from regalia_cli import output
 from regalia_cli.commands import asking, filing
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of, reference_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of
 from regalia_cli.state import State, pass_state
 
 
@@ -42,7 +42,7 @@ def create(
     detach: bool,
     as_json: bool,
 ) -> None:
-    """Take a snapshot of COLLECTION while it serves; rows that the last one has are not stored again."""
+    """Take a snapshot of a collection while it serves. Rows that the last one has are not stored again."""
     named = name or called(collection)
     asked = operations.start_snapshot(
         state.client,
@@ -65,7 +65,8 @@ def create(
             f"  {outcome['unindexed']:,} of them are missing from {target}'s own index: searches there miss them"
         )
     if outcome.get("worn_segments"):
-        output.tell(f"  {outcome['worn_segments']} of its segments are worn: reg snapshot compact {named}")
+        worn = outcome["worn_segments"]
+        output.tell(f"  {worn} of its segments {'is' if worn == 1 else 'are'} worn: reg snapshot compact {named}")
     answer_taken(outcome)
 
 
@@ -74,7 +75,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def list_(state: State, name: str | None, *, as_json: bool) -> None:
-    """List a snapshot's versions, highest first; without NAME the namespace's snapshots, each by its newest."""
+    """List snapshots, or the versions of one. The highest version is first; without NAME it stands for its snapshot."""
     namespace = state.application().namespace
     if name is None:
         names = [one.name for one in questions.list_names(state.client, namespace)]
@@ -90,17 +91,20 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 
 
 @snapshot.command()
-@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--target", required=True, help="Where to: local, or one of reg target list.")
 @click.option("--as", "logical", help="How the new collection's name begins; default: the snapshot's name.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
-    """Load a snapshot into a new collection, index it, and prove that it is what was taken."""
-    name, version = reference_of(reference)
-    namespace = state.application().namespace
+    """Load a snapshot into a new collection. It is indexed, and proved to be what was taken.
+
+    Where no version is named, it is the newest.
+    """
+    found = found_of(state, reference)
+    namespace, name = found.artifact.namespace, found.artifact.name
     asked = operations.start_load(
-        state.client, namespace, name, version, target=target, logical=logical or name.replace("-", "_")
+        state.client, namespace, name, found.selector, target=target, logical=logical or name.replace("-", "_")
     )
     outcome = finished(state, asked).outcome or {}
     if as_json:
@@ -110,12 +114,16 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
 
 
 @snapshot.command()
-@click.argument("reference", metavar="NAME@VERSION")
+@click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def verify(state: State, reference: str, *, as_json: bool) -> None:
-    """Read every row of a stored snapshot and compare it with its content root."""
-    asked = operations.start_verify(state.client, state.application().namespace, *reference_of(reference))
+    """Read a stored snapshot through. Every row is compared with its content root.
+
+    Where no version is named, it is the newest.
+    """
+    found = found_of(state, reference)
+    asked = operations.start_verify(state.client, found.artifact.namespace, found.artifact.name, found.selector)
     outcome = finished(state, asked).outcome or {}
     if as_json:
         output.answer_json(outcome)
@@ -128,7 +136,7 @@ def verify(state: State, reference: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def compact(state: State, name: str, *, as_json: bool) -> None:
-    """Write the newest version of a snapshot into fewer files, as the next version with the same content root."""
+    """Write a snapshot into fewer files. That is its next version, with the content root of the newest."""
     asked = operations.start_compact(state.client, state.application().namespace, name)
     outcome = finished(state, asked).outcome or {}
     if as_json:

@@ -23,7 +23,12 @@ def target() -> None:
 @target.command()
 @click.argument("name")
 @click.argument("url")
-@click.option("--provider", default="pgvector", show_default=True, help="Which engine answers there.")
+@click.option(
+    "--provider",
+    default="pgvector",
+    show_default=True,
+    help="Which engine answers there: pgvector, weaviate, or files.",
+)
 @click.option(
     "--credential",
     help="Where its password is, as the worker sees it: env:NAME, file:PATH or aws-secretsmanager:ID[#KEY].",
@@ -46,7 +51,7 @@ def add(
     *,
     as_json: bool,
 ) -> None:
-    """Add a target: a NAME and the URL of its engine, without a password."""
+    """Add a target. The URL of its engine holds no password."""
     given = namespaces or _own_namespace(state)
     made = operations.add_target(state.client, TargetEntry(name, provider, url, credential, given))
     output.answer_json(made) if as_json else output.answer(f"{made.name}  added  {_told(made)}")
@@ -58,7 +63,7 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def assign(state: State, name: str, namespaces: tuple[str, ...], *, as_json: bool) -> None:
-    """Say which namespaces may use a target, in place of those that might."""
+    """Say which namespaces may use a target. Those that might before may no longer."""
     made = operations.assign_target(state.client, name, namespaces)
     output.answer_json(made) if as_json else output.answer(f"{made.name}  assigned  {_told(made)}")
 
@@ -81,7 +86,7 @@ def list_(state: State, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def show(state: State, name: str, *, as_json: bool) -> None:
-    """Show a target."""
+    """Show a target, and how agents reach it."""
     found = operations.get_target(state.client, name)
     if as_json:
         output.answer_json(found)
@@ -97,7 +102,7 @@ def show(state: State, name: str, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
 def check(state: State, name: str, *, as_json: bool) -> None:
-    """Let the worker look whether a target answers, with which versions, and what should be changed there."""
+    """Look whether a target answers. The worker says its versions, what it may do, and what should be changed."""
     found = looked(state, operations.start_look(state.client, state.application().namespace, name, what="check"))
     if as_json:
         output.answer_json(found)
@@ -115,7 +120,7 @@ def check(state: State, name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @pass_state
 def remove(state: State, name: str) -> None:
-    """Remove a target; what it points at stays as it is."""
+    """Remove a target. What it points at stays as it is."""
     operations.remove_target(state.client, name)
     output.answer(f"{name}  removed")
 
@@ -129,4 +134,5 @@ def _own_namespace(state: State) -> tuple[str]:
 
 def _told(found: TargetEntry) -> str:
     credential = f"  credential: {found.credential}" if found.credential else ""
-    return f"{found.provider} {found.url}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"
+    address = "" if found.url == f"{found.provider}:" else f" {found.url}"  # the embedded one has none
+    return f"{found.provider}{address}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"

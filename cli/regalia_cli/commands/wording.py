@@ -1,21 +1,20 @@
-"""What the commands of snapshots have in common: how references and embedders are spelled, what was taken."""
+"""What the commands of snapshots have in common: how snapshots are found and embedders are spelled, what was taken."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from regalia import filing
+from regalia import filing, questions
 from regalia.core.kinds.snapshot import Embedding
+from regalia.core.references import ArtifactReference
 from regalia_cli import output
+from regalia_cli.state import State
 
 
-def reference_of(text: str) -> tuple[str, str]:
-    """Read NAME@VERSION."""
-    name, _, version = text.rpartition("/")[2].partition("@")
-    if not (name and version):
-        raise click.UsageError(f"{text!r} is not NAME@VERSION; reg snapshot list NAME")
-    return name, version
+def found_of(state: State, text: str) -> ArtifactReference:
+    """Find the stored snapshot that NAME, or NAME@ a version, range or digest, names; a bare name is the newest."""
+    return questions.find(state.client, state.application().namespace, text)
 
 
 def embedding_of(text: str | None) -> Embedding | None:

@@ -8,7 +8,7 @@ from regalia.core.errors import (
     UnauthenticatedError,
     VersionConflictError,
 )
-from regalia.core.names import ApplicationName, ArtifactName
+from regalia.core.names import ApplicationName, ArtifactName, Kind
 from regalia_registry.domain.records import ArtifactVersion, StoredBundle
 
 
@@ -78,7 +78,8 @@ def no_entry(*, is_sent: bool) -> UnauthenticatedError:
 
 def no_artifact(artifact: ArtifactName, version: str) -> NotFoundError:
     """Say that an artifact version is not there."""
-    return NotFoundError(f'there is no "{artifact}@{version}"', hint="push it: reg push")
+    hint = f"reg snapshot list {artifact.name}" if artifact.kind is Kind.SNAPSHOT else "push it: reg push"
+    return NotFoundError(f'there is no "{artifact}@{version}"', hint=hint)
 
 
 def no_bundle(application: ApplicationName, named: str) -> NotFoundError:

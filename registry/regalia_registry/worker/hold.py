@@ -41,7 +41,8 @@ class Hold:
         self._renewed, self._until = asked, asked + lease.length.total_seconds()
         self._interrupts: list[Callable[[], None]] = []
         self._told = float("-inf")
-        self._step: object = None
+        self._last: JsonObject = {}
+        self._untold: JsonObject | None = None
         self._over = threading.Event()
         self._attending = threading.Thread(target=self._attend, daemon=True)
 
@@ -55,16 +56,30 @@ class Hold:
         self._attending.join()
 
     def tell(self, body: JsonObject) -> None:
-        """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with."""
+        """Say how far the operation is, twice a second at most, and end it where it is not to be gone on with.
+
+        How far a step came is told with the next step, where it was not yet.
+        """
         self._require_going()
         now = self._ports.clock.monotonic()
-        is_next = body.get("step") != self._step  # a new step always looks whether the operation is still ours
+        # A new step always looks whether the operation is still ours.
+        is_next = body.get("step") != self._last.get("step")
         if now - self._told < _TELL_S and not is_next:
+            self._untold = body if body != self._last else None
             return
-        self._told, self._step = now, body.get("step")
+        if not is_next:
+            self._untold = None  # this is further
+        self._told, self._last = now, body
         with self._ports.store.note() as tx:
             self._require_wanted(tx)
-            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=readable(body))
+            self.append(tx, body)
+
+    def append(self, tx: Transaction, body: JsonObject) -> None:
+        """Write an event, after how far the step before it came."""
+        bodies = [body] if self._untold is None else [self._untold, body]
+        self._untold = None
+        for one in bodies:
+            tx.operations.append(self._claimed.id, time=self._ports.clock.now(), body=readable(one))
 
     def interrupts(self, interrupt: Callable[[], None]) -> None:
         """Call this, from another thread, once the operation is not to be gone on with."""

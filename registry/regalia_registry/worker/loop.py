@@ -93,19 +93,19 @@ class Worker:
         hold = Hold(self.ports, claimed, self.lease, self.stopping, asked)
         try:
             with hold, _Task(self, claimed, hold) as task:
-                self._end(claimed, *task.ending())
+                self._end(claimed, hold, *task.ending())
         except Ended as ended:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _end(self, claimed: Operation, state: OperationState, outcome: JsonObject | None) -> None:
+    def _end(self, claimed: Operation, hold: Hold, state: OperationState, outcome: JsonObject | None) -> None:
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
             told = None if outcome is None else readable(outcome)
             over = replace(there, state=state, lease_until=None, outcome=told)
             is_ours = not there.state.is_over and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
-                tx.operations.append(claimed.id, time=self.ports.clock.now(), body={"step": str(state)})
+                hold.append(tx, {"step": str(state)})
         log.info("operation over", operation=claimed.id, state=str(state), ours=is_ours)
 
 

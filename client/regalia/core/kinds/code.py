@@ -99,7 +99,7 @@ def compare(old: Content, new: Content) -> Change:
         told.append(f"{_short(before.git)} → {_short(after.git)}")
     was, now = {image.ref for image in before.images}, {image.ref for image in after.images}
     told += [f"+{ref}" for ref in sorted(now - was)] + [f"-{ref}" for ref in sorted(was - now)]
-    return Change(f"Updated {after.name} code: {', '.join(told) or 'its pin'}", tuple(told))
+    return Change(f"Updated {after.name} code: {', '.join(told) or 'its pin'}", tuple(told if len(told) > 1 else ()))
 
 
 SPEC = KindSpec(Kind.CODE, 64 * KIB, CodeConfig.parse, compare)

@@ -179,5 +179,5 @@ class MemoryVectors:
 
     def _get(self, name: str) -> Held:
         if name not in self.held:
-            raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list")
+            raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list TARGET")
         return self.held[name]

@@ -201,7 +201,7 @@ class FilesProvider:
                 stack.enter_context(closing(inner))
                 done = set(inner.names())
             elif not self._folder.has(name):
-                raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list")
+                raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list TARGET")
             total = 0
             for number, rows in enumerate(groups):
                 part = f"{number:08}"
@@ -310,7 +310,7 @@ class FilesProvider:
                 return
             inner = self._folder.find_folder(_loading_of(name)) if _NAME.match(name) else None
             if inner is None:
-                raise NotFoundError(f'there is no collection "{name[:_MAX_NAME]}"', hint="reg collection list")
+                raise NotFoundError(f'there is no collection "{name[:_MAX_NAME]}"', hint="reg collection list TARGET")
             with closing(inner):
                 files = [stack.enter_context(part) for part in _parts(inner)]
             yield files

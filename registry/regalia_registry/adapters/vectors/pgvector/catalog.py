@@ -126,7 +126,7 @@ def find(connection: psycopg.Connection, name: str) -> Place:
         schema, table = (name, ours[0].tablename) if len(ours) == 1 else ("public", name)
     row = next(iter(_rows(connection, _FIND, (schema, table))), None)
     if row is None:
-        raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list")
+        raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list TARGET")
     return Place(row.oid, row.schema, row.table, row.kind)
 
 

@@ -43,11 +43,11 @@ _GRPC_PORT = 50051
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z|\[[0-9A-Fa-f:.]{2,45}\]\Z")
 _ADDRESS = "http://host:8080?grpc=50051, or https://…"
 
-# A part of what the server says → what it means. Nearly all that it says by gRPC has the code UNKNOWN, what is refused for
-# good and what a server that has just started can't do yet alike: what is not known here is waited for.
+# A part of what the server says → what it means. Nearly all that it says by gRPC has the code UNKNOWN, what it refuses
+# for good and what it can't do yet, just started, alike: what is not known here is waited for.
 _BY_TEXT: tuple[tuple[str, type[RegaliaError], str], ...] = (
-    ("could not find class", NotFoundError, "reg collection list"),
-    ("class not found", NotFoundError, "reg collection list"),
+    ("could not find class", NotFoundError, "reg collection list TARGET"),
+    ("class not found", NotFoundError, "reg collection list TARGET"),
     ("extract auth", AccessError, "check the target's credential: it is the API key"),
     ("rbac:", AccessError, "grant the key's role the right: reg target check"),
     ("disk usage too high", StorageFullError, "make room on Weaviate's disk, and make its shards READY again"),

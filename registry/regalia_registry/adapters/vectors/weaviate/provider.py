@@ -40,7 +40,7 @@ _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
 _READONLY, _READY = "READONLY", "READY"
 _SEARCHED_PAGES = 10
 _FLOAT_BYTES = 4
-_NO_COLLECTION = "reg collection list"
+_NO_COLLECTION = "reg collection list TARGET"
 
 
 @dataclass(frozen=True, slots=True)
