@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.segments.parquet import read_digests
-from regalia_registry.segments.reading import lives
+from regalia_registry.segments.reading import lives, require_count
 
 _WORDS = 4  # of 8 bytes: a digest
 _ROW = np.uint64(2**32 - 1)  # the half of an entry that says which row it is; the other is of the row's digest
@@ -39,6 +39,8 @@ class Base:
             DocumentError: A segment's files do not hold what its entry says.
         """
         self.segments = tuple(segments)
+        for one in self.segments:
+            require_count(one.keys, one.segment.count)
         self._starts = np.cumsum([0, *(one.segment.count for one in segments)]).tolist()
         self._digests = np.empty((self._starts[-1], _WORDS), np.uint64)
         for one, start in zip(segments, self._starts, strict=False):
@@ -97,4 +99,4 @@ def _fill(space: NDArray[np.uint64], one: BaseSegment) -> None:
 
 
 def _other_count(one: BaseSegment) -> DocumentError:
-    return DocumentError(f'the segment "{one.segment.keys_title}" has another number of rows than is listed')
+    return DocumentError(f'the segment "{one.segment.keys_title}" has another number of rows than its footer says')

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.segments.reading import dead_rows, lives
+from regalia_registry.segments.reading import dead_rows, lives, require_count
 
 Mask = NDArray[np.bool_]
 
@@ -45,13 +45,10 @@ def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
     Raises:
         DocumentError: It is no Parquet file, or has another number of rows.
     """
+    require_count(path, len(marked))
     with _translated(path):
         file = pq.ParquetFile(path)
     with file:
-        if file.metadata.num_rows != len(marked):
-            raise DocumentError(
-                f'the segment file "{path.name}" has {file.metadata.num_rows} rows, listed are {len(marked)}'
-            )
         start = 0
         for number in range(file.num_row_groups):
             here = marked[start : start + file.metadata.row_group(number).num_rows]

@@ -1,7 +1,7 @@
 """Segments as Parquet that any tool opens: keys with row digests in one file, whole rows in the other."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -10,11 +10,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import Rows
+from regalia_registry.domain.snapshots.rows import (
+    INTEGER_KEY,
+    MAX_KEY,
+    MAX_PROPERTIES_BYTES,
+    TEXT_KEY,
+    UUID_KEY,
+    Rows,
+    decode_key,
+)
+from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 _PAGE_BYTES = 1024 * 1024
 _DIGEST_BYTES = 32
@@ -22,6 +32,13 @@ _FLOAT_BYTES = 4
 _VECTOR = "vector:"
 _KEY = pa.field("key", pa.binary(), nullable=False)
 _DIGEST = pa.field("digest", pa.binary(_DIGEST_BYTES), nullable=False)
+_KEYS_OF = {
+    KeyKind.UUID: (UUID_KEY[0], range(17, 18)),
+    KeyKind.INTEGER: (INTEGER_KEY[0], range(9, 10)),
+    KeyKind.TEXT: (TEXT_KEY[0], range(1, MAX_KEY + 2)),
+}
+_OPENING, _CLOSING = b"{}"
+_NO_ENDS = np.zeros(1, np.int32)
 _KEYS = pa.schema([_KEY, _DIGEST])
 
 
@@ -88,6 +105,17 @@ class SegmentFiles:
                 file.close()
 
 
+def count_rows(path: Path) -> int:
+    """Read how many rows a segment's file has.
+
+    Raises:
+        DocumentError: It is no such file.
+    """
+    with _translated(path), pq.ParquetFile(path) as file:
+        groups = range(file.num_row_groups)
+        return sum(int(file.metadata.row_group(number).num_rows) for number in groups)
+
+
 def read_digests(path: Path) -> Iterator[bytes]:
     """Read a segment's row digests, one after another, a row group at a time.
 
@@ -98,18 +126,48 @@ def read_digests(path: Path) -> Iterator[bytes]:
         yield b"".join(table["digest"].to_pylist())
 
 
-def read_rows(path: Path, spaces: Sequence[VectorSpace]) -> Iterator[Rows]:
-    """Read a segment's rows, a row group at a time.
+def read_rows(path: Path, schema: Schema) -> Iterator[Rows]:
+    """Read a segment's rows, a row group at a time; of the properties it is only looked whether they are braced.
 
     Raises:
-        DocumentError: It is no such file.
+        DocumentError: It is no such file, or a row has a key of another kind, a vector that is none, or no properties.
     """
-    for table in _tables(path, _rows_schema(spaces)):
-        yield Rows(
-            table["key"].to_pylist(),
-            tuple((space.name, _contents(table[f"{_VECTOR}{space.name}"], space)) for space in spaces),
-            table["properties"].cast(pa.binary()).to_pylist(),
-        )
+    for table in _tables(path, _rows_schema(schema.vectors)):
+        properties = table["properties"].cast(pa.binary())
+        keys = table["key"].to_pylist()
+        if (row := _wrong_key(table["key"], schema.key_kind)) is not None:
+            raise DocumentError(f'the segment file "{path.name}" has a key that is no {schema.key_kind}: {keys[row]!r}')
+        if (row := _unbraced(properties)) is not None:
+            raise DocumentError(f'the segment file "{path.name}" has no properties for the row {decode_key(keys[row])}')
+        vectors = [(space, _contents(table[f"{_VECTOR}{space.name}"], space)) for space in schema.vectors]
+        yield Rows(keys, tuple((space.name, contents) for space, contents in vectors), properties.to_pylist())
+
+
+def _wrong_key(column: pa.ChunkedArray, kind: KeyKind) -> int | None:
+    """Find a key that begins with another byte than its kind's, or has another size."""
+    first, _, sizes = _edges(column)
+    byte, allowed = _KEYS_OF[kind]
+    wrong = (first != byte) | (sizes < allowed.start) | (sizes >= allowed.stop)
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _unbraced(column: pa.ChunkedArray) -> int | None:
+    """Find a text that can't be a JSON object."""
+    first, last, sizes = _edges(column)
+    wrong = (first != _OPENING) | (last != _CLOSING) | (sizes > MAX_PROPERTIES_BYTES)
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _edges(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32]]:
+    """Give the first and last byte of each content, 0 where it is empty, and its size; without looking at any row."""
+    whole = column.combine_chunks()
+    _, offsets, body = whole.buffers()
+    ends = np.frombuffer(offsets, np.int32)[whole.offset : whole.offset + len(whole) + 1] if len(whole) else _NO_ENDS
+    sizes = np.diff(ends)
+    is_here = sizes > 0
+    found = np.frombuffer(body or b"\0", np.uint8)
+    first, last = (found[np.where(is_here, place, 0)] * is_here for place in (ends[:-1], ends[1:] - 1))
+    return first, last, sizes
 
 
 def _rows_schema(spaces: Sequence[VectorSpace]) -> pa.Schema:
@@ -150,7 +208,10 @@ def _contents(column: pa.ChunkedArray, space: VectorSpace) -> list[bytes | None]
     """Give each row's vector as its bytes."""
     found: list[bytes | None] = []
     for chunk in column.chunks:
-        body = np.ascontiguousarray(chunk.values.to_numpy(), "<f4").tobytes()
+        numbers = np.ascontiguousarray(chunk.values.to_numpy(zero_copy_only=False), "<f4")
+        if not np.isfinite(numbers).all():
+            raise DocumentError(f'a segment holds a vector "{space.name}" with NaN or infinity')
+        body = numbers.tobytes()
         ends = chunk.offsets.to_numpy() * _FLOAT_BYTES
         is_here = chunk.is_valid().to_numpy(zero_copy_only=False)
         if (np.diff(ends)[is_here] != space.dims * _FLOAT_BYTES).any():
@@ -161,9 +222,14 @@ def _contents(column: pa.ChunkedArray, space: VectorSpace) -> list[bytes | None]
 
 
 def _tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    with _translated(path), pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=schema.names).cast(schema)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
     try:
-        with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                yield file.read_row_group(number, columns=schema.names).cast(schema)
+        yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DocumentError(f'the segment file "{path.name}" can\'t be read: {error}') from error

@@ -12,7 +12,7 @@ from regalia.core.errors import DigestError, DocumentError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Row, Rows, row_digests
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.segments.parquet import read_rows
+from regalia_registry.segments.parquet import count_rows, read_rows
 from regalia_registry.segments.spool import RootSpool
 
 Fetch = Callable[[Segment], Path]
@@ -54,14 +54,26 @@ def live_rows(schema: Schema, listing: Listing, tombstones: bytes, fetch: Fetch)
 
 
 def _live_of(segment: Segment, bitmap: bytes, path: Path, schema: Schema) -> Iterator[Rows]:
+    require_count(path, segment.count)
     marked = lives(bitmap, segment.count)
     seen = 0
-    for rows in read_rows(path, schema.vectors):
+    for rows in read_rows(path, schema):
         here = np.flatnonzero(marked[seen : seen + len(rows)]).tolist()
         seen += len(rows)
         yield rows if len(here) == len(rows) else rows.picked(here)
     if seen != segment.count:
         raise DocumentError(f'the segment "{segment.rows_title}" has {seen} rows, listed are {segment.count}')
+
+
+def require_count(path: Path, count: int) -> None:
+    """Check a file's own number of rows, before anything is made as large as the list says.
+
+    Raises:
+        DocumentError: It is no segment, or has another number.
+    """
+    found = count_rows(path)
+    if found != count:
+        raise DocumentError(f'the segment file "{path.name}" has {found} rows, listed are {count}')
 
 
 def verify_root(folder: Path, schema: Schema, expected: Digest, batches: Iterator[Sequence[Row]]) -> int:
@@ -74,10 +86,20 @@ def verify_root(folder: Path, schema: Schema, expected: Digest, batches: Iterato
     for batch in batches:
         rows = Rows.of(batch)
         spool.add([sha256(key).digest() for key in rows.keys], row_digests(rows))
+    require_root(spool, schema, expected)
+    return spool.count
+
+
+def require_root(spool: RootSpool, schema: Schema, expected: Digest) -> None:
+    """Check the root of all rows that were spooled.
+
+    Raises:
+        DigestError: They are not what the root says.
+        DocumentError: A key stands twice.
+    """
     found = spool.root(schema.digest)
     if found != expected:
         raise DigestError(
             f"the rows hash to {found.short}, the snapshot says {expected.short}",
             hint="the snapshot is not what was taken: take it again, or restore the blobs from a backup",
         )
-    return spool.count

@@ -12,12 +12,14 @@ from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
+from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.rows import Row, Rows
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.reading import verify_root
 from regalia_registry.segments.spool import KeySpool
+from regalia_registry.segments.verifying import Verification
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, Planned, fill, rows_of
+from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, Planned, fill
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 
@@ -76,27 +78,27 @@ def unload_snapshot(ports: Ports, operation: Operation, bench: Bench) -> None:
 
 
 def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:  # noqa: ARG001 # every doing is given who asked
-    """Hash every file of a stored version, read every row, and compare the root.
+    """Hash every file of a stored version, and compare every row with its file of keys, and all with the root.
 
     Raises:
-        DigestError: A segment is damaged, or the rows are not what the root says.
+        DigestError: A segment is damaged, or its keys are not its rows', or the rows are not what the root says.
         NotFoundError: A segment is gone.
     """
     wish = VerifyWish.parse(operation.request)
     snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
 
-    def told() -> Iterator[Sequence[Row]]:
-        done = 0
-        for rows in rows_of(ports, snapshot, bench.folder):
-            yield rows
-            done += len(rows)
-            bench.tell({"step": "reading", "rows": done, "of": snapshot.config.count})
+    files = _made(bench.folder / "segments")
 
-    keys = _made(bench.folder / "keys")
-    for segment in snapshot.listing.segments:
-        fetched(ports, segment.keys, keys / segment.keys_title).unlink()
-        bench.tell({"step": "hashing keys"})
-    count = verify_root(bench.folder, snapshot.schema, snapshot.config.content_root, told())
+    def fetch(segment: Segment) -> tuple[Path, Path]:
+        for left in files.iterdir():
+            left.unlink()
+        keys = fetched(ports, segment.keys, files / segment.keys_title)
+        return keys, fetched(ports, segment.rows, files / segment.rows_title)
+
+    verification = Verification(bench.folder, snapshot.schema, snapshot.listing, snapshot.tombstones, fetch)
+    count = 0
+    for count in verification.run(snapshot.config.content_root):
+        bench.tell({"step": "reading", "rows": count, "of": snapshot.config.count})
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
 
 

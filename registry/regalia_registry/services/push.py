@@ -7,6 +7,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, DocumentError, NotFoundError, TooLargeError
 from regalia.core.kinds import KINDS, Config
 from regalia.core.kinds.config import MAX_TREE, TREE_TITLE, ConfigConfig, parse_tree
+from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import MAX_BLOB, Manifest, fingerprint, parse_config
 from regalia.core.names import ArtifactName
 from regalia.core.references import ArtifactReference
@@ -14,10 +15,12 @@ from regalia.core.strict_json import JsonObject, parse_object
 from regalia.wire.answers import MissingBlobs, Pushed
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.domain.snapshots.listing import MAX_LISTING, Listing
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.snapshots import LISTING
 
 
 def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequence[Digest]) -> MissingBlobs:
@@ -144,7 +147,15 @@ def _read_config(ports: Ports, manifest: Manifest) -> tuple[JsonObject, Config]:
 
 
 def _check_content(ports: Ports, manifest: Manifest, config: Config) -> None:
-    """Check what agents read without a library: a config's tree. Its schema is the author's check, before the push."""
+    """Check what agents read without a library, a config's tree, and that a snapshot lists no files but its own.
+
+    A config's schema is the author's check, before the push.
+    """
+    if isinstance(config, SnapshotConfig) and (listed := manifest.layer(LISTING)) is not None:
+        if listed.size_bytes > MAX_LISTING:
+            raise TooLargeError(f'"{LISTING}" has {listed.size_bytes} bytes, the cap is {MAX_LISTING}')
+        listing = Listing.parse(read_blob(ports.blobs, listed.digest))
+        listing.require_layers({layer.digest: layer.size_bytes for layer in manifest.layers}, what="the snapshot")
     if isinstance(config, ConfigConfig):
         layer = manifest.layer(TREE_TITLE)
         if layer is None:

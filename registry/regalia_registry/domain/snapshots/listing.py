@@ -16,6 +16,7 @@ _MIN_LIVE_SHARE = 0.6
 _MAX_SMALL = 32
 _SMALL_SHARE = 0.25  # of the largest segment's rows, or of so many where all have few
 _FEW_ROWS = 10_000
+_DIGEST_BYTES = 32  # what every row takes in its file of keys, however well that is packed
 _SMALL_BYTES = 16 * 1024 * 1024
 _EDITION = 1
 
@@ -68,6 +69,27 @@ class Listing:
     def written(self) -> bytes:
         """Write the layer."""
         return write({"v": _EDITION, "segments": [_written(segment) for segment in self.segments]})
+
+    def require_layers(self, sizes: Mapping[Digest, int], *, what: str) -> None:
+        """Check that every file is a layer of the version, and large enough for its rows.
+
+        A namespace proves only of its manifest's layers that it has them; what a list names beside them is not its own.
+
+        Args:
+            sizes: The bytes of each layer.
+            what: What the list is of, for the message.
+
+        Raises:
+            DocumentError: A file is no layer, or too small.
+        """
+        for segment in self.segments:
+            if not {segment.keys, segment.rows} <= sizes.keys():
+                raise DocumentError(f"{what} lists a segment that is none of its layers", hint="take it again")
+            if segment.count * _DIGEST_BYTES > sizes[segment.keys]:
+                raise DocumentError(
+                    f'{what} lists {segment.count} rows in "{segment.keys_title}", which has no room for them',
+                    hint="take it again",
+                )
 
     @property
     def count(self) -> int:

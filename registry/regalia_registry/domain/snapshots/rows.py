@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
-from typing import NamedTuple, Self, overload
+from typing import NamedTuple, NoReturn, Self, overload
 from uuid import UUID
 
 from regalia.core.errors import DocumentError
@@ -25,6 +25,13 @@ _FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _U32 = struct.Struct(">I")
 _VECTOR = struct.Struct(">BII")
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no finite number")
+
+
+_READ = json.JSONDecoder(parse_constant=_refused).decode
 _WRITE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -141,9 +148,26 @@ def encode_properties(values: Mapping[str, object]) -> bytes:
     present = {name: value for name, value in values.items() if value is not None}
     try:
         text = _WRITE(present)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DocumentError(f"a row's properties can't be written: {error}") from error
     return _capped(text)
+
+
+def decode_properties(key: bytes, encoded: bytes) -> dict[str, object]:
+    """Read the properties of a row; `key` names it where they are none.
+
+    Raises:
+        DocumentError: They are no JSON object that we write.
+    """
+    try:
+        found = _READ(encoded.decode("utf-8"))
+        if b"\\u" in encoded:
+            _WRITE(found).encode("utf-8")  # half of a surrogate pair is none of our text
+    except (ValueError, RecursionError) as error:  # no UTF-8, and a number of too many digits, too
+        raise DocumentError(f"the properties of the row {decode_key(key)} are no JSON: {str(error)[:200]}") from error
+    if not isinstance(found, dict):
+        raise DocumentError(f"the properties of the row {decode_key(key)} are no JSON object")
+    return found
 
 
 def join_properties(spelled: Iterable[str]) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.properties import TYPES
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_properties
+from regalia_registry.domain.snapshots.rows import Row, decode_key, decode_properties, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 
 Translate = Callable[[Row], Row]
@@ -104,9 +104,10 @@ def _boxing(name: str) -> Translate:
 
 def _respelling(conversions: dict[str, _Convert]) -> Translate:
     def translated(row: Row) -> Row:
+        found = decode_properties(row.key, row.properties)
         try:
-            written = {name: conversions[name](value) for name, value in json.loads(row.properties).items()}
-        except (KeyError, ValueError, TypeError) as error:
+            written = {name: conversions[name](value) for name, value in found.items()}
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise DocumentError(f"the row {decode_key(row.key)!r} is not of its schema: {error}") from error
         return row._replace(properties=encode_properties(written))
 

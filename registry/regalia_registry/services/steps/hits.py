@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 
 from regalia.core.strict_json import MAX_INTEGER, JsonObject, JsonValue
-from regalia_registry.domain.snapshots.rows import decode_key
+from regalia_registry.domain.snapshots.rows import decode_key, decode_properties
 from regalia_registry.domain.texts import readable_text
 
 _HIT_CHARACTERS = 4096
@@ -22,7 +22,7 @@ def shown_hits(hits: Iterable[tuple[bytes, float, bytes]]) -> list[JsonValue]:
     found: list[JsonValue] = []
     for key, distance, properties in hits:
         hit: JsonObject = {"key": shown_key(key), "distance": distance if math.isfinite(distance) else None}
-        shown, cut = _shown(json.loads(properties))
+        shown, cut = _shown(decode_properties(key, properties))
         hit["properties"] = shown
         if cut:
             hit["cut"] = cut
@@ -50,7 +50,7 @@ def _shown(properties: dict[str, object]) -> tuple[JsonObject, list[JsonValue]]:
 
 def _scalar(value: object) -> JsonValue:
     """Give a value as it is where every reader of JSON reads it alike, else its JSON as text."""
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, int) and abs(value) <= MAX_INTEGER:
         return value

@@ -55,6 +55,8 @@ def open_snapshot(ports: Ports, artifact: ArtifactName, *, version: str) -> Open
         raise DocumentError(f'"{artifact}@{version}" is no snapshot')
     schema = Schema.parse(_read(ports, _layer(manifest, SCHEMA)))
     listing = Listing.parse(_read(ports, _layer(manifest, LISTING)))
+    sizes = {layer.digest: layer.size_bytes for layer in manifest.layers}
+    listing.require_layers(sizes, what=f'"{artifact}@{version}"')
     bitmaps = manifest.layer(TOMBSTONES)
     if (schema.digest, listing.count) != (config.schema_digest, config.count):
         raise DocumentError(f'the parts of "{artifact}@{version}" do not agree', hint="take the snapshot again")

@@ -24,7 +24,7 @@ class Translated:
     """One pass over a snapshot: its own rows are hashed as they go in, and the translated ones as they come out."""
 
     def __init__(self, folder: Path, snapshot: OpenedSnapshot, hosted: Hosted) -> None:
-        """Spool in `folder`, where both roots are taken: nothing is where nothing is translated.
+        """Spool in `folder`, where both roots are taken: one is enough where nothing is translated.
 
         Raises:
             DocumentError: The one schema can't become the other.
@@ -32,40 +32,33 @@ class Translated:
         self._snapshot = snapshot
         self._schema = hosted.schema
         self._translate = translator(snapshot.schema, hosted)
-        self._spools = (
-            None
-            if hosted.schema == snapshot.schema
-            else (RootSpool(folder / "taken"), RootSpool(folder / "translated"))
-        )
+        self._taken = RootSpool(folder / "taken")
+        self._translated = None if hosted.schema == snapshot.schema else RootSpool(folder / "translated")
 
     def rows(self, batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
         """Translate the rows of the snapshot, which are read once and to their end."""
-        if self._spools is None:
-            yield from batches
-            return
-        taken, translated = self._spools
         for rows in batches:
             batch = Rows.of(rows)
-            made = Rows.of(map(self._translate, batch))
             key_hashes = [sha256(key).digest() for key in batch.keys]
-            taken.add(key_hashes, row_digests(batch))
-            translated.add(key_hashes, row_digests(made))
+            self._taken.add(key_hashes, row_digests(batch))
+            if self._translated is None:
+                yield batch
+                continue
+            made = Rows.of(map(self._translate, batch))
+            self._translated.add(key_hashes, row_digests(made))
             yield made
 
     def root(self) -> Digest:
         """Give the root that the engine's rows must have.
 
         Raises:
-            DigestError: The rows that were translated are not the snapshot's.
+            DigestError: The rows that were read are not the snapshot's.
         """
         expected = self._snapshot.config.content_root
-        if self._spools is None:
-            return expected
-        taken, translated = self._spools
-        found = taken.root(self._snapshot.schema.digest)
+        found = self._taken.root(self._snapshot.schema.digest)
         if found != expected:
             raise DigestError(
                 f"the rows hash to {found.short}, the snapshot says {expected.short}",
                 hint="the snapshot is not what was taken: take it again, or restore the blobs from a backup",
             )
-        return translated.root(self._schema.digest)
+        return expected if self._translated is None else self._translated.root(self._schema.digest)

@@ -12,7 +12,7 @@ from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
 from regalia_registry.adapters.vectors.files.guessing import DEFAULT, VECTOR, VECTORS, Guess
-from regalia_registry.adapters.vectors.files.values import encoded_vectors, rows_of, spelled
+from regalia_registry.adapters.vectors.files.values import encoded_vectors, parsed, rows_of, spelled
 from regalia_registry.domain.snapshots.rows import MAX_PROPERTIES_BYTES, Row, decode_key, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
@@ -87,12 +87,14 @@ class JsonlWriter:
     def __init__(self, file: BinaryIO, schema: Schema, head: Head) -> None:
         """Write the first line."""
         self._file = file
+        self._names = {one.name for one in schema.properties}
         self._key = json.dumps(schema.key.name, ensure_ascii=False)
         self._file.write(_HEAD + head.written() + b"}\n")
 
     def add(self, rows: Sequence[Row]) -> None:
         """Write a line a row: a float32 as the shortest decimal of the same float64, which every reader rounds back."""
         for row in rows:
+            parsed(row, self._names)
             key = decode_key(row.key)
             spoken = json.dumps(str(key) if isinstance(key, UUID) else key, ensure_ascii=False)
             vectors = {name: np.frombuffer(content, "<f4").tolist() for name, content in row.vectors}

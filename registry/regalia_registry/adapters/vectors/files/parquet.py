@@ -16,7 +16,7 @@ from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.files.columns import contents_of, keys_of, property_type, vector_dims
 from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
-from regalia_registry.adapters.vectors.files.values import encoded_vectors, rows_of, spelled
+from regalia_registry.adapters.vectors.files.values import encoded_vectors, parsed, rows_of, spelled
 from regalia_registry.domain.snapshots.rows import Row, decode_key
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import KEY_NAMES
@@ -129,7 +129,8 @@ class ParquetWriter:
 
     def _write(self, rows: Sequence[Row]) -> None:
         keys = [row.key for row in rows]
-        values = [json.loads(row.properties) for row in rows]
+        names = {one.name for one in self._schema.properties}
+        values = [parsed(row, names) for row in rows]
         columns = [
             _key_column(keys, self._schema.key_kind),
             *(_vector_column(rows, space) for space in self._schema.vectors),

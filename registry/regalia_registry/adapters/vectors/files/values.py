@@ -1,7 +1,7 @@
 """Checking what a file holds: vectors as float32, properties in their one spelling. Every fault names its row's key."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.properties import normaliser
-from regalia_registry.domain.snapshots.rows import Rows, decode_key, join_properties
+from regalia_registry.domain.snapshots.rows import (
+    Row,
+    Rows,
+    decode_key,
+    decode_properties,
+    encode_properties,
+    join_properties,
+)
 from regalia_registry.domain.snapshots.schema import Property
 
 _FLOAT_BYTES = 4
@@ -72,14 +79,34 @@ def spelled(declared: Property, values: Sequence[object], keys: Sequence[bytes])
     return found
 
 
+def parsed(row: Row, names: Collection[str]) -> dict[str, object]:
+    """Read a row's properties on their way into a file.
+
+    Raises:
+        DocumentError: They are not in their one spelling, or have a name that the schema has not.
+    """
+    found = decode_properties(row.key, row.properties)
+    try:
+        is_canonical = encode_properties(found) == row.properties
+    except DocumentError:  # a number that JSON has, and no float64
+        is_canonical = False
+    if not is_canonical:
+        raise DocumentError(f"the properties of the row {decode_key(row.key)} are not in their canonical form")
+    if unknown := found.keys() - names:
+        raise DocumentError(f"the row {decode_key(row.key)} has {min(unknown)[:60]!r}, which its schema doesn't name")
+    return found
+
+
 def rows_of(
     keys: Sequence[bytes],
     vectors: Sequence[tuple[str, Sequence[bytes | None]]],
     properties: Sequence[Sequence[str | None]],
 ) -> Rows:
     """Put a batch's columns together; vectors and properties stand in the order of their names."""
-    joined = [
-        join_properties(part for column in properties if (part := column[place]) is not None)
-        for place in range(len(keys))
-    ]
+    joined = []
+    for place, key in enumerate(keys):
+        try:
+            joined.append(join_properties(part for column in properties if (part := column[place]) is not None))
+        except DocumentError as error:
+            raise DocumentError(f"the row {decode_key(key)}: {error}", hint="correct it in the file") from error
     return Rows(keys, tuple(vectors), joined)

@@ -12,7 +12,15 @@ from typing_extensions import Buffer
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.rows import INTEGER_KEY, UUID_KEY, Row, Rows, decode_key, encode_key
+from regalia_registry.domain.snapshots.rows import (
+    INTEGER_KEY,
+    UUID_KEY,
+    Row,
+    Rows,
+    decode_key,
+    decode_properties,
+    encode_key,
+)
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">II", 0, 0)
@@ -62,7 +70,7 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
     count = _FIELDS.pack(1 + len(schema.vectors) + len(schema.properties))
     yield SIGNATURE
     for row in rows:
-        vectors, properties = dict(row.vectors), json.loads(row.properties)
+        vectors, properties = dict(row.vectors), decode_properties(row.key, row.properties)
         parts = [count, _sized(key_to(row.key))]
         parts += [_vector(vectors.get(space.name), space) for space in schema.vectors]
         parts += [_text(properties.get(one.name)) for one in schema.properties]
