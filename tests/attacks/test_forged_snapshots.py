@@ -287,3 +287,12 @@ def test_a_row_that_is_none_of_its_schema_is_refused(forge: Forge, wrong: Row, w
 
     assert (told["state"], told["error"]) == ("failed", DocumentError.code)
     assert "a segment holds" in str(told["message"]) or "the segment file" in str(told["message"])
+
+
+@pytest.mark.parametrize("wrong", WRONG_ROWS.values(), ids=WRONG_ROWS)
+def test_a_query_that_meets_a_row_that_is_none_is_answered_or_refused(forge: Forge, wrong: Row) -> None:
+    stored(forge, [row(0), wrong])
+
+    told = forge.outcome(WISHES["query"])
+
+    assert told["state"] == "done" or told["error"] == DocumentError.code, told

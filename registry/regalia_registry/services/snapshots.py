@@ -107,9 +107,9 @@ def _take(
     bench.tell({"step": "storing", "rows": built.stored})
     layers = keep.layers(schema, built)
     stored = store_version(ports, artifact, config, layers)
-    created = add_next(ports, Caller(actor, operation.id), bench, stored)
+    kept, created = add_next(ports, Caller(actor, operation.id), bench, stored)
     worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})
-    return _outcome(stored, taken, created=created) | {"worn_segments": len(worn)}
+    return _outcome(kept, taken, created=created) | {"worn_segments": len(worn)}
 
 
 def _require_kept(collection: str, description: Description) -> None:

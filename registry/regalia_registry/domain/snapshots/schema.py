@@ -1,5 +1,6 @@
 """What a collection is made of: a closed grammar, from which a collection is rebuilt and never executed verbatim."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, TypeVar
@@ -13,7 +14,9 @@ from regalia.core.strict_json import JsonObject, parse_object, write
 MAX_SCHEMA = 1024 * 1024
 MAX_VECTORS = 64
 MAX_PROPERTIES = 1600  # PostgreSQL's own limit of columns
+MAX_DIMS = 65_535  # Weaviate's limit, beyond that of every other engine
 _MAX_NAME = 255
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # half of a surrogate pair, and what our JSON has not
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -54,7 +57,18 @@ class Schema:
     engine: JsonObject
 
     def __post_init__(self) -> None:
-        """Refuse what two readers could order in two ways."""
+        """Refuse what two readers could order in two ways, and what could be written and not be read again."""
+        for one in (self.key, *self.properties):
+            _check_text(one.name)
+            _check_text(one.type)
+        for space in self.vectors:
+            _check_text(space.name)
+            _check_text(space.metric)
+            if not 0 < space.dims <= MAX_DIMS:
+                raise DocumentError(
+                    f'the vector "{space.name}" has {space.dims} dimensions, the cap is {MAX_DIMS}',
+                    hint="snapshot a view of it with fewer",
+                )
         for names in ([space.name for space in self.vectors], [one.name for one in self.properties]):
             if sorted(set(names)) != names:
                 raise DocumentError("a schema's vectors and properties are sorted by name, each once")
@@ -105,6 +119,18 @@ class Schema:
     def digest(self) -> Digest:
         """The schema's identity, which every root binds."""
         return Digest.of(self.written())
+
+
+def _check_text(text: str) -> None:
+    if len(text) > _MAX_NAME:
+        raise DocumentError(
+            f"the name or type {text[:40]!r}… has {len(text)} characters, the cap is {_MAX_NAME}",
+            hint="rename it where it is, or snapshot a view of it",
+        )
+    if _NO_TEXT.search(text):
+        raise DocumentError(
+            f"the name or type {text!r} is no Unicode text without U+0000", hint="rename it where it is"
+        )
 
 
 def _one_of(kind: type[Choice], text: str, what: str) -> Choice:

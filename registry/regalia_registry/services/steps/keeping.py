@@ -100,17 +100,20 @@ def store_version(
     )
 
 
-def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion) -> bool:
-    """Add the version that follows the newest, for the worker that holds the operation; False where it was there.
+def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion) -> tuple[ArtifactVersion, bool]:
+    """Add the version that follows the newest, for the worker that holds the operation.
+
+    Returns:
+        The version that has the content, and whether it is new: what is again as it once was is that version.
 
     Raises:
         UnavailableError: Another was added since the newest was looked for: the next attempt follows that one.
-        VersionConflictError: An earlier version has the content.
     """
     try:
         with ports.store.write(caller.actor) as tx:
             bench.fence(tx)
-            return add_version(ports, caller, tx, stored)
+            there = tx.artifacts.find_by_fingerprint(stored.artifact, fingerprint=stored.fingerprint) or stored
+            return there, add_version(ports, caller, tx, there)
     except VersionConflictError as error:
         if not _is_taken(ports, stored):
             raise

@@ -1,7 +1,9 @@
 """JSONL: one row a line, its vectors beside its properties; our own files begin with a line that says what they are."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import BinaryIO, NoReturn
 from uuid import UUID
 
@@ -14,10 +16,13 @@ from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
 from regalia_registry.adapters.vectors.files.guessing import DEFAULT, VECTOR, VECTORS, Guess
 from regalia_registry.adapters.vectors.files.values import encoded_vectors, parsed, rows_of, spelled
 from regalia_registry.domain.snapshots.rows import MAX_PROPERTIES_BYTES, Row, decode_key, encode_key
-from regalia_registry.domain.snapshots.schema import KeyKind, Schema
+from regalia_registry.domain.snapshots.schema import MAX_DIMS, MAX_VECTORS, KeyKind, Schema
 
 MAX_LINE = MAX_PROPERTIES_BYTES + 32 * 1024 * 1024  # the properties' cap, and room for the vectors' digits
+MAX_NAMES = 1_000_000
+MAX_VALUES = MAX_VECTORS * MAX_DIMS + MAX_NAMES  # in one line
 
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BATCH_ROWS = 2000
 _BATCH_BYTES = 8 * 1024 * 1024
 _HEAD = b'{"' + HEAD.encode() + b'":'
@@ -35,7 +40,10 @@ class JsonlForm:
         if file.read(len(_HEAD)) != _HEAD:
             return Head(), None
         line = _line(file, 1, start=_HEAD)
-        body = json.dumps({} if line is None else line[HEAD], ensure_ascii=False)
+        try:
+            body = json.dumps({} if line is None else line[HEAD], ensure_ascii=False)
+        except RecursionError as error:
+            raise DocumentError("line 1 is nested too deeply") from error
         return Head.parse(body.encode("utf-8", "surrogatepass")), None
 
     def look(self, file: BinaryIO) -> Found:
@@ -122,6 +130,7 @@ def _line(file: BinaryIO, number: int, *, start: bytes = b"") -> Line | None:
         raise DocumentError(
             f"line {number} is longer than {MAX_LINE} bytes", hint="a row's properties have a cap of 64 MiB"
         )
+    _require_few(body, number)
     try:
         found = json.loads(body, object_pairs_hook=_once, parse_constant=_refused)
     except RecursionError as error:
@@ -133,12 +142,42 @@ def _line(file: BinaryIO, number: int, *, start: bytes = b"") -> Line | None:
     return found
 
 
+def _require_few(body: bytes, number: int) -> None:
+    """Count what a line holds before it is parsed: an empty array is three bytes there, and seventy here."""
+    if _are_few(*_counted(body, 0, len(body))):
+        return
+    names = values = place = 0  # outside of texts, whose own brackets count for nothing
+    for text in chain(_STRING.finditer(body), [None]):
+        end = len(body) if text is None else text.start()
+        more_names, more_values = _counted(body, place, end)
+        names, values, place = names + more_names, values + more_values, end if text is None else text.end()
+        if not _are_few(names, values):
+            break
+    else:
+        return
+    raise DocumentError(
+        f"line {number} has more than {MAX_NAMES} names, arrays and objects, or {MAX_VALUES} values",
+        hint="split it into rows",
+    )
+
+
+def _counted(body: bytes, start: int, end: int) -> tuple[int, int]:
+    names = sum(body.count(one, start, end) for one in (b":", b"[", b"{"))
+    return names, body.count(b",", start, end)
+
+
+def _are_few(names: int, values: int) -> bool:
+    return names <= MAX_NAMES and values <= MAX_VALUES
+
+
 def _batches(file: BinaryIO) -> Iterator[list[tuple[int, Line]]]:
     """Read numbered lines behind the head, some megabytes at a time."""
     file.seek(0)
+    has_head = file.read(len(_HEAD)) == _HEAD
+    file.seek(0)
     number, start, lines = 1, 0, list[tuple[int, Line]]()
     while (line := _line(file, number)) is not None:
-        if number > 1 or HEAD not in line:
+        if number > 1 or not has_head:
             lines.append((number, line))
         number += 1
         if len(lines) >= _BATCH_ROWS or file.tell() - start >= _BATCH_BYTES:
@@ -163,6 +202,11 @@ def _vectors(line: Line, key: bytes, schema: Schema) -> dict[str, object]:
     found = line.get(VECTORS, {})
     if not isinstance(found, dict):
         raise DocumentError(f'the row {decode_key(key)} has "{VECTORS}", which is no object of lists')
+    if VECTOR in line and DEFAULT in found:
+        raise DocumentError(
+            f'the row {decode_key(key)} has the vector "{DEFAULT}" twice: in "{VECTOR}" and in "{VECTORS}"',
+            hint=f'remove "{VECTOR}"',
+        )
     vectors: dict[str, object] = {**found, DEFAULT: line[VECTOR]} if VECTOR in line else found
     unknown = vectors.keys() - {space.name for space in schema.vectors}
     if unknown:

@@ -17,12 +17,14 @@ from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.files.columns import contents_of, keys_of, property_type, vector_dims
 from regalia_registry.adapters.vectors.files.form import HEAD, Found, Head
 from regalia_registry.adapters.vectors.files.values import encoded_vectors, parsed, rows_of, spelled
-from regalia_registry.domain.snapshots.rows import Row, decode_key
-from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.domain.snapshots.rows import MAX_PROPERTIES_BYTES, Row, decode_key
+from regalia_registry.domain.snapshots.schema import MAX_DIMS, MAX_VECTORS, Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import KEY_NAMES
 
 _BATCH_BYTES = 8 * 1024 * 1024
 _BATCH_ROWS = 2000
+_PIECE_ROWS = 32  # read at once: a page of few bytes can be as many texts of megabytes
+_MAX_ROW = MAX_PROPERTIES_BYTES + MAX_VECTORS * MAX_DIMS * 8
 _GROUP_BYTES = 16 * 1024 * 1024
 _BUFFER = 1024 * 1024
 _VECTOR = "vector:"
@@ -250,12 +252,41 @@ def _column(opened: pq.ParquetFile, space: VectorSpace) -> str:
 
 
 def _batches(opened: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read some columns, so many rows at a time as are some megabytes by the file's own word."""
-    metadata = opened.metadata
-    size_bytes = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    each = max(1, size_bytes // max(1, metadata.num_rows))
-    rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES // each))
-    yield from opened.iter_batches(rows, columns=list(names), use_threads=False)
+    """Read some columns, some megabytes at a time; what the file says of its size is not believed."""
+    waiting, rows, size_bytes = list[pa.RecordBatch](), 0, 0
+    for piece in opened.iter_batches(_PIECE_ROWS, columns=list(names), use_threads=False):
+        for part in map(_decoded, _cut(piece)):
+            waiting.append(part)
+            rows += part.num_rows
+            size_bytes += part.nbytes
+            if rows >= _BATCH_ROWS or size_bytes >= _BATCH_BYTES:
+                yield pa.concat_batches(waiting)
+                waiting, rows, size_bytes = [], 0, 0
+    if waiting:
+        yield pa.concat_batches(waiting)
+
+
+def _cut(piece: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Halve a batch until it is small, or one row; a dictionary counts in every part, so that none repeats it often."""
+    if piece.nbytes <= _BATCH_BYTES or piece.num_rows <= 1:
+        yield piece
+        return
+    half = piece.num_rows // 2
+    yield from _cut(piece.slice(0, half))
+    yield from _cut(piece.slice(half))
+
+
+def _decoded(part: pa.RecordBatch) -> pa.RecordBatch:
+    """Give a part without dictionaries.
+
+    Raises:
+        DocumentError: It is one row, and larger than any row may be.
+    """
+    columns = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in part.columns]
+    found = pa.RecordBatch.from_arrays(columns, names=part.schema.names)
+    if found.num_rows == 1 and found.nbytes > _MAX_ROW:
+        raise DocumentError(f"a row has {found.nbytes} bytes, the cap is {_MAX_ROW}", hint="write it anew, with less")
+    return found
 
 
 def _vectors(column: pa.Array, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:

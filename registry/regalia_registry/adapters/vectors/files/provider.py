@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from regalia.core.errors import (
     ConfigurationError,
     ConflictError,
-    DocumentError,
     InvalidNameError,
     NotFoundError,
+    RegaliaError,
     UnsupportedError,
 )
 from regalia_registry.adapters.vectors.files.folder import Folder, read_small, translated
@@ -128,7 +128,7 @@ class FilesProvider:
             loading = _of_loading(name)
             if loading is not None and (inner := self._folder.find_folder(name)) is not None:
                 with closing(inner):
-                    found.setdefault(loading, _loading_entry(loading, inner))
+                    found.setdefault(loading, _entry(loading, inner))
             elif _NAME.match(name) and (file := self._folder.find(name)) is not None:
                 with file:
                     found[name] = _entry(name, file)
@@ -386,21 +386,13 @@ def _parts(inner: Folder) -> Iterator[BinaryIO]:
             yield file
 
 
-def _entry(name: str, file: BinaryIO) -> CollectionEntry:
-    """Give what a file says about itself; one that is no file of its form is listed, and told when it is read."""
+def _entry(name: str, there: BinaryIO | Folder) -> CollectionEntry:
+    """Give what a file, or a load, says about itself; what is none is listed, and told when it is read."""
     try:
-        head, rows = _form_of(name).head(file)
-    except DocumentError:
+        head, rows = (_read_head(there), None) if isinstance(there, Folder) else _form_of(name).head(there)
+    except RegaliaError:
         return CollectionEntry(name)
     return CollectionEntry(name, rows, head.mark)
-
-
-def _loading_entry(name: str, inner: Folder) -> CollectionEntry:
-    """Give what a load says about itself, and its name alone where that can't be read."""
-    try:
-        return CollectionEntry(name, None, _read_head(inner).mark)
-    except (DocumentError, NotFoundError):
-        return CollectionEntry(name)
 
 
 def _stamp(file: BinaryIO) -> Stamp:
