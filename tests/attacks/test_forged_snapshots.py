@@ -31,6 +31,7 @@ from regalia_registry.domain.questions import Near, QueryWish, Which, encode_vec
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Row, Rows, encode_key, row_digests
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.segments.parquet import read_rows
 from regalia_registry.segments.spool import RootSpool
 from regalia_registry.services import operations
 from regalia_registry.services.context import Caller, Ports
@@ -296,3 +297,24 @@ def test_a_query_that_meets_a_row_that_is_none_is_answered_or_refused(forge: For
     told = forge.outcome(WISHES["query"])
 
     assert told["state"] == "done" or told["error"] == DocumentError.code, told
+
+
+@pytest.mark.parametrize("is_dictionary", [True, False])
+def test_properties_that_are_stored_once_for_thousands_of_rows_are_read_some_at_a_time(
+    tmp_path: Path, *, is_dictionary: bool
+) -> None:
+    count, text = 4000, '{"text":"' + "x" * 1024 * 1024 + '"}'
+    table = pa.table(
+        {
+            "key": pa.array([encode_key(number) for number in range(count)], pa.binary()),
+            "vector:default": pa.array([[1, 0]] * count, pa.list_(pa.float32())),
+            "properties": pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([text])),
+        }
+    )
+    path = tmp_path / "made.rows.parquet"
+    pq.write_table(table, path, compression="zstd", store_schema=is_dictionary)
+
+    first = next(read_rows(path, MADE))
+
+    assert path.stat().st_size < 1024 * 1024
+    assert 0 < len(first) <= 64

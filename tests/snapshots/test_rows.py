@@ -155,6 +155,12 @@ def test_a_schema_reads_back_and_its_digest_is_its_bytes() -> None:
         {"properties": (Property("b", "text"), Property("a", "text"))},
         {"properties": (Property("a", "text"), Property("a", "int"))},
         {"vectors": tuple(VectorSpace(f"v{number:03}", 2, "l2") for number in range(65))},
+        {"vectors": (VectorSpace("v", 65_536, "l2"),)},
+        {"vectors": (VectorSpace("v" * 256, 2, "l2"),)},
+        {"properties": (Property("a" * 256, "text"),)},
+        {"properties": (Property("a\0", "text"),)},
+        {"properties": (Property("a", "\ud800"),)},
+        {"key": Property("k" * 256, "uuid")},
     ],
 )
 def test_a_schema_has_one_order_and_its_caps(changes: dict[str, Any]) -> None:

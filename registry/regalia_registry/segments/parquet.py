@@ -27,6 +27,8 @@ from regalia_registry.domain.snapshots.rows import (
 from regalia_registry.domain.snapshots.schema import KeyKind, Schema
 
 _PAGE_BYTES = 1024 * 1024
+_BATCH_BYTES = 12 * 1024 * 1024
+_PIECE_ROWS = 32
 _DIGEST_BYTES = 32
 _FLOAT_BYTES = 4
 _VECTOR = "vector:"
@@ -127,12 +129,12 @@ def read_digests(path: Path) -> Iterator[bytes]:
 
 
 def read_rows(path: Path, schema: Schema) -> Iterator[Rows]:
-    """Read a segment's rows, a row group at a time; of the properties it is only looked whether they are braced.
+    """Read a segment's rows, some megabytes at a time; of the properties it is only looked whether they are braced.
 
     Raises:
         DocumentError: It is no such file, or a row has a key of another kind, a vector that is none, or no properties.
     """
-    for table in _tables(path, _rows_schema(schema.vectors)):
+    for table in _batches(path, _rows_schema(schema.vectors)):
         properties = table["properties"].cast(pa.binary())
         keys = table["key"].to_pylist()
         if (row := _wrong_key(table["key"], schema.key_kind)) is not None:
@@ -225,6 +227,20 @@ def _tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     with _translated(path), pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, columns=schema.names).cast(schema)
+
+
+def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Read some megabytes at a time, whatever the row groups are: few bytes can be as many texts of megabytes."""
+    with _translated(path), pq.ParquetFile(path) as file:
+        waiting, size_bytes = list[pa.Table](), 0
+        for piece in file.iter_batches(_PIECE_ROWS, columns=schema.names, use_threads=False):
+            waiting.append(pa.Table.from_batches([piece]).cast(schema))
+            size_bytes += waiting[-1].nbytes
+            if size_bytes >= _BATCH_BYTES:
+                yield pa.concat_tables(waiting).combine_chunks()
+                waiting, size_bytes = [], 0
+        if waiting:
+            yield pa.concat_tables(waiting).combine_chunks()
 
 
 @contextmanager

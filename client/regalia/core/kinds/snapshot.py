@@ -13,6 +13,7 @@ from regalia.core.values import frozen
 
 _TOLD = "dev.regalia.snapshot."
 _MAX_VECTORS = 64
+_MAX_DIMS = 65_535
 _MAX_REFERENCE = 512
 _MAX_MANIFEST = 16 * KIB * KIB
 
@@ -107,7 +108,9 @@ class SnapshotConfig:
             content_root=Digest.parse(fields.text("content_root")),
             schema_digest=Digest.parse(fields.text("schema_digest")),
             vectors=tuple(
-                VectorSpace(space.text("name"), space.integer("dims", minimum=1), space.text("metric"))
+                VectorSpace(
+                    space.text("name"), space.integer("dims", minimum=1, maximum=_MAX_DIMS), space.text("metric")
+                )
                 for space in fields.children("vectors", maximum=_MAX_VECTORS)
             ),
             embedding=None if embedding is None else Embedding.parse(embedding),
