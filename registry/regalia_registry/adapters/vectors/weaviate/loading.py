@@ -28,6 +28,7 @@ _POLL_S = 0.25
 _LOOKS = 2  # between two that are quiet, nothing was queued any more
 _INDEX_S = 24 * 3600.0
 _ROUNDS = 3
+_DAMAGED = "could not delete object"
 
 
 class Loader:
@@ -91,7 +92,15 @@ class Loader:
             removed = {str(UUID(bytes=one.uuid)) for one in reply.objects if one.successful}
             for left in part:
                 if left not in removed:
-                    self._connection.send("DELETE", f"/v1/objects/{segment(self._name)}/{left}")
+                    self._remove(left)
+
+    def _remove(self, row: str) -> None:
+        try:
+            self._connection.send("DELETE", f"/v1/objects/{segment(self._name)}/{row}")
+        except UnavailableError as error:
+            if _DAMAGED not in error.message:
+                raise
+            raise DamagedError(error.message) from error
 
     def _settle(self, rows: Sequence[Row]) -> None:
         """See to it that a search finds rows that a cut batch or a killed server may have left out of the index."""
@@ -113,6 +122,8 @@ class Loader:
             properties = encode(row.properties)
         except DocumentError as error:
             raise DocumentError(f"the row {decode_key(row.key)}: {error.message}", hint=error.hint) from error
+        except (ValueError, RecursionError) as error:
+            raise DocumentError(f"the row {decode_key(row.key)} has properties that are no JSON object") from error
         if self._has_key:
             properties[KEY_PROPERTY] = str(decode_key(row.key))
         made = batch_pb2.BatchObject(
@@ -126,6 +137,10 @@ class Loader:
             else:
                 made.vectors.add(name=name, vector_bytes=content, type=FP32)
         return made
+
+
+class DamagedError(UnavailableError):
+    """A row of the class can't be removed any more: a killed server has lost what belongs to it."""
 
 
 def wait_for_index(connection: Connection, name: str) -> None:

@@ -22,7 +22,7 @@ from regalia_registry.adapters.vectors.weaviate.connection import Connection, se
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
 from regalia_registry.adapters.vectors.weaviate.grammar import Captured, ClassBody, capture, has_tenants, parse_engine
 from regalia_registry.adapters.vectors.weaviate.hosting import Told
-from regalia_registry.adapters.vectors.weaviate.loading import Loader, wait_for_index
+from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
@@ -187,7 +187,22 @@ class WeaviateProvider:
         if self._connection.get(f"/v1/schema/{segment(name)}") is None:
             raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
         held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
-        yield from Loader(self._connection, held).load(groups, ledger)
+        try:
+            yield from Loader(self._connection, held).load(groups, ledger)
+        except DamagedError as error:
+            ledger.acknowledge(0)
+            self._make_anew(name, schema)
+            raise UnavailableError(
+                f'"{name}" was damaged when Weaviate was killed, and is made anew: {error.message}',
+                hint="it is loaded again",
+            ) from error
+
+    def _make_anew(self, name: str, schema: Schema) -> None:
+        """Drop a class of ours, whose every row will be loaded again, and make it as it was made."""
+        there = self._connection.get(f"/v1/schema/{segment(name)}") or {}
+        told = Told.parse(str(there.get("description") or ""))
+        if told is not None and self.drop(name, mark=told.mark):
+            self.create(name, schema, mark=told.mark, origin=told.origin)
 
     def build_index(self, name: str, schema: Schema) -> None:  # noqa: ARG002 # Weaviate indexes what it stores
         """Wait until the queue of every shard is empty."""
