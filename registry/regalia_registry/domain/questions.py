@@ -13,10 +13,9 @@ from regalia.core.fields import Fields
 from regalia.core.names import check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.snapshots.rows import MAX_KEY, encode_key
-from regalia_registry.domain.snapshots.schema import KeyKind
+from regalia_registry.domain.snapshots.schema import MAX_DIMS, KeyKind
 from regalia_registry.domain.texts import check_text
 
-MAX_DIMS = 65_535
 MAX_HITS = 200
 
 

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from regalia.core.names import check_segment
 from regalia.wire.answers import OperationEntry
 from regalia_registry.domain.questions import (
-    MAX_DIMS,
     MAX_HITS,
     DiffWish,
     Near,
@@ -19,6 +18,7 @@ from regalia_registry.domain.questions import (
     encode_vector,
 )
 from regalia_registry.domain.snapshots.rows import MAX_KEY
+from regalia_registry.domain.snapshots.schema import MAX_DIMS
 from regalia_registry.http.dependencies import CurrentCaller, CurrentPorts, NamespacePath
 from regalia_registry.services import operations
 

@@ -17,6 +17,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would wait for its writer
 _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+Stamp = tuple[int, int, int, int]
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -178,6 +180,13 @@ class Folder:
                 os.fsync(self._descriptor)
             except FileExistsError as error:
                 raise ConflictError(f'the name "{name}" is taken', hint="choose another") from error
+
+
+def stamp_of(file: BinaryIO) -> Stamp:
+    """Give what changes with every write to a file: where it is, its size, its time."""
+    with translated():
+        found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read_small(file: BinaryIO, *, max_bytes: int) -> bytes:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
-from os import fstat
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -21,7 +20,7 @@ from regalia.core.errors import (
     RegaliaError,
     UnsupportedError,
 )
-from regalia_registry.adapters.vectors.files.folder import Folder, read_small, translated
+from regalia_registry.adapters.vectors.files.folder import Folder, Stamp, read_small, stamp_of
 from regalia_registry.adapters.vectors.files.form import MAX_HEAD, Form, Found, Head
 from regalia_registry.adapters.vectors.files.jsonl import JsonlForm
 from regalia_registry.adapters.vectors.files.parquet import ParquetForm
@@ -41,8 +40,6 @@ _HEAD = "head.json"
 _PART = re.compile(r"[0-9]{8}\Z")
 _HASH = 8
 
-Stamp = tuple[int, int, int, int]
-
 
 class FileReading:
     """The rows of one file, or of the parts of a load that is not whole: what was open when it began."""
@@ -54,7 +51,7 @@ class FileReading:
         self._files = files
         self._form = form
         self.schema = schema
-        self._stamps = list(map(_stamp, files))
+        self._stamps = list(map(stamp_of, files))
         self._read = 0
 
     def batches(self) -> Iterator[Sequence[Row]]:
@@ -67,7 +64,7 @@ class FileReading:
 
     def moved(self) -> int:
         """Count all rows where somebody wrote into the file; that another file took its name changes nothing."""
-        return 0 if self._stamps == list(map(_stamp, self._files)) else max(1, self._read)
+        return 0 if self._stamps == list(map(stamp_of, self._files)) else max(1, self._read)
 
     def unindexed(self) -> int:
         """Say that none is: every search looks at every row."""
@@ -258,7 +255,7 @@ class FilesProvider:
 
     def _known_keys(self, name: str, files: Sequence[BinaryIO]) -> NDArray[np.uint64]:
         """Hash the keys of a file once: a load asks for all of them, some thousand at a time."""
-        stamp = tuple(map(_stamp, files))
+        stamp = tuple(map(stamp_of, files))
         known = self._keys.get(name)
         if known is None or known[0] != stamp:
             schema, form = self._look(name, files).schema, _form_of(name)
@@ -268,7 +265,7 @@ class FilesProvider:
 
     def _look(self, name: str, files: Sequence[BinaryIO]) -> Found:
         """Look at a file once, for as long as nobody writes to it."""
-        stamp = tuple(map(_stamp, files))
+        stamp = tuple(map(stamp_of, files))
         seen = self._seen.get(name)
         if seen is None or seen[0] != stamp or not files:
             seen = self._seen[name] = stamp, self._found(name, files)
@@ -393,12 +390,6 @@ def _entry(name: str, there: BinaryIO | Folder) -> CollectionEntry:
     except RegaliaError:
         return CollectionEntry(name)
     return CollectionEntry(name, rows, head.mark)
-
-
-def _stamp(file: BinaryIO) -> Stamp:
-    with translated():
-        found = fstat(file.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _hashes(keys: Sequence[bytes]) -> NDArray[np.uint64]:

@@ -20,13 +20,12 @@ from regalia_registry.adapters.vectors.weaviate.grammar import (
     parse_engine,
 )
 from regalia_registry.domain.snapshots.origin import Origin
-from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.domain.snapshots.schema import MAX_DIMS, Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 
 _MARK = "regalia: "
 _BOX = "properties"
 _MAX_TOLD = 4 * 1024 * 1024
-_MAX_DIMS = 65_535
 _PROPERTY = re.compile(r"[_a-z][_0-9A-Za-z]{0,230}\Z")  # Weaviate lowers a property's first letter
 _RESERVED = {"id", "vector", "_id", "_additional", KEY_PROPERTY}
 _VECTOR = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,230}\Z")
@@ -60,7 +59,7 @@ class Told:
             return cls(
                 mark,
                 fields.child("engine").raw,
-                {name: dims.integer(name, minimum=1, maximum=_MAX_DIMS) for name in dims.raw},
+                {name: dims.integer(name, minimum=1, maximum=MAX_DIMS) for name in dims.raw},
                 Origin.parse(fields.child("origin")) if fields.has("origin") else None,
             )
         except (RegaliaError, UnicodeEncodeError):  # somebody changed it: its first line still says whose it is
@@ -164,7 +163,7 @@ def _require_vectors(schema: Schema) -> None:
     wrong = [
         f"{json.dumps(space.name[:60])} of {space.dims} dimensions"
         for space in schema.vectors
-        if not _VECTOR.match(space.name) or space.dims > _MAX_DIMS
+        if not _VECTOR.match(space.name) or space.dims > MAX_DIMS
     ]
     if wrong:
         raise UnsupportedError(
