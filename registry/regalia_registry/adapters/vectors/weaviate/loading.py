@@ -182,7 +182,9 @@ def _require_taken(future: object) -> None:
 def _is_indexed(connection: Connection, name: str) -> bool:
     found = connection.get(f"/v1/nodes/{segment(name)}?output=verbose")
     if found is None:
-        raise ConflictError(f'the class "{name}" is gone', hint="somebody dropped it; load it again")
+        if connection.get(f"/v1/schema/{segment(name)}") is None:
+            raise ConflictError(f'the class "{name}" is gone', hint="somebody dropped it; load it again")
+        return False  # a server that has just started knows its classes before it has opened them
     shards = [shard for node in found["nodes"] for shard in node.get("shards") or []]
     return bool(shards) and all(
         shard["vectorQueueLength"] == 0 and shard["vectorIndexingStatus"] == "READY" and shard["loaded"]
