@@ -8,9 +8,11 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -269,6 +271,22 @@ def test_a_load_survives_every_kill(stage: Stage, kill: Callable[[Stage], None])
     assert sorted(stage.engine.collections()) == sorted([stage.engine.collection, *made])
 
 
+def pause(stage: Stage, worker: "subprocess.Popen[bytes]") -> None:
+    """Stop a worker between two commits: one that is stopped in a commit holds SQLite's lock (decision 0007)."""
+    catalog = stage.made.folder / ".local/share/regalia/registry.db"
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(catalog, timeout=0.2, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
+                time.sleep(0.01)
+            else:
+                return
+
+
 @pytest.mark.parametrize("what", ["snapshot", "load"])
 def test_a_worker_that_wakes_up_after_its_lease_stops_and_changes_nothing(stage: Stage, what: str) -> None:
     stage.engine.fill(5 * stage.engine.rows)
@@ -277,8 +295,7 @@ def test_a_worker_that_wakes_up_after_its_lease_stops_and_changes_nothing(stage:
     asked = stage.load("copy") if what == "load" else stage.snapshot("copy")
     stage.until(asked, "loading" if what == "load" else "reading")
 
-    time.sleep(0.3)  # past the commit that told of it: a paused commit holds SQLite's lock (decision 0007)
-    late.send_signal(signal.SIGSTOP)
+    pause(stage, late)
     stage.work()
     stage.until(asked, "connecting", times=2)
     late.send_signal(signal.SIGCONT)

@@ -139,7 +139,7 @@ class Loader:
         return made
 
 
-class DamagedError(UnavailableError):
+class DamagedError(Exception):
     """A row of the class can't be removed any more: a killed server has lost what belongs to it."""
 
 

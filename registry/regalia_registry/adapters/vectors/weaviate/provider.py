@@ -193,7 +193,7 @@ class WeaviateProvider:
             ledger.acknowledge(0)
             self._make_anew(name, schema)
             raise UnavailableError(
-                f'"{name}" was damaged when Weaviate was killed, and is made anew: {error.message}',
+                f'"{name}" was damaged when Weaviate was killed, and is made anew: {error}',
                 hint="it is loaded again",
             ) from error
 
