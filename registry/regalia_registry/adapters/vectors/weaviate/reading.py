@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
-from uuid import UUID
 
 import grpc
 import numpy as np
@@ -17,9 +16,9 @@ from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, translated
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
 from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY, ClassBody
-from regalia_registry.adapters.vectors.weaviate.messages import ASK, Held, identify, nearest, these, vectors_of
+from regalia_registry.adapters.vectors.weaviate.messages import ASK, Held, nearest, these, vectors_of
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decode, decoders
-from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key
+from regalia_registry.domain.snapshots.rows import UUID_KEY, Row, decode_key, encode_key
 from regalia_registry.domain.snapshots.schema import KeyKind
 from regalia_registry.ports.vectors import Consistency
 
@@ -54,7 +53,7 @@ class CursorReading:
         self._held = held
         self._probed = {space.name for space in held.body.spaces if space.is_exact}
         self._before = settled_marker(connection, held)
-        self._probes: deque[tuple[set[bytes], object]] = deque()
+        self._probes: deque[tuple[dict[str, bytes], object]] = deque()
         self._doubtful: set[bytes] = set()
 
     def batches(self) -> Iterator[Sequence[Row]]:
@@ -62,7 +61,7 @@ class CursorReading:
         reads = _Rows(self._held)
         for results in pages(self._connection, self._held):
             rows = reads.rows(results)
-            self._probe(rows)
+            self._probe(rows, [result.metadata.id for result in results])
             yield rows
         while self._probes:
             self._settle(*self._probes.popleft())
@@ -84,23 +83,30 @@ class CursorReading:
         )
         return max(1, written, abs(after.count - self._before.count))
 
-    def _probe(self, rows: Sequence[Row]) -> None:
+    def _probe(self, rows: Sequence[Row], ids: Sequence[str]) -> None:
         """Ask each vector's index for a page's rows, while the next page is on its way."""
         for space in self._held.spaces:
-            expected = {row.key for row in rows if any(name == space.name for name, _ in row.vectors)}
-            if expected and space.name in self._probed:
-                ids = [identify(key) for key in expected]
+            if space.name not in self._probed:
+                continue
+            expected = {
+                one: row.key
+                for one, row in zip(ids, rows, strict=True)
+                if any(name == space.name for name, _ in row.vectors)
+            }
+            if expected:
                 ones = np.ones(space.dims, "<f4").tobytes()
-                request = nearest(self._held, ones, space=space.name, limit=len(ids), filters=these(ids))
+                request = nearest(
+                    self._held, ones, space=space.name, limit=len(expected), filters=these(list(expected))
+                )
                 self._probes.append((expected, self._connection.begin("Search", request)))
         while len(self._probes) > len(self._held.spaces):
             self._settle(*self._probes.popleft())
 
-    def _settle(self, expected: set[bytes], answer: object) -> None:
+    def _settle(self, expected: dict[str, bytes], answer: object) -> None:
         with translated():
             found = {hit.metadata.id for hit in answer.result().results}  # type: ignore[attr-defined] # grpc has no types
         if len(found) < len(expected) and len(self._doubtful) < _MAX_DOUBTFUL:
-            self._doubtful |= {key for key in expected if identify(key) not in found}
+            self._doubtful |= {key for one, key in expected.items() if one not in found}
 
 
 def settled_marker(connection: Connection, held: Held) -> Marker:
@@ -231,7 +237,7 @@ def key_reader(body: ClassBody) -> Callable[[search_get_pb2.SearchResult], bytes
     _, kind = body.key
     reads = decoders(one for one in body.properties if one.name == KEY_PROPERTY)
     if kind is KeyKind.UUID:
-        return lambda result: encode_key(UUID(bytes=result.metadata.id_as_bytes))
+        return lambda result: UUID_KEY + result.metadata.id_as_bytes
 
     def read(result: search_get_pb2.SearchResult) -> bytes:
         told = decode(result.properties.non_ref_props, reads).get(KEY_PROPERTY)
