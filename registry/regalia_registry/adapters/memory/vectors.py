@@ -10,7 +10,16 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
-from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
+from regalia_registry.ports.vectors import (
+    Checked,
+    CollectionEntry,
+    Consistency,
+    Description,
+    EngineRight,
+    Hit,
+    Ledger,
+    Standing,
+)
 
 _BATCH = 1000
 
@@ -23,6 +32,8 @@ class Held:
     mark: str = ""
     origin: Origin | None = None
     rows: dict[bytes, Row] = field(default_factory=dict)
+    sealed: bool = False
+    unsealings: int = 0
 
 
 @dataclass
@@ -65,9 +76,10 @@ class MemoryLedger:
 class MemoryVectors:
     """A `Provider` whose ports are all itself; `held` is what others write into."""
 
-    def __init__(self, held: dict[str, Held] | None = None) -> None:
-        """Keep the collections."""
+    def __init__(self, held: dict[str, Held] | None = None, led: dict[str, str] | None = None) -> None:
+        """Keep the collections, and which alias leads where."""
         self.held = {} if held is None else held
+        self.led = {} if led is None else led
 
     @property
     def collections(self) -> "MemoryVectors":
@@ -84,6 +96,16 @@ class MemoryVectors:
         """Itself."""
         return self
 
+    @property
+    def seals(self) -> "MemoryVectors":
+        """Itself."""
+        return self
+
+    @property
+    def aliases(self) -> "MemoryAliases":
+        """Those of its collections."""
+        return MemoryAliases(self.held, self.led)
+
     def physical_name(self, logical: str, suffix: str) -> str:
         """Join the two."""
         return f"{logical}_{suffix}"
@@ -92,8 +114,9 @@ class MemoryVectors:
         """Keep everything."""
 
     def check(self) -> Checked:
-        """Say that all is well, and that it knows no aliases."""
-        return Checked("memory", rights=frozenset({EngineRight.READ, EngineRight.CREATE}))
+        """Say that all is well."""
+        rights = frozenset({EngineRight.READ, EngineRight.CREATE, EngineRight.ALIAS})
+        return Checked("memory", rights=rights, aliases=True)
 
     def list(self) -> Sequence[CollectionEntry]:
         """List by name."""
@@ -126,6 +149,21 @@ class MemoryVectors:
         del self.held[name]
         return True
 
+    def seal(self, name: str, *, mark: str) -> None:
+        """Refuse writes."""
+        self._ours(name, mark).sealed = True
+
+    def unseal(self, name: str, *, mark: str) -> None:
+        """Take writes, and remember that it did."""
+        held = self._ours(name, mark)
+        if held.sealed:
+            held.sealed, held.unsealings = False, held.unsealings + 1
+
+    def standing(self, name: str, *, mark: str) -> Standing:
+        """Look at the seal, and how often it was off."""
+        held = self._ours(name, mark)
+        return Standing(held.sealed, f"{'sealed' if held.sealed else 'open'} {held.unsealings}")
+
     def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
         """Name nothing: a reading is of one moment anyway."""
         return ()
@@ -141,6 +179,8 @@ class MemoryVectors:
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups that were not loaded before."""
         held, total = self._require(name, schema), 0
+        if held.sealed:
+            raise ConflictError(f'the collection "{name}" is sealed', hint="resolve the channel again")
         for number, rows in enumerate(groups, start=1):
             if number > ledger.acknowledged:
                 ledger.start(number)
@@ -177,7 +217,52 @@ class MemoryVectors:
             raise ConflictError(f'the collection "{name}" has another schema', hint="load into a new one")
         return held
 
+    def _ours(self, name: str, mark: str) -> Held:
+        held = self._get(name)
+        if held.mark != mark:
+            raise ConflictError(f'the collection "{name}" is not ours', hint="it is left as it is")
+        return held
+
     def _get(self, name: str) -> Held:
         if name not in self.held:
             raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list TARGET")
         return self.held[name]
+
+
+class MemoryAliases:
+    """`Aliases` in a dict; a collection's name is taken, and no alias of ours."""
+
+    def __init__(self, held: dict[str, Held], led: dict[str, str]) -> None:
+        """Keep the collections, and which alias leads where."""
+        self._held = held
+        self._led = led
+
+    def get(self, alias: str) -> str | None:
+        """Name the collection."""
+        self._require_free(alias)
+        return self._led.get(alias)
+
+    def set(self, alias: str, collection: str) -> None:
+        """Make it lead there."""
+        self._require_free(alias)
+        if collection not in self._held:
+            raise NotFoundError(f'there is no collection "{collection}"', hint="reg collection list TARGET")
+        self._led[alias] = collection
+
+    def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
+        """Refuse vectors of other names or dimensions than those that the alias shows."""
+        if alias in self._held:
+            return (f'"{alias}" is a collection',)
+        shown = self._held.get(self._led.get(alias, ""))
+        if shown is None or shown.schema.vectors == schema.vectors:
+            return ()
+        return (f'"{alias}" shows other vectors',)
+
+    def remove(self, alias: str) -> bool:
+        """Forget it."""
+        self._require_free(alias)
+        return self._led.pop(alias, None) is not None
+
+    def _require_free(self, alias: str) -> None:
+        if alias in self._held:
+            raise ConflictError(f'"{alias}" is a collection, and no alias of ours', hint="choose another alias")
