@@ -114,11 +114,11 @@ class Collection:
         """Whether a channel could be moved to it as it is."""
         return self.state is CollectionState.READY and self.sealed
 
-    def place(self, slot: Slot) -> Place:
-        """Give it as a pointer names it."""
+    def place(self, slot: Slot, snapshot: Digest) -> Place:
+        """Give it as a pointer names it; `snapshot` has its content, though maybe in other files."""
         return Place(
             slot=slot,
-            snapshot=self.snapshot,
+            snapshot=snapshot,
             provider=_PROTOCOLS.get(self.provider, self.provider),
             target=self.target,
             collection=self.name,

@@ -106,7 +106,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done for one slot: nothing where `warm` is there; else a collection is made, in `seconds` or nobody knows."""
+    """What is done for one slot: nothing where `warm` is there, else a collection is made.
+
+    `seconds` is how long that takes; None where nobody knows.
+    """
 
     member: Member
     placing: Placing
@@ -166,7 +169,7 @@ def make_plan(members: Sequence[Member], placings: ChannelPlacings, known: Known
 def _warm(member: Member, placing: Placing, known: Known) -> Collection | None:
     for one in known.ready.get((placing.target, member.content_root), ()):
         is_free = placing.mode is Mode.FROZEN or one.id not in known.bound
-        if one.is_warm and is_free and one.snapshot == member.digest:
+        if one.is_warm and is_free:
             return one
     return None
 
