@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 from click.exceptions import Exit
 
+from regalia import operations
 from regalia.wire.answers import OperationProgress
 from regalia_cli import output
 
@@ -87,7 +88,7 @@ class Progress:
 
     def tell(self, progress: OperationProgress) -> None:
         """Show what happened."""
-        is_over = progress.operation.state not in {"queued", "running"}
+        is_over = progress.operation.state not in operations.AT_WORK
         if self.at_work != progress.operation.id:
             self._meter = Meter()
         self.at_work = None if is_over else progress.operation.id

@@ -111,9 +111,9 @@ class Place:
             table=fields.text("table", max_characters=_MAX_NAME) if fields.has("table") else None,
         )
 
-    def written(self) -> JsonObject:
+    def written(self) -> dict[str, str]:
         """Give its JSON."""
-        told: JsonObject = {
+        told = {
             "slot": str(self.slot),
             "snapshot": str(self.snapshot),
             "provider": self.provider,
@@ -201,7 +201,7 @@ class ChannelPointer:
             "reason": self.reason,
             "issuedAt": times.write(self.issued_at),
             "expires": times.write(self.expires),
-            "collections": [place.written() for place in self.collections],
+            "collections": [{**place.written()} for place in self.collections],
             "fallbacks": [str(fallback) for fallback in self.fallbacks],
         }
         if self.previous is not None:

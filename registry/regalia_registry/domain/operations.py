@@ -1,7 +1,7 @@
 """Work that takes longer than a request: asked for in the journal, done by a worker that holds a lease."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -47,6 +47,7 @@ class OperationKind(StrEnum):
 
 
 EVERY_KIND = frozenset(OperationKind)
+MOVES = frozenset({OperationKind.PROMOTE, OperationKind.RESTORE, OperationKind.REBIND, OperationKind.PREPARE})
 
 
 class OperationState(StrEnum):
@@ -104,6 +105,15 @@ class Operation:
         if self.state is OperationState.QUEUED:
             return True
         return not self.state.is_over and self.lease_until is not None and self.lease_until <= now
+
+    def asked_to_end(self) -> "Operation":
+        """Give it as it is once somebody wants it no more: it lets go of its channel now.
+
+        It is over where nobody works on it; else its worker ends it at its next step.
+        """
+        is_idle = self.state in {OperationState.QUEUED, OperationState.PREPARED}
+        state, until = (OperationState.CANCELLED, None) if is_idle else (self.state, self.lease_until)
+        return replace(self, state=state, lease_until=until, cancel_requested=True, channel=None)
 
 
 @dataclass(frozen=True, slots=True)
