@@ -1,55 +1,20 @@
-"""What every vector engine promises: the memory twin, PostgreSQL with pgvector, and files."""
+"""What every vector engine promises: the memory twin, PostgreSQL with pgvector, Weaviate, and files."""
 
-import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from uuid import UUID, uuid5
+from collections.abc import Iterator, Sequence
 
-import httpx
-import psycopg
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, RegaliaError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.adapters.memory.vectors import Held, MemoryLedger, MemoryVectors
-from regalia_registry.adapters.vectors.files.provider import open_files
-from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
-from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
-from regalia_registry.domain.operations import Holder
+from regalia_registry.adapters.memory.vectors import MemoryLedger, MemoryVectors
 from regalia_registry.domain.snapshots.origin import Origin
-from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, content_root
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import Hosted, translator
-from regalia_registry.ports.vectors import EngineRight, Provider
-from tests.servers import postgres, weaviate
-from tests.support.segments import row_digest
-
-SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
-COUNT = 2500
-SCHEMA = Schema(
-    Family.FILES,
-    Property("id", "uuid"),
-    KeyKind.UUID,
-    (VectorSpace("embedding", 3, "cosine"),),
-    (Property("body", "text"),),
-    {},
-)
-
-
-CLASS = {
-    "class": "Kb",
-    "properties": [{"name": "body", "dataType": ["text"]}],
-    "vectorConfig": {"embedding": {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"}},
-}
-
+from regalia_registry.ports.vectors import EngineRight
+from tests.support.engines import COUNT, ENGINES, Engine, groups, loaded, name_of, opened, root_of, rows_of, vector
 
 FOREIGN = {
     Family.POSTGRESQL: Schema(
@@ -84,125 +49,9 @@ def foreign_rows(schema: Schema) -> list[Row]:
     ]
 
 
-def vector(number: int) -> list[float]:
-    return [1.0, number / COUNT, -0.0]
-
-
-def name_of(number: int) -> UUID:
-    return uuid5(SPACE, str(number))
-
-
-@dataclass
-class Engine:
-    """A provider, and how its users make a collection in it: `kb` with rows from 0 up to a number."""
-
-    provider: Provider
-    fill: Callable[[int], str]
-    suffix: str = ""
-
-
-def memory(_: Path) -> Iterator[Engine]:
-    provider = MemoryVectors()
-
-    def fill(count: int) -> str:
-        rows = [
-            Row(
-                encode_key(name_of(number)),
-                (("embedding", struct.pack("<3f", *vector(number))),),
-                encode_properties({"body": f"passage {number}"}),
-            )
-            for number in range(count)
-        ]
-        provider.held["kb"] = Held(SCHEMA, rows={row.key: row for row in rows})
-        return "kb"
-
-    yield Engine(provider, fill)
-
-
-def pgvector(folder: Path) -> Iterator[Engine]:
-    with postgres.running(folder) as server:
-
-        def fill(count: int) -> str:
-            with psycopg.connect(server.url, autocommit=True) as connection:
-                connection.execute("DROP TABLE IF EXISTS kb")
-                connection.execute("CREATE TABLE kb (id uuid PRIMARY KEY, body text NOT NULL, embedding vector(3))")
-                connection.execute("CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops) WITH (m = 8)")
-                rows = [(name_of(number), f"passage {number}", str(vector(number))) for number in range(count)]
-                connection.cursor().executemany("INSERT INTO kb VALUES (%s, %s, %s)", rows)
-            return "public.kb"
-
-        provider = open_pgvector(server.url, holder=Holder("test", 1))
-        yield Engine(provider, fill)
-        provider.close()
-
-
-def parquet(folder: Path) -> Iterator[Engine]:
-    def fill(count: int) -> str:
-        columns = {
-            "id": pa.array([name_of(number).bytes for number in range(count)], pa.binary(16)),
-            "body": pa.array([f"passage {number}" for number in range(count)], pa.string()),
-            "embedding": pa.array([vector(number) for number in range(count)], pa.list_(pa.float32(), 3)),
-        }
-        pq.write_table(pa.table(columns), folder / "kb.parquet", row_group_size=700)
-        return "kb.parquet"
-
-    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
-        yield Engine(provider, fill, ".parquet")
-
-
-def jsonl(folder: Path) -> Iterator[Engine]:
-    head = {"v": 1, "schema": json.loads(SCHEMA.written())}
-
-    def fill(count: int) -> str:
-        lines = [json.dumps({"regalia": head})]
-        for number in range(count):
-            row = {"id": str(name_of(number)), "vectors": {"embedding": vector(number)}, "body": f"passage {number}"}
-            lines.append(json.dumps(row))
-        (folder / "kb.jsonl").write_text("\n".join(lines))
-        return "kb.jsonl"
-
-    with closing(open_files(folder.as_uri(), holder=Holder("test", 1))) as provider:
-        yield Engine(provider, fill, ".jsonl")
-
-
-def of_weaviate(folder: Path) -> Iterator[Engine]:
-    with weaviate.running(folder) as server, httpx.Client(base_url=server.origin, timeout=60) as client:
-
-        def fill(count: int) -> str:
-            client.delete("/v1/schema/Kb")
-            client.post("/v1/schema", json=CLASS)
-            rows = [
-                {
-                    "class": "Kb",
-                    "id": str(name_of(number)),
-                    "properties": {"body": f"passage {number}"},
-                    "vectors": {"embedding": one},
-                }
-                for number in range(count)
-                for one in [vector(number)]
-            ]
-            for start in range(0, count, 500):
-                client.post("/v1/batch/objects", json={"objects": rows[start : start + 500]}).raise_for_status()
-            return "Kb"
-
-        provider = open_weaviate(server.url, holder=Holder("test", 1))
-        yield Engine(provider, fill)
-        provider.close()
-
-
-ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
-    "memory": memory,
-    "pgvector": pgvector,
-    "another pgvector": pgvector,
-    "weaviate": of_weaviate,
-    "parquet": parquet,
-    "jsonl": jsonl,
-}
-
-
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    yield from ENGINES[request.param](tmp_path_factory.mktemp("engine"))
+    yield from opened(request.param, tmp_path_factory)
 
 
 @pytest.fixture
@@ -211,31 +60,6 @@ def fresh(engine: Engine) -> Iterator[str]:
     name = name.replace(".parquet", engine.suffix)
     yield name
     engine.provider.collections.drop(name, mark="test")
-
-
-def rows_of(engine: Engine, name: str) -> list[Row]:
-    with engine.provider.source.open(name) as reading:
-        return sorted(row for batch in reading.batches() for row in batch)
-
-
-def root_of(schema: Schema, rows: Sequence[Row]) -> Digest:
-    buckets: list[list[tuple[bytes, bytes]]] = [[] for _ in range(BUCKETS)]
-    for row in rows:
-        place = sha256(row.key).digest()
-        buckets[place[0]].append((place, row_digest(row)))
-    return content_root(schema.digest, count=len(rows), buckets=[bucket_digest(one) for one in buckets])
-
-
-def groups(rows: Sequence[Row], size: int = 600) -> list[Sequence[Row]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def loaded(engine: Engine, name: str, source: str) -> tuple[Schema, list[Row]]:
-    schema, rows = engine.provider.collections.describe(source).schema, rows_of(engine, source)
-    engine.provider.collections.create(name, schema, mark="test")
-    assert list(engine.provider.sink.load(name, schema, groups(rows), ledger=MemoryLedger()))[-1] == len(rows)
-    engine.provider.sink.build_index(name, schema)
-    return schema, rows
 
 
 def test_an_engine_that_answers_says_its_version(engine: Engine) -> None:

@@ -39,7 +39,7 @@ from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
-from tests.contracts.test_vectors_contract import root_of
+from tests.support.engines import root_of
 
 FORMS = pytest.mark.parametrize("form", [".parquet", ".jsonl"])
 TYPES = {

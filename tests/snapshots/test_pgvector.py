@@ -28,8 +28,8 @@ from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import translator
-from tests.contracts.test_vectors_contract import root_of
 from tests.servers import postgres
+from tests.support.engines import root_of
 
 KINDS = {
     "smallint": ["-32768", "32767"],

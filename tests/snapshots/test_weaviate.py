@@ -35,9 +35,9 @@ from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Consistency
-from tests.contracts.test_vectors_contract import root_of
 from tests.servers import weaviate
 from tests.servers.weaviate import Weaviate
+from tests.support.engines import root_of
 
 SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 HOLDER = Holder("test", 1)

@@ -85,7 +85,8 @@ class Checked:
 class Standing:
     """How a collection of ours stands: whether it takes no writes, and a marker of what it holds.
 
-    Two equal markers say that nothing was written in between, cheaply; whatever the engine can't vouch for differs.
+    Two equal markers of a sealed collection say that nothing was written in between, cheaply; whatever the engine can't
+    vouch for differs. An open collection's marker says nothing: who seals it again looks once more.
     """
 
     sealed: bool
@@ -295,7 +296,9 @@ class Aliases(Protocol):
     """Names in the engine that always lead to one collection, for applications that keep saying them."""
 
     def get(self, alias: str) -> str | None:
-        """Name the collection that an alias of ours leads to; None where there is no such alias.
+        """Name the collection that an alias of ours leads to; None where there is none, or it shows something else.
+
+        An alias that was changed by hand is such a one: `set` makes it right.
 
         Raises:
             ConflictError: Something that is no alias of ours has the name.

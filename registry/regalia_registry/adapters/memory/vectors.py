@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from regalia.core.errors import ConflictError, NotFoundError
 from regalia_registry.domain.snapshots.distances import distance
@@ -22,6 +23,7 @@ from regalia_registry.ports.vectors import (
 )
 
 _BATCH = 1000
+_NUMBERS = count()
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Held:
     rows: dict[bytes, Row] = field(default_factory=dict)
     sealed: bool = False
     unsealings: int = 0
+    number: int = field(default_factory=_NUMBERS.__next__)  # tells it from another of its name
 
 
 @dataclass
@@ -162,7 +165,7 @@ class MemoryVectors:
     def standing(self, name: str, *, mark: str) -> Standing:
         """Look at the seal, and how often it was off."""
         held = self._ours(name, mark)
-        return Standing(held.sealed, f"{'sealed' if held.sealed else 'open'} {held.unsealings}")
+        return Standing(held.sealed, f"{'sealed' if held.sealed else 'open'} {held.number} {held.unsealings}")
 
     def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
         """Name nothing: a reading is of one moment anyway."""
