@@ -54,7 +54,11 @@ def told(body: Mapping[str, object]) -> str:
         words.append(f"{rows:,} of about {about:,} rows")
     elif rows is not None:
         words.append(f"{rows:,} rows")
-    rest = {name: value for name, value in body.items() if name not in {"step", "rows", "of", "about"}}
+    rest = {
+        name: value
+        for name, value in body.items()
+        if name not in {"step", "rows", "of", "about"} and not isinstance(value, list | dict)
+    }
     words += [f"{value:,} {name}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
     return output.plain(" ".join(words))
 

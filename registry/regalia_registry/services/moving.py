@@ -17,7 +17,7 @@ from regalia_registry.services.steps.records import record
 
 
 def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool = False) -> OperationEntry:
-    """Ask for a move to be prepared, or for its plan alone.
+    """Ask for a move to be prepared, or for its plan alone; the very move that is open already is given back.
 
     A restore ends an open promotion of the channel; another restore only with `supersede`.
 
@@ -40,6 +40,10 @@ def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool 
     with ports.store.write(caller.actor) as tx:
         _require_allowed(tx, wish)
         if made.channel is not None:
+            there = tx.operations.find_open(made.channel)
+            if there is not None and there.request == made.request and not supersede:
+                record(ports, caller, tx, Event("operation.joined", f"operation/{there.id}", after=wish.bundle))
+                return operation_entry(there)
             make_way(tx, made.channel, for_kind=made.kind, supersede=supersede)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}", after=wish.bundle))
