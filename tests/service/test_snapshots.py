@@ -364,7 +364,7 @@ def test_a_snapshot_is_a_member_of_a_bundle_and_its_embedder_is_bound(served: Ho
     again = json.loads(served.must("push", "--json"))
     assert not any(one["created"] for one in again)
     served.must("bundle", "create", "1.0.0")
-    served.must("promote", "1.0.0", "--to", "prod")
+    served.must("promote", "1.0.0", "--to", "prod", "--unplaced")
     fill(served, "DELETE FROM kb WHERE id > 4000")
     created = served.reg("bundle", "create", "1.0.1")
     assert "Updated kb snapshot: 5,000 → 4,000 rows" in created.stderr

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from regalia.core.errors import ConflictError, UnsupportedError
+from regalia.core.errors import ConflictError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.placing import Collection
-from regalia_registry.ports.vectors import Provider, Seals, Serving, Standing
+from regalia_registry.ports.vectors import Provider, Standing
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.filling import Filling, Planned
 from regalia_registry.services.steps.proving import prove
+from regalia_registry.services.steps.sealing import seals_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
 
 
@@ -95,16 +96,3 @@ STEPS = (
     Step("seal", Building.seal, "said again", "dropped"),
     Step("verify", Building.verify, "read again", "kept, warm, once it is proved"),
 )
-
-
-def seals_of(provider: Provider) -> Seals:
-    """Get what seals a target's collections.
-
-    Raises:
-        UnsupportedError: Nothing can be served from it.
-    """
-    if not isinstance(provider, Serving):
-        raise UnsupportedError(
-            "a channel can't serve from files", hint="place it on a database: reg channel set … --snapshot kb=TARGET"
-        )
-    return provider.seals
