@@ -113,9 +113,11 @@ def test_who_writes_into_what_was_released_is_told_to_resolve_again(served: Home
     found = place(served)
     table = sql.Identifier(found.collection, str(found.table))
 
-    with psycopg.connect(local_of(served).url) as connection:
-        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="sealed: resolve the channel again"):
-            connection.execute(sql.SQL("DELETE FROM {}").format(table))
+    with (
+        psycopg.connect(local_of(served).url) as connection,
+        pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="sealed: resolve the channel again"),
+    ):
+        connection.execute(sql.SQL("DELETE FROM {}").format(table))
 
 
 def test_snapshots_that_nobody_placed_are_refused_unless_that_is_meant(served: Home) -> None:
