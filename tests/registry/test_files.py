@@ -116,6 +116,18 @@ def test_a_version_is_exported_as_one_and_the_same_blob(registry: Registry, form
     assert registry.outcome(ExportWish("kb", "1.0.1", form))["file"] != first
 
 
+def test_an_export_tells_that_it_writes_a_file(registry: Registry) -> None:
+    registry.outcome(ImportWish("kb", registry.keep(LINES), FileForm.JSONL))
+
+    registry.outcome(ExportWish("kb", "1.0.0", FileForm.JSONL))
+
+    with registry.ports.store.read() as tx:
+        [exported] = [one for one in tx.operations.list("acme", after=None, limit=9) if one.kind == "export"]
+        steps = {str(event.body["step"]) for event in tx.operations.events(exported.id, after=0, limit=99)}
+    assert "writing" in steps
+    assert {"loading", "indexing"} & steps == set()
+
+
 def test_who_may_only_read_exports_and_imports_nothing(registry: Registry) -> None:
     with pytest.raises(ForbiddenError):
         registry.ask(ImportWish("kb", registry.keep(LINES), FileForm.JSONL), READER)

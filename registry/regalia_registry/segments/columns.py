@@ -1,6 +1,6 @@
 """Reading single columns of a segment's files, for those who need no whole rows."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from regalia_registry.segments.reading import dead_rows, lives, require_count
 
 Mask = NDArray[np.bool_]
 
+_MAX_GROUP_BYTES = 128 * 1024 * 1024  # ours have 12 MiB, and one row more
+_MAX_PIECE_ROWS = 1024
+_FLOAT_BYTES = 4
 _KEYS = pa.schema([("key", pa.binary()), ("digest", pa.binary(32))])
 
 
@@ -33,10 +36,38 @@ class RowGroup:
         """Read columns of all its rows.
 
         Raises:
-            DocumentError: They are not there, or damaged.
+            DocumentError: They are not there, or damaged, or more than a row group of ours ever holds.
         """
         with _translated(self.path):
-            return self.file.read_row_group(self.number, columns=list(columns)).select(list(columns))
+            pieces, size_bytes = list[pa.RecordBatch](), 0
+            for piece in self.file.iter_batches(
+                self._piece_rows(columns), row_groups=[self.number], columns=list(columns), use_threads=False
+            ):
+                size_bytes += piece.nbytes
+                self._require_room(size_bytes)
+                pieces.append(piece)
+            return pa.Table.from_batches(pieces).select(list(columns))
+
+    def _piece_rows(self, columns: Collection[str]) -> int:
+        """Say how many rows are read at a time: in a file, one long text may stand for thousands."""
+        footer = self.file.metadata.row_group(self.number)
+        largest = 1
+        for column in map(footer.column, range(footer.num_columns)):
+            if column.path_in_schema.partition(".")[0] not in columns:
+                continue
+            if "." in column.path_in_schema:  # a list of numbers, which has no long ones
+                self._require_room(column.num_values * _FLOAT_BYTES)
+            else:
+                largest = max(largest, column.total_uncompressed_size)
+        self._require_room(largest)
+        return min(_MAX_PIECE_ROWS, max(1, _MAX_GROUP_BYTES // largest))
+
+    def _require_room(self, size_bytes: int) -> None:
+        if size_bytes > _MAX_GROUP_BYTES:
+            raise DocumentError(
+                f'the segment file "{self.path.name}" has a row group of more than {_MAX_GROUP_BYTES} bytes',
+                hint="take the snapshot again, under another name",
+            )
 
 
 def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:

@@ -24,10 +24,11 @@ JOURNAL = "the load's journal"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The collection that is to be made: its name, and the mark that says later whose it is."""
+    """The collection that is to be made: its name, the mark that says later whose it is, and what its two steps are."""
 
     name: str
     mark: str
+    steps: tuple[str, str] = ("loading", "indexing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ def fill(
     translated = Translated(bench.folder, snapshot, hosted)
     groups = _groups(translated.rows(rows_of(ports, snapshot, bench.folder)))
     for rows in provider.sink.load(planned.name, hosted.schema, groups, ledger=ledger):
-        bench.tell({"step": "loading", "rows": rows, "of": count})
+        bench.tell({"step": planned.steps[0], "rows": rows, "of": count})
     root = translated.root()
-    bench.tell({"step": "indexing", "rows": count})
+    bench.tell({"step": planned.steps[1], "rows": count})
     provider.sink.build_index(planned.name, hosted.schema)
     return Filled(hosted, root, count)
 
