@@ -39,14 +39,14 @@ class RowGroup:
             DocumentError: They are not there, or damaged, or more than a row group of ours ever holds.
         """
         with _translated(self.path):
-            pieces, size_bytes = list[pa.RecordBatch](), 0
+            pieces, size_bytes = list[pa.Table](), 0
             for piece in self.file.iter_batches(
                 self._piece_rows(columns), row_groups=[self.number], columns=list(columns), use_threads=False
             ):
-                size_bytes += piece.nbytes
+                pieces.append(_unpacked(pa.Table.from_batches([piece])))
+                size_bytes += pieces[-1].nbytes
                 self._require_room(size_bytes)
-                pieces.append(piece)
-            return pa.Table.from_batches(pieces).select(list(columns))
+            return pa.concat_tables(pieces).select(list(columns))
 
     def _piece_rows(self, columns: Collection[str]) -> int:
         """Say how many rows are read at a time: in a file, one long text may stand for thousands."""
@@ -108,6 +108,17 @@ def alive(segment: Segment, tombstones: bytes) -> Mask:
         DocumentError: The bitmap does not agree with the list.
     """
     return lives(dead_rows(segment, tombstones), segment.count)
+
+
+def _unpacked(table: pa.Table) -> pa.Table:
+    """Spell every value out where a file says that it is to be read as a dictionary."""
+    if not any(pa.types.is_dictionary(field.type) for field in table.schema):
+        return table
+    plain = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(plain))
 
 
 @contextmanager
