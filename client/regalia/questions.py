@@ -15,6 +15,7 @@ from regalia.core.values import frozen
 from regalia.publishing import fetch_artifact
 from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, OperationEntry
 
+_CANARY = "dev.regalia.snapshot.canary"
 _MAX_LAYER = 8 * 1024 * 1024
 _MAX_SEGMENTS = 4096
 _MAX_LINE = 64 * 1024
@@ -103,6 +104,7 @@ def describe(client: Client, reference: ArtifactReference) -> JsonObject:
         "bytes": sum(layer.size_bytes for layer in artifact.manifest.layers),
         "schema": {name: schema.raw[name] for name in ("family", "key", "properties") if schema.has(name)},
         "segments": segments,
+        "canary": _canary(layers),
     }
     return described
 
@@ -154,6 +156,23 @@ def all_rows(client: Client, namespace: str, outcome: Mapping[str, object]) -> I
         *lines, left = (left + part).split(b"\n")
         for line in lines:
             yield parse_object(line, what="a line of the diff", max_bytes=_MAX_LINE)
+
+
+def _canary(layers: Mapping[str, Descriptor]) -> JsonObject | None:
+    """Read what is told of the canary beside it: by vector its questions, and what the source's own index found."""
+    told = layers["canary.parquet"].annotations.get(_CANARY) if "canary.parquet" in layers else None
+    if told is None:
+        return None
+    found: JsonObject = {}
+    for name, one in parse_object(told.encode(), what=_CANARY, max_bytes=oci.MAX_ANNOTATION * 4).items():
+        fields = Fields(one if isinstance(one, dict) else {}, _CANARY)
+        recall = fields.raw.get("recall")
+        found[name] = {
+            "questions": fields.integer("questions"),
+            "asked": fields.integer("asked"),
+            "recall": recall if isinstance(recall, int | float) else None,
+        }
+    return found
 
 
 def _layer(client: Client, namespace: str, layers: Mapping[str, Descriptor], title: str) -> Fields:

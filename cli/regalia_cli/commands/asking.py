@@ -13,7 +13,7 @@ from regalia.core.strict_json import parse
 from regalia.questions import Near
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import found_of
+from regalia_cli.commands.wording import found_of, recalls_told
 from regalia_cli.state import State, pass_state
 
 _MAX_VECTOR_FILE = 4 * 1024 * 1024
@@ -81,6 +81,11 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
             output.answer(f"  {name}: {found[name]}")
     if "derived_from" in found:
         output.answer(f"  derived from: {found['derived_from']['reference']}")
+    canary = found["canary"]
+    if canary is not None:
+        output.answer(f"  canary: {sum(one['questions'] for one in canary.values())} questions with their nearest rows")
+        for line in recalls_told(canary):
+            output.answer(f"  where it was taken, {line}")
     dead = sum(one["count"] - one["live"] for one in segments)
     many = "segment" if len(segments) == 1 else "segments"
     output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")

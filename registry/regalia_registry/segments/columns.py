@@ -38,7 +38,7 @@ class RowGroup:
         Raises:
             DocumentError: They are not there, or damaged, or more than a row group of ours ever holds.
         """
-        with _translated(self.path):
+        with translated(self.path):
             pieces, size_bytes = list[pa.Table](), 0
             for piece in self.file.iter_batches(
                 self._piece_rows(columns), row_groups=[self.number], columns=list(columns), use_threads=False
@@ -47,6 +47,16 @@ class RowGroup:
                 size_bytes += pieces[-1].nbytes
                 self._require_room(size_bytes)
             return pa.concat_tables(pieces).select(list(columns))
+
+    def keys(self) -> pa.ChunkedArray:
+        """Read the keys of all its rows.
+
+        Raises:
+            DocumentError: They are not there, or none.
+        """
+        found = self.read("key")
+        with translated(self.path):
+            return found["key"].cast(pa.binary())
 
     def _piece_rows(self, columns: Collection[str]) -> int:
         """Say how many rows are read at a time: in a file, one long text may stand for thousands."""
@@ -77,7 +87,7 @@ def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
         DocumentError: It is no Parquet file, or has another number of rows.
     """
     require_count(path, len(marked))
-    with _translated(path):
+    with translated(path):
         file = pq.ParquetFile(path)
     with file:
         start = 0
@@ -96,7 +106,7 @@ def read_marked_keys(path: Path, marked: Mask) -> Iterator[tuple[list[bytes], li
     """
     for group in row_groups(path, marked):
         found = group.read(*_KEYS.names)
-        with _translated(path):
+        with translated(path):
             rows = found.cast(_KEYS).filter(pa.array(group.marked))
         yield rows["key"].to_pylist(), rows["digest"].to_pylist()
 
@@ -122,7 +132,12 @@ def _unpacked(table: pa.Table) -> pa.Table:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into our error.
+
+    Raises:
+        DocumentError: The file is damaged, or not what it should be.
+    """
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:

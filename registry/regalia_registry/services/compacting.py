@@ -18,7 +18,7 @@ from regalia_registry.segments.compaction import Compaction
 from regalia_registry.segments.reading import live_rows
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, stored_sizes
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, stored_sizes, told_layers
 
 
 def compact_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
@@ -41,7 +41,7 @@ def compact_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Be
         return _outcome(newest.stored, newest, newest.listing)
     config = replace(newest.config, version=str(Version(newest.config.version).raised(Part.PATCH)))
     bench.tell({"step": "storing", "rows": built.stored})
-    stored = store_version(ports, artifact, config, keep.layers(newest.schema, built))
+    stored = store_version(ports, artifact, config, keep.layers(newest.schema, built, told_layers(newest)))
     add_next(ports, Caller(actor, operation.id), bench, stored)
     return _outcome(stored, newest, built.listing)
 

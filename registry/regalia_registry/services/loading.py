@@ -19,6 +19,7 @@ from regalia_registry.segments.reading import verify_root
 from regalia_registry.segments.spool import KeySpool
 from regalia_registry.segments.verifying import Verification
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.canaries import Held, check_canary
 from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, Planned, fill
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
@@ -35,7 +36,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
 
     Raises:
         UnsupportedError: The target can't hold it.
-        ConflictError: What is there in the end is not what was loaded.
+        ConflictError: What is there in the end is not what was loaded, or its index has less recall than was asked for.
     """
     wish = LoadWish.parse(operation.request)
     snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
@@ -47,12 +48,14 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
         filled = fill(ports, operation, bench, snapshot, provider, Planned(collection, operation.id))
         bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
         _prove(provider, collection, filled, bench)
+        told = check_canary(ports, bench, snapshot, provider, Held(collection, filled.hosted.schema, wish.min_recall))
     return {
         "collection": collection,
         "target": wish.target,
         "count": snapshot.config.count,
         "content_root": str(filled.root),
         "fidelity": list(filled.hosted.fidelity),
+        **told,
     }
 
 

@@ -11,12 +11,14 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.files import ImportWish
 from regalia_registry.domain.operations import Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
-from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.domain.snapshots.schema import Family, Schema
 from regalia_registry.ports.vectors import Description
+from regalia_registry.segments.canary import write_canary
 from regalia_registry.services.context import Bench, Caller, Ports
+from regalia_registry.services.steps.canaries import asked_of_source, canary_layer, canary_of
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal, frozen_parts
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, told_layers
 from regalia_registry.services.steps.taking import Pass, Taking
 from regalia_registry.services.steps.targets import folder_target, get_target, require_use
 
@@ -89,9 +91,16 @@ def _take(
         schema = description.schema
         journal = SegmentJournal(operation.journal, schema, bench)
         taken = Taking(ports, provider, wish, schema, newest, keep, journal).settled(bench)
-    if newest is not None and _is_same(newest, taken, schema, wish):
-        return _outcome(newest.stored, taken, created=False)
-    built = taken.built
+        if newest is not None and _is_same(newest, taken, schema, wish):
+            return _outcome(newest.stored, taken, created=False)
+        built = taken.built
+        if newest is not None and newest.config.content_root == built.root:
+            about = told_layers(newest)
+        else:
+            questions = canary_of(ports, bench, newest, schema, built)
+            if schema.family is not Family.FILES:
+                questions = asked_of_source(ports, bench, provider, wish.collection, questions)
+            about = [canary_layer(questions, keep.small(write_canary(questions)))] if questions else []
     config = SnapshotConfig(
         name=wish.name,
         version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
@@ -105,7 +114,7 @@ def _take(
         derived_from=None if description.origin is None else description.origin.snapshot,
     )
     bench.tell({"step": "storing", "rows": built.stored})
-    layers = keep.layers(schema, built)
+    layers = keep.layers(schema, built, about)
     stored = store_version(ports, artifact, config, layers)
     kept, created = add_next(ports, Caller(actor, operation.id), bench, stored)
     worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})

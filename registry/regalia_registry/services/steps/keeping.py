@@ -1,6 +1,7 @@
 """Storing a snapshot's parts: its segments while they are made, its small layers, its config and manifest."""
 
 import io
+from collections.abc import Sequence
 
 from regalia.core import oci
 from regalia.core.digest import Digest
@@ -37,8 +38,8 @@ class Keeper:
             self.file(file)
             file.path.unlink()
 
-    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
-        """Store the small layers; gives all of the manifest's, in their order.
+    def layers(self, schema: Schema, built: Built, more: Sequence[Descriptor] = ()) -> tuple[Descriptor, ...]:
+        """Store the small layers; gives all of the manifest's, in their order, with those that are stored already.
 
         Raises:
             NotFoundError: A file of a segment that is kept is gone.
@@ -50,6 +51,7 @@ class Keeper:
             Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
             for title, (media_type, body) in small.items()
         ]
+        described += more
         for segment in built.listing.segments:
             for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
                 described.append(Descriptor(_PARQUET_TYPE, digest, self._size_of(digest, title), {oci.TITLE: title}))

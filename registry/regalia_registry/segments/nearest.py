@@ -1,0 +1,178 @@
+"""The exact nearest rows of a canary's questions, out of stored segments.
+
+They are found among doubles, a block of rows at a time: a product of matrices says which may be near, and those are
+measured one by one.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from regalia.core.kinds.snapshot import VectorSpace
+from regalia_registry.domain.snapshots.canary import KEPT, Neighbour, Question, questions_a_space
+from regalia_registry.domain.snapshots.listing import Listing, Segment
+from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
+from regalia_registry.segments.vectors import MEASURES, Vectors, column_of, vectors_of
+
+Fetch = Callable[[Segment], Path]
+Places = NDArray[np.intp]
+Tell = Callable[[int], None]
+
+_PLACES = 8  # where questions are looked for: row groups that lie evenly apart
+_BLOCK_ROWS = 16_384
+_SLACK = 1e-7  # what a product of matrices may be off by
+
+
+def choose_questions(schema: Schema, listing: Listing, tombstones: bytes, rows: Fetch) -> list[Question]:
+    """Choose questions that know no near rows yet: always the same ones of the same segments.
+
+    They come from some row groups that lie evenly apart: of each, the live rows whose keys hash lowest.
+
+    Raises:
+        DocumentError: A file is no segment.
+    """
+    wanted = questions_a_space(schema)
+    spaces = [space for space in schema.vectors if space.name in wanted and space.metric in MEASURES]
+    candidates = [
+        {space.name: _candidates(group, lives, space, wanted[space.name]) for space in spaces}
+        for group, lives in _spread(listing, tombstones, rows)
+    ]
+    return [
+        question
+        for space in spaces
+        for one in candidates
+        for question in one[space.name][: math.ceil(wanted[space.name] / len(candidates))]
+    ]
+
+
+def measure(
+    questions: Sequence[Question], schema: Schema, listing: Listing, tombstones: bytes, rows: Fetch, tell: Tell
+) -> list[Question]:
+    """Compare the live rows of all segments with the questions; gives them with the rows that are nearest of all.
+
+    `tell` is told how many rows were compared.
+
+    Raises:
+        DocumentError: A file is no segment.
+    """
+    spaces = {space.name: space for space in schema.vectors}
+    asked = groupby(sorted(questions, key=lambda one: one.space), lambda one: one.space)
+    nearest = [_Nearest(list(some), spaces[name]) for name, some in asked]
+    done = 0
+    for segment in listing.segments if nearest else ():
+        for group in row_groups(rows(segment), alive(segment, tombstones)):
+            keys = group.keys()
+            for one in nearest:
+                vectors, has = vectors_of(group.read(column_of(one.space)), one.space)
+                lives = group.marked[has]
+                one.add(vectors if lives.all() else vectors[lives], keys, np.flatnonzero(has)[lives])
+            done += int(group.marked.sum())
+            tell(done)
+    return [question for one in nearest for question in one.questions()]
+
+
+class _Nearest:
+    """What is known of the questions of one vector, while blocks of rows go by."""
+
+    def __init__(self, questions: Sequence[Question], space: VectorSpace) -> None:
+        self.space = space
+        self._questions = questions
+        self._asked = np.stack([np.frombuffer(one.vector, "<f4") for one in questions]).astype(np.float64)
+        self._lengths = _lengths(self._asked)
+        self._best = [list(one.near) for one in questions]
+        self._limits = np.array([one.reach for one in questions])
+
+    def add(self, vectors: Vectors, keys: pa.ChunkedArray, places: Places) -> None:
+        """Compare rows; `places` says which of the keys is each one's."""
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = vectors[start : start + _BLOCK_ROWS]
+            lengths = _lengths(block)
+            about = _about(self.space.metric, block, lengths, self._asked, self._lengths)
+            longest = lengths.max()
+            slack = _SLACK * np.maximum(1.0, np.maximum(self._lengths + longest, self._lengths * longest))
+            is_near = about <= (self._limits + slack)[:, None]
+            for number in np.flatnonzero(is_near.any(axis=1)).tolist():
+                rows = np.flatnonzero(is_near[number])
+                if len(rows) > KEPT + 1:  # the question's own row is one of them
+                    last = np.partition(about[number][rows], KEPT)[KEPT]
+                    rows = rows[about[number][rows] <= last + slack[number]]
+                distances = MEASURES[self.space.metric](block[rows], self._asked[number]).tolist()
+                found = [keys[int(place)].as_py() for place in places[start + rows]]
+                self._take(number, zip(distances, found, strict=True))
+
+    def questions(self) -> Iterator[Question]:
+        """Give the questions with what is near."""
+        for question, best in zip(self._questions, self._best, strict=True):
+            reach = best[-1].distance if len(best) == KEPT else question.reach
+            yield replace(question, near=tuple(best), reach=reach)
+
+    def _take(self, number: int, found: Iterable[tuple[float, bytes]]) -> None:
+        question = self._questions[number]
+        near = {one.key: one for one in self._best[number]}
+        near |= {
+            key: Neighbour(distance, key)
+            for distance, key in found
+            if key != question.key and distance < question.reach
+        }
+        best = heapq.nsmallest(KEPT, near.values())
+        self._best[number] = best
+        if len(best) == KEPT:
+            self._limits[number] = min(best[-1].distance, question.reach)
+
+
+def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, asked_lengths: Vectors) -> Vectors:
+    """Measure a block from all questions, a row of distances each, as exactly as a product of matrices is."""
+    if metric == "l1":
+        return np.stack([MEASURES[metric](vectors, one) for one in asked])
+    products: Vectors = asked @ vectors.T
+    if metric == "dot":
+        return -products
+    if metric == "cosine":
+        scale = np.outer(asked_lengths, lengths)
+        alike: Vectors = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
+        return 1.0 - alike
+    squares: Vectors = (asked_lengths**2)[:, None] + lengths**2 - 2 * products
+    found: Vectors = np.sqrt(np.maximum(squares, 0))
+    return found
+
+
+def _lengths(vectors: Vectors) -> Vectors:
+    found: Vectors = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return found
+
+
+def _spread(listing: Listing, tombstones: bytes, rows: Fetch) -> Iterator[tuple[RowGroup, Mask]]:
+    """Give some row groups that lie evenly apart, and which of the rows of each live."""
+    total = sum(segment.count for segment in listing.segments)
+    places = np.unique(np.arange(_PLACES) * total // _PLACES)
+    start = 0
+    for segment in listing.segments:
+        here = places[(places >= start) & (places < start + segment.count)] - start
+        start += segment.count
+        if not len(here):
+            continue
+        wanted = np.zeros(segment.count, dtype=bool)
+        wanted[here] = True
+        lives = alive(segment, tombstones)
+        for group in row_groups(rows(segment), wanted):
+            yield group, lives[group.start : group.start + len(group.marked)]
+
+
+def _candidates(group: RowGroup, lives: Mask, space: VectorSpace, count: int) -> list[Question]:
+    """Give the live rows whose keys hash lowest, of those whose vector has a direction."""
+    keys = group.keys().to_pylist()
+    vectors, has = vectors_of(group.read(column_of(space)), space)
+    usable = np.flatnonzero(lives[has] & np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
+    places = np.flatnonzero(has)[usable]
+    hashed = [(sha256(keys[place]).digest(), keys[place], row) for place, row in zip(places, usable, strict=True)]
+    chosen = heapq.nsmallest(count, hashed, key=lambda one: one[0])
+    return [Question(space.name, key, vectors[row].astype("<f4").tobytes()) for _, key, row in chosen]
