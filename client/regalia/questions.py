@@ -109,6 +109,27 @@ def describe(client: Client, reference: ArtifactReference) -> JsonObject:
     return described
 
 
+def definition(client: Client, reference: ArtifactReference) -> str | None:
+    """Fetch how its engine described the collection that was taken, in the engine's words; None where it has none.
+
+    It is for people to read: it may say more than what is rebuilt, and nothing executes it.
+
+    Raises:
+        DocumentError: It is no text.
+    """
+    artifact = fetch_artifact(client, reference)
+    layer = artifact.manifest.layer("definition")
+    if layer is None:
+        return None
+    if layer.size_bytes > _MAX_LAYER:
+        raise DocumentError(f"the definition has {layer.size_bytes} bytes, the cap is {_MAX_LAYER}")
+    body = client.registry.blob(reference.artifact.namespace, layer.digest, size_bytes=layer.size_bytes)
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError("the definition is no text") from error
+
+
 def start_diff(client: Client, old: ArtifactReference, new: ArtifactReference, *, rows: bool = False) -> OperationEntry:
     """Ask what differs between two versions of one namespace; `rows` asks for the keys, and not only how many.
 

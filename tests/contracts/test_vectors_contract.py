@@ -28,7 +28,7 @@ from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, conte
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import Hosted, translator
-from regalia_registry.ports.vectors import EngineRight, Provider
+from regalia_registry.ports.vectors import Defining, EngineRight, Provider
 from tests.servers import postgres, weaviate
 from tests.support.segments import row_digest
 
@@ -400,6 +400,16 @@ def test_what_is_not_there_is_not_found(engine: Engine) -> None:
         engine.provider.collections.describe("absent")
     with pytest.raises(NotFoundError), engine.provider.source.open("absent"):
         pass
+
+
+def test_what_has_words_of_its_own_spells_a_collection_in_them(engine: Engine) -> None:
+    collections = engine.provider.collections
+    if not isinstance(collections, Defining):
+        return
+
+    assert "kb" in collections.definition(engine.fill(3)).lower()
+    with pytest.raises(NotFoundError):
+        collections.definition("absent")
 
 
 def test_a_name_that_the_engine_would_cut_is_refused(engine: Engine) -> None:

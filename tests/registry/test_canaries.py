@@ -17,7 +17,7 @@ from regalia_registry.domain.snapshots.rows import Row, encode_key
 from regalia_registry.domain.snapshots.schema import Family
 from regalia_registry.ports.vectors import Hit
 from regalia_registry.segments.canary import read_canary
-from regalia_registry.services.steps.snapshots import CANARY, OpenedSnapshot, fetched, find_newest
+from regalia_registry.services.steps.snapshots import CANARY, DEFINITION, OpenedSnapshot, fetched, find_newest
 from tests.registry.test_asking import Registry
 from tests.support.segments import SCHEMA
 
@@ -99,6 +99,26 @@ def test_the_canary_decides_nothing_about_what_is_unchanged(source: Source) -> N
     again = source.outcome(WISH)
 
     assert (again["digest"], again["created"]) == (first["digest"], False)
+
+
+def test_a_definition_is_kept_to_be_read_and_decides_nothing(source: Source, tmp_path: Path) -> None:
+    class Wordy(MemoryVectors):
+        def definition(self, name: str) -> str:
+            return f"{name}, at length\0"
+
+    first = source.outcome(WISH)
+    layer = source.newest().manifest.layer(DEFINITION)
+    source.engine.vectors = Wordy(source.engine.vectors.held)
+    again = source.outcome(WISH)
+    source.fill(row(1))
+    source.outcome(WISH)
+    another = source.newest().manifest.layer(DEFINITION)
+
+    assert layer is not None
+    assert fetched(source.ports, layer.digest, tmp_path / "one").read_text() == "collection docs\n"
+    assert again["digest"] == first["digest"]
+    assert another is not None
+    assert fetched(source.ports, another.digest, tmp_path / "other").read_text() == "docs, at length\ufffd"
 
 
 def test_versions_of_the_same_rows_have_the_same_canary(source: Source) -> None:

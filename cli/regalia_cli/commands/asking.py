@@ -9,6 +9,7 @@ import click
 
 from regalia import questions
 from regalia.core.errors import SourceError
+from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import parse
 from regalia.questions import Near
 from regalia_cli import output
@@ -57,10 +58,14 @@ def answer_hits(outcome: Mapping[str, Any], *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--definition", is_flag=True, help="Show the collection in its engine's own words, to read.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def show(state: State, reference: str, *, as_json: bool) -> None:
+def show(state: State, reference: str, *, definition: bool, as_json: bool) -> None:
     """Show what a stored snapshot is made of. Where no version is named, it is the newest."""
+    if definition:
+        _answer_definition(state, found_of(state, reference), as_json=as_json)
+        return
     found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
     if as_json:
         output.answer_json(found)
@@ -89,6 +94,18 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     dead = sum(one["count"] - one["live"] for one in segments)
     many = "segment" if len(segments) == 1 else "segments"
     output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+
+
+def _answer_definition(state: State, reference: ArtifactReference, *, as_json: bool) -> None:
+    text = questions.definition(state.client, reference)
+    if as_json:
+        output.answer_json({"reference": str(reference), "definition": text})
+        return
+    if text is None:
+        output.tell(f"{reference} has no definition: its engine has no words of its own, or it was taken before")
+        return
+    for line in text.splitlines():
+        output.answer(line)
 
 
 @click.command()

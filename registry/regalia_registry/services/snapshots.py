@@ -11,14 +11,13 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.files import ImportWish
 from regalia_registry.domain.operations import Operation, SnapshotWish, Target
 from regalia_registry.domain.records import ArtifactVersion
-from regalia_registry.domain.snapshots.schema import Family, Schema
+from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
-from regalia_registry.segments.canary import write_canary
 from regalia_registry.services.context import Bench, Caller, Ports
-from regalia_registry.services.steps.canaries import asked_of_source, canary_layer, canary_of
+from regalia_registry.services.steps.about import layers_about
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal, frozen_parts
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, told_layers
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
 from regalia_registry.services.steps.taking import Pass, Taking
 from regalia_registry.services.steps.targets import folder_target, get_target, require_use
 
@@ -90,17 +89,12 @@ def _take(
         _require_kept(wish.collection, description)
         schema = description.schema
         journal = SegmentJournal(operation.journal, schema, bench)
-        taken = Taking(ports, provider, wish, schema, newest, keep, journal).settled(bench)
+        taking = Taking(ports, provider, wish, schema, newest, keep, journal)
+        taken = taking.settled(bench)
         if newest is not None and _is_same(newest, taken, schema, wish):
             return _outcome(newest.stored, taken, created=False)
         built = taken.built
-        if newest is not None and newest.config.content_root == built.root:
-            about = told_layers(newest)
-        else:
-            questions = canary_of(ports, bench, newest, schema, built)
-            if schema.family is not Family.FILES:
-                questions = asked_of_source(ports, bench, provider, wish.collection, questions)
-            about = [canary_layer(questions, keep.small(write_canary(questions)))] if questions else []
+        about = layers_about(taking, built, bench)
     config = SnapshotConfig(
         name=wish.name,
         version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
