@@ -13,7 +13,7 @@ from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import JsonObject, JsonValue, parse_object
 from regalia.core.values import frozen
 from regalia.publishing import fetch_artifact
-from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, OperationEntry
+from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, OperationEntry, ProvenanceEntry
 
 _CANARY = "dev.regalia.snapshot.canary"
 _MAX_LAYER = 8 * 1024 * 1024
@@ -128,6 +128,14 @@ def definition(client: Client, reference: ArtifactReference) -> str | None:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DocumentError("the definition is no text") from error
+
+
+def provenance(client: Client, reference: ArtifactReference) -> ProvenanceEntry | None:
+    """Get how a version came to be; None where the registry did not make it, or kept no record."""
+    try:
+        return client.registry.get(ProvenanceEntry, f"{_snapshot(reference)}/provenance")
+    except NotFoundError:
+        return None
 
 
 def start_diff(client: Client, old: ArtifactReference, new: ArtifactReference, *, rows: bool = False) -> OperationEntry:

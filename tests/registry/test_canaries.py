@@ -1,5 +1,6 @@
 """Canaries of versions, by a worker over the memory twins: made, continued, carried, and asked of what is loaded."""
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,21 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from regalia.core.errors import UnsupportedError
+from regalia.core.errors import NotFoundError, UnsupportedError
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
+from regalia.wire.answers import ProvenanceEntry
 from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
+from regalia_registry.domain.access import Actor, Grant
 from regalia_registry.domain.operations import CompactWish, LoadWish, SnapshotWish
 from regalia_registry.domain.snapshots.canary import Question
 from regalia_registry.domain.snapshots.rows import Row, encode_key
 from regalia_registry.domain.snapshots.schema import Family
 from regalia_registry.ports.vectors import Hit
 from regalia_registry.segments.canary import read_canary
+from regalia_registry.services.artifacts import find_provenance
+from regalia_registry.services.context import Caller
 from regalia_registry.services.steps.snapshots import CANARY, DEFINITION, OpenedSnapshot, fetched, find_newest
-from tests.registry.test_asking import Registry
+from tests.registry.test_asking import READER, Registry
 from tests.support.segments import SCHEMA
 
 MADE = replace(SCHEMA, family=Family.POSTGRESQL, vectors=SCHEMA.vectors[:1])
+KB = ArtifactName("acme", Kind.SNAPSHOT, "kb")
+STRANGER = Caller(Actor("eve", "eve", (Grant.of("globex", ["read"]),)), "request-1")
 WISH = SnapshotWish("local", "docs", "kb")
 
 
@@ -53,7 +60,7 @@ class Source(Registry):
         self.engine.vectors.held["docs"] = Held(MADE, rows={one.key: one for one in rows})
 
     def newest(self) -> OpenedSnapshot:
-        found = find_newest(self.ports, ArtifactName("acme", Kind.SNAPSHOT, "kb"))
+        found = find_newest(self.ports, KB)
         assert found is not None
         return found
 
@@ -61,6 +68,9 @@ class Source(Registry):
         layer = self.newest().manifest.layer(CANARY)
         assert layer is not None
         return read_canary(fetched(self.ports, layer.digest, folder / CANARY), MADE)
+
+    def provenance(self) -> ProvenanceEntry:
+        return find_provenance(self.ports, READER, KB, version=self.newest().stored.version)
 
     def steps(self, operation: str) -> list[JsonObject]:
         with self.ports.store.read() as tx:
@@ -121,6 +131,35 @@ def test_a_definition_is_kept_to_be_read_and_decides_nothing(source: Source, tmp
     assert fetched(source.ports, another.digest, tmp_path / "other").read_text() == "docs, at length\ufffd"
 
 
+def test_a_version_says_how_it_came_to_be(source: Source) -> None:
+    asked = source.done(WISH)
+
+    found = source.provenance()
+
+    assert (found.operation, found.kind) == (asked.id, "snapshot")
+    assert (found.target, found.source, found.engine) == ("local", "docs", "memory")
+    assert (found.consistency, found.started <= found.finished) == ("point-in-time", True)
+    assert found.writer.startswith("regalia ")
+
+
+def test_a_version_that_is_taken_again_keeps_how_it_came_to_be(source: Source) -> None:
+    source.outcome(WISH)
+    before = source.provenance()
+
+    source.outcome(WISH)
+
+    assert source.provenance() == before
+
+
+def test_what_is_known_of_no_version_is_not_found(source: Source) -> None:
+    source.outcome(WISH)
+
+    with pytest.raises(NotFoundError, match=re.escape("9.9.9")):
+        find_provenance(source.ports, READER, KB, version="9.9.9")
+    with pytest.raises(NotFoundError, match='no namespace "acme"'):
+        find_provenance(source.ports, STRANGER, KB, version="1.0.0")
+
+
 def test_versions_of_the_same_rows_have_the_same_canary(source: Source) -> None:
     source.engine.vectors = Silent(source.engine.vectors.held)
     source.outcome(WISH)
@@ -134,6 +173,8 @@ def test_versions_of_the_same_rows_have_the_same_canary(source: Source) -> None:
 
     assert compacted["created"] is True
     assert source.newest().manifest.layer(CANARY) == worn != before
+    made = source.provenance()
+    assert (made.kind, made.target, made.source) == ("compact", None, "acme/snapshot/kb@1.0.39")
 
 
 def test_of_a_large_snapshot_only_what_is_new_is_compared(source: Source, tmp_path: Path) -> None:

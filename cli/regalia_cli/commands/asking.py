@@ -12,6 +12,7 @@ from regalia.core.errors import SourceError
 from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import parse
 from regalia.questions import Near
+from regalia.wire.answers import ProvenanceEntry
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
 from regalia_cli.commands.wording import found_of, recalls_told
@@ -66,9 +67,11 @@ def show(state: State, reference: str, *, definition: bool, as_json: bool) -> No
     if definition:
         _answer_definition(state, found_of(state, reference), as_json=as_json)
         return
-    found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
+    named = found_of(state, reference)
+    found: dict[str, Any] = questions.describe(state.client, named)
+    made = questions.provenance(state.client, named)
     if as_json:
-        output.answer_json(found)
+        output.answer_json({**found, "provenance": made})
         return
     schema, segments = found["schema"], found["segments"]
     output.answer(f"{found['reference']}  {found['digest'][:19]}")
@@ -81,6 +84,14 @@ def show(state: State, reference: str, *, definition: bool, as_json: bool) -> No
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
     output.answer(f"  embedder: {told}")
+    _answer_origin(found, made)
+    dead = sum(one["count"] - one["live"] for one in segments)
+    many = "segment" if len(segments) == 1 else "segments"
+    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+
+
+def _answer_origin(found: Mapping[str, Any], made: ProvenanceEntry | None) -> None:
+    """Say what the rows are of, how they were read, and what is known of their nearest ones."""
     for name in ("consistency", "fidelity"):
         if name in found:
             output.answer(f"  {name}: {found[name]}")
@@ -91,9 +102,10 @@ def show(state: State, reference: str, *, definition: bool, as_json: bool) -> No
         output.answer(f"  canary: {sum(one['questions'] for one in canary.values())} questions with their nearest rows")
         for line in recalls_told(canary):
             output.answer(f"  where it was taken, {line}")
-    dead = sum(one["count"] - one["live"] for one in segments)
-    many = "segment" if len(segments) == 1 else "segments"
-    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+    if made is not None:
+        source = made.source if made.target is None else f"{made.target}/{made.source}"
+        output.answer(f"  made of {source}{f' by {made.engine}' if made.engine else ''}")
+        output.answer(f"  {made.kind} {made.operation}, {made.started} to {made.finished}, {made.writer}; not signed")
 
 
 def _answer_definition(state: State, reference: ArtifactReference, *, as_json: bool) -> None:

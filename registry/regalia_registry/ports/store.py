@@ -13,6 +13,7 @@ from regalia_registry.ports.repositories import (
     ChannelRepository,
     HoldRepository,
     OperationRepository,
+    ProvenanceRepository,
     RootRepository,
     TargetRepository,
 )
@@ -64,6 +65,11 @@ class Transaction(Protocol):
     @property
     def targets(self) -> TargetRepository:
         """Named connections to vector engines."""
+        ...
+
+    @property
+    def provenance(self) -> ProvenanceRepository:
+        """How snapshots came to be."""
         ...
 
     @property

@@ -291,7 +291,15 @@ class Interruptible(Protocol):
 
 @runtime_checkable
 class Defining(Protocol):
-    """What the collections of an engine are as well, where it has words of its own for one."""
+    """What the collections are as well, where another program answers that has words of its own for one."""
+
+    def version(self) -> str:
+        """Name the engine with its version.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        ...
 
     def definition(self, name: str) -> str:
         """Spell a collection in them, for people to read: nothing executes the text, and nothing parses it.

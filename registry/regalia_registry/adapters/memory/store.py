@@ -5,7 +5,13 @@ from contextlib import contextmanager
 from threading import Lock
 
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
-from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.journal import (
+    MemoryAccess,
+    MemoryAudit,
+    MemoryLinks,
+    MemoryProvenance,
+    MemoryRoots,
+)
 from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
 from regalia_registry.adapters.memory.tables import Tables
 from regalia_registry.domain.access import Actor
@@ -25,6 +31,7 @@ class MemoryTransaction:
         self.access = MemoryAccess(tables)
         self.operations = MemoryOperations(tables)
         self.targets = MemoryTargets(tables)
+        self.provenance = MemoryProvenance(tables)
         self.audit = MemoryAudit(tables)
 
 

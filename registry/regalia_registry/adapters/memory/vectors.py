@@ -104,6 +104,10 @@ class MemoryVectors:
         held = self._get(name)
         return Description(held.schema, origin=held.origin)
 
+    def version(self) -> str:
+        """Name this."""
+        return "memory"
+
     def definition(self, name: str) -> str:
         """Name it: nothing else of it has words of its own."""
         self._get(name)

@@ -26,6 +26,7 @@ DEPLOYMENT = _TABLES[str(tables.Deployment.__tablename__)]
 OPERATION = _TABLES[str(tables.Operation.__tablename__)]
 EVENT = _TABLES[str(tables.OperationEvent.__tablename__)]
 TARGET = _TABLES[str(tables.Target.__tablename__)]
+PROVENANCE = _TABLES[str(tables.Provenance.__tablename__)]
 
 Value = TypeVar("Value")
 

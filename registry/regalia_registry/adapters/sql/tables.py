@@ -221,3 +221,11 @@ class Target(SQLModel, table=True):
     url: str
     credential: str | None = None
     namespaces: str  # with spaces between
+
+
+class Provenance(SQLModel, table=True):
+    """How a snapshot's version came to be, by its manifest's digest; `body` is JSON."""
+
+    namespace: str = Field(max_length=_NAME, primary_key=True)
+    digest: str = Field(max_length=_DIGEST, primary_key=True)
+    body: str

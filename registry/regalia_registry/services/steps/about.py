@@ -1,10 +1,12 @@
 """The layers that are about a snapshot's rows and are none of their content: its canary, and a definition to read."""
 
+from importlib.metadata import version
+
 from regalia.core import oci
 from regalia.core.oci import Descriptor
 from regalia_registry.domain.snapshots.schema import Family
 from regalia_registry.domain.texts import readable_text
-from regalia_registry.ports.vectors import Defining
+from regalia_registry.ports.vectors import Defining, Provider
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.canary import write_canary
 from regalia_registry.services.context import Bench
@@ -14,6 +16,9 @@ from regalia_registry.services.steps.taking import Taking
 
 MAX_DEFINITION = 256 * 1024
 
+WRITER = f"regalia {version('regalia')}"
+
+_MAX_ENGINE = 200
 _TEXT_TYPE = "text/plain; charset=utf-8"
 
 
@@ -27,6 +32,16 @@ def layers_about(taking: Taking, built: Built, bench: Bench) -> list[Descriptor]
     if newest is not None and newest.config.content_root == built.root:
         return told_layers(newest)
     return [*_definition(taking), *_canary(taking, built, bench)]
+
+
+def engine_of(provider: Provider) -> str:
+    """Spell what answers, and its version; empty where that is nothing but us.
+
+    Raises:
+        UnavailableError: It does not answer.
+    """
+    collections = provider.collections
+    return collections.version()[:_MAX_ENGINE] if isinstance(collections, Defining) else ""
 
 
 def _canary(taking: Taking, built: Built, bench: Bench) -> list[Descriptor]:

@@ -11,6 +11,7 @@ from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import parse_object
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
@@ -102,8 +103,10 @@ def store_version(
     )
 
 
-def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion) -> tuple[ArtifactVersion, bool]:
-    """Add the version that follows the newest, for the worker that holds the operation.
+def add_next(
+    ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion, provenance: Provenance
+) -> tuple[ArtifactVersion, bool]:
+    """Add the version that follows the newest, and how it came to be, for the worker that holds the operation.
 
     Returns:
         The version that has the content, and whether it is new: what is again as it once was is that version.
@@ -115,7 +118,10 @@ def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion
         with ports.store.write(caller.actor) as tx:
             bench.fence(tx)
             there = tx.artifacts.find_by_fingerprint(stored.artifact, fingerprint=stored.fingerprint) or stored
-            return there, add_version(ports, caller, tx, there)
+            created = add_version(ports, caller, tx, there)
+            if created:
+                tx.provenance.add(stored.artifact.namespace, stored.digest, provenance)
+            return there, created
     except VersionConflictError as error:
         if not _is_taken(ports, stored):
             raise

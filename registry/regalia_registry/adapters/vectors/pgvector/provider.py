@@ -148,6 +148,10 @@ class PgvectorProvider:
         """Describe a table."""
         return catalog.describe(self._connection, catalog.find(self._connection, name))
 
+    def version(self) -> str:
+        """Name PostgreSQL and its extension."""
+        return checking.engine(self._connection)
+
     def definition(self, name: str) -> str:
         """Spell the table as PostgreSQL does."""
         return define(self._connection, catalog.find(self._connection, name))

@@ -130,6 +130,10 @@ class WeaviateProvider:
         origin = None if found.told is None else found.told.origin
         return Description(schema, found.captured.refusals, tuple(told), origin)
 
+    def version(self) -> str:
+        """Name Weaviate."""
+        return f"Weaviate {self._connection.version()[0]}"
+
     def definition(self, name: str) -> str:
         """Spell the class as the server describes it, without its modules' settings."""
         return define(self._body_of(name)[1])
