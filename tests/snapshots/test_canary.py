@@ -25,11 +25,11 @@ from regalia_registry.domain.snapshots.canary import (
 )
 from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.listing import Listing
-from regalia_registry.domain.snapshots.rows import Row, encode_key
+from regalia_registry.domain.snapshots.rows import Row, Rows, encode_key
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.canary import read_canary, write_canary
-from regalia_registry.segments.nearest import choose_questions, measure
+from regalia_registry.segments.nearest import Watch, choose_questions, measure
 from tests.support.segments import SCHEMA, Kept
 
 METRICS = ["cosine", "l2", "dot", "l1"]
@@ -142,6 +142,38 @@ def test_neither_dead_rows_nor_those_without_a_direction_are_asked(tmp_path: Pat
     asked = {one.key for one in canary(kept, built, by("cosine"))}
 
     assert asked == {row.key for row in rows[1:20]}
+
+
+def watched(rows: Sequence[Row], schema: Schema) -> tuple[Question, ...] | None:
+    watch = Watch(schema)
+    for start in range(0, len(rows), 300):
+        watch.look([Rows.of(rows[start : start + 100]), Rows.of(rows[start + 100 : start + 300])])
+    return watch.questions()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_while_rows_are_stored_the_nearest_are_those_of_comparing_every_row(metric: str) -> None:
+    rows = [placed(number) for number in range(900)]
+
+    found = watched(rows, by(metric))
+
+    assert found is not None
+    assert {one.key for one in found} <= {row.key for row in rows[:300]}
+    assert len(found) == QUESTIONS
+    assert tens(found) == {one.key: exactly(one, rows, metric) for one in found}
+
+
+def test_a_vector_that_comes_late_is_asked_and_one_that_is_rare_at_first_is_left_to_another_pass() -> None:
+    without = [Row(encode_key(number), (), b"{}") for number in range(300)]
+    late = [placed(number) for number in range(300, 900)]
+
+    found = watched([*without, *late], by("l2"))
+
+    assert found is not None
+    assert tens(found) == {one.key: exactly(one, late, "l2") for one in found}
+    assert watched([*without[:295], *late], by("l2")) is None
+    assert watched([placed(0, (0, 0)), *late], by("hamming")) == ()
+    assert watched([], by("l2")) == ()
 
 
 def test_the_same_rows_have_the_same_canary(tmp_path: Path) -> None:

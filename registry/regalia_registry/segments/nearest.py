@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.canary import KEPT, Neighbour, Question, questions_a_space
 from regalia_registry.domain.snapshots.listing import Listing, Segment
+from regalia_registry.domain.snapshots.rows import Rows
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
 from regalia_registry.segments.vectors import MEASURES, Vectors, column_of, vectors_of
@@ -28,7 +29,7 @@ Places = NDArray[np.intp]
 Tell = Callable[[int], None]
 
 _PLACES = 8  # where questions are looked for: row groups that lie evenly apart
-_BLOCK_ROWS = 16_384
+_BLOCK_ROWS = 4096
 _SLACK = 1e-7  # what a product of matrices may be off by
 
 
@@ -74,10 +75,63 @@ def measure(
             for one in nearest:
                 vectors, has = vectors_of(group.read(column_of(one.space)), one.space)
                 lives = group.marked[has]
-                one.add(vectors if lives.all() else vectors[lives], keys, np.flatnonzero(has)[lives])
+                near = vectors if lives.all() else vectors[lives]
+                one.add(near, np.flatnonzero(has)[lives], _reader(keys))
             done += int(group.marked.sum())
             tell(done)
     return [question for one in nearest for question in one.questions()]
+
+
+class Watch:
+    """Makes a canary while rows are stored, so that none is read again; its questions are of the first that come."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Know no row yet."""
+        wanted = questions_a_space(schema)
+        self._wanted = {space: wanted[space.name] for space in schema.vectors if space.name in wanted}
+        self._nearest: dict[str, _Nearest] = {}
+        self._seen = dict.fromkeys((space.name for space in self._wanted), 0)
+
+    def look(self, parts: Sequence[Rows]) -> None:
+        """Take a row group."""
+        for space, count in self._wanted.items():
+            if space.metric not in MEASURES:
+                continue
+            if not self._seen[space.name]:
+                self._choose(parts, space, count)
+            for rows in parts:
+                for start in range(0, len(rows), _BLOCK_ROWS):
+                    self._compare(rows[start : start + _BLOCK_ROWS], space)
+
+    def questions(self) -> tuple[Question, ...] | None:
+        """Give the canary; None where those who came later would have more to ask."""
+        found = {name: list(one.questions()) for name, one in self._nearest.items()}
+        for space, count in self._wanted.items():
+            if len(found.get(space.name, ())) < min(count, self._seen[space.name]):
+                return None
+        return tuple(question for questions in found.values() for question in questions)
+
+    def _choose(self, parts: Sequence[Rows], space: VectorSpace, count: int) -> None:
+        hashed = [
+            (sha256(key).digest(), key, content)
+            for rows in parts
+            for key, content in zip(rows.keys, dict(rows.vectors).get(space.name) or (), strict=False)
+            if content is not None and _floats([content], space).any()
+        ]
+        lowest = heapq.nsmallest(count, hashed, key=lambda one: one[0])
+        if lowest:
+            self._nearest[space.name] = _Nearest(
+                [Question(space.name, key, content) for _, key, content in lowest], space
+            )
+
+    def _compare(self, rows: Rows, space: VectorSpace) -> None:
+        contents = dict(rows.vectors).get(space.name) or ()
+        places = [place for place, content in enumerate(contents) if content is not None]
+        self._seen[space.name] += len(places)
+        one = self._nearest.get(space.name)
+        if one is not None and places:
+            vectors = _floats([contents[place] for place in places], space)
+            one.add(vectors, np.array(places), rows.keys.__getitem__)
 
 
 class _Nearest:
@@ -91,8 +145,8 @@ class _Nearest:
         self._best = [list(one.near) for one in questions]
         self._limits = np.array([one.reach for one in questions])
 
-    def add(self, vectors: Vectors, keys: pa.ChunkedArray, places: Places) -> None:
-        """Compare rows; `places` says which of the keys is each one's."""
+    def add(self, vectors: Vectors, places: Places, key_at: Callable[[int], bytes]) -> None:
+        """Compare rows, whose keys are at these places."""
         for start in range(0, len(vectors), _BLOCK_ROWS):
             block = vectors[start : start + _BLOCK_ROWS]
             lengths = _lengths(block)
@@ -106,7 +160,7 @@ class _Nearest:
                     last = np.partition(about[number][rows], KEPT)[KEPT]
                     rows = rows[about[number][rows] <= last + slack[number]]
                 distances = MEASURES[self.space.metric](block[rows], self._asked[number]).tolist()
-                found = [keys[int(place)].as_py() for place in places[start + rows]]
+                found = [key_at(place) for place in places[start + rows].tolist()]
                 self._take(number, zip(distances, found, strict=True))
 
     def questions(self) -> Iterator[Question]:
@@ -129,6 +183,11 @@ class _Nearest:
             self._limits[number] = min(best[-1].distance, question.reach)
 
 
+def _floats(contents: Iterable[bytes | None], space: VectorSpace) -> Vectors:
+    """Turn the bytes of vectors into a block."""
+    return np.frombuffer(b"".join(filter(None, contents)), "<f4").reshape(-1, space.dims).astype(np.float64)
+
+
 def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, asked_lengths: Vectors) -> Vectors:
     """Measure a block from all questions, a row of distances each, as exactly as a product of matrices is."""
     if metric == "l1":
@@ -143,6 +202,10 @@ def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, aske
     squares: Vectors = (asked_lengths**2)[:, None] + lengths**2 - 2 * products
     found: Vectors = np.sqrt(np.maximum(squares, 0))
     return found
+
+
+def _reader(keys: pa.ChunkedArray) -> Callable[[int], bytes]:
+    return lambda place: bytes(keys[place].as_py())
 
 
 def _lengths(vectors: Vectors) -> Vectors:

@@ -96,7 +96,7 @@ def _take(
         if newest is not None and _is_same(newest, taken, schema, wish):
             return _outcome(newest.stored, taken, created=False)
         built = taken.built
-        about = layers_about(taking, built, bench)
+        about = layers_about(taking, taken, bench)
         making = Making(operation, target.provider, engine_of(provider), started, WRITER)
     config = SnapshotConfig(
         name=wish.name,

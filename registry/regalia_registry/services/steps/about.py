@@ -7,12 +7,11 @@ from regalia.core.oci import Descriptor
 from regalia_registry.domain.snapshots.schema import Family
 from regalia_registry.domain.texts import readable_text
 from regalia_registry.ports.vectors import Defining, Provider
-from regalia_registry.segments.build import Built
 from regalia_registry.segments.canary import write_canary
 from regalia_registry.services.context import Bench
 from regalia_registry.services.steps.canaries import asked_of_source, canary_layer, canary_of
 from regalia_registry.services.steps.snapshots import DEFINITION, told_layers
-from regalia_registry.services.steps.taking import Taking
+from regalia_registry.services.steps.taking import Pass, Taking
 
 MAX_DEFINITION = 256 * 1024
 
@@ -22,16 +21,16 @@ _MAX_ENGINE = 200
 _TEXT_TYPE = "text/plain; charset=utf-8"
 
 
-def layers_about(taking: Taking, built: Built, bench: Bench) -> list[Descriptor]:
+def layers_about(taking: Taking, taken: Pass, bench: Bench) -> list[Descriptor]:
     """Store them; where the rows are those of the version before, they are its own.
 
     Raises:
         RegaliaError: The engine does not answer, or what is stored can't be read.
     """
     newest = taking.newest
-    if newest is not None and newest.config.content_root == built.root:
+    if newest is not None and newest.config.content_root == taken.built.root:
         return told_layers(newest)
-    return [*_definition(taking), *_canary(taking, built, bench)]
+    return [*_definition(taking), *_canary(taking, taken, bench)]
 
 
 def engine_of(provider: Provider) -> str:
@@ -44,8 +43,10 @@ def engine_of(provider: Provider) -> str:
     return collections.version()[:_MAX_ENGINE] if isinstance(collections, Defining) else ""
 
 
-def _canary(taking: Taking, built: Built, bench: Bench) -> list[Descriptor]:
-    questions = canary_of(taking.ports, bench, taking.newest, taking.schema, built)
+def _canary(taking: Taking, taken: Pass, bench: Bench) -> list[Descriptor]:
+    questions = taken.canary
+    if questions is None:
+        questions = canary_of(taking.ports, bench, taking.newest, taking.schema, taken.built)
     if taking.schema.family is not Family.FILES:  # a file has no index
         questions = asked_of_source(taking.ports, bench, taking.provider, taking.wish.collection, questions)
     return [canary_layer(questions, taking.keep.small(write_canary(questions)))] if questions else []
