@@ -87,6 +87,16 @@ def test_the_nearest_are_those_of_comparing_every_row(tmp_path: Path, metric: st
     assert tens(found) == {one.key: exactly(one, kept.rows(built), metric) for one in found}
 
 
+@pytest.mark.parametrize("metric", ["l1", "l2"])
+def test_distances_beyond_float32_are_measured(tmp_path: Path, metric: str) -> None:
+    kept = Kept(tmp_path)
+    built = kept.build([placed(number, (3e38 - number * 1e35, -3e38)) for number in range(-40, 60)])
+
+    found = canary(kept, built, by(metric))
+
+    assert tens(found) == {one.key: exactly(one, kept.rows(built), metric) for one in found}
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_is_new_alone_makes_the_canary_of_the_next_version(tmp_path: Path, metric: str) -> None:
     kept = Kept(tmp_path)

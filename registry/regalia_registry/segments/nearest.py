@@ -31,6 +31,8 @@ Tell = Callable[[int], None]
 _PLACES = 8  # where questions are looked for: row groups that lie evenly apart
 _BLOCK_ROWS = 4096
 _SLACK = 1e-7  # what a product of matrices may be off by
+_FLOAT32 = 2.0**-22  # what a sum of float32 may be off by, for each that is added
+_PIECE_ROWS = 256  # so many fit a processor's cache
 
 
 def choose_questions(schema: Schema, listing: Listing, tombstones: bytes, rows: Fetch) -> list[Question]:
@@ -151,8 +153,7 @@ class _Nearest:
             block = vectors[start : start + _BLOCK_ROWS]
             lengths = _lengths(block)
             about = _about(self.space.metric, block, lengths, self._asked, self._lengths)
-            longest = lengths.max()
-            slack = _SLACK * np.maximum(1.0, np.maximum(self._lengths + longest, self._lengths * longest))
+            slack = self._slack(lengths.max())
             is_near = about <= (self._limits + slack)[:, None]
             for number in np.flatnonzero(is_near.any(axis=1)).tolist():
                 rows = np.flatnonzero(is_near[number])
@@ -162,6 +163,12 @@ class _Nearest:
                 distances = MEASURES[self.space.metric](block[rows], self._asked[number]).tolist()
                 found = [key_at(place) for place in places[start + rows].tolist()]
                 self._take(number, zip(distances, found, strict=True))
+
+    def _slack(self, longest: float) -> Vectors:
+        """Say what a distance that is near each question's limit may be off by, as `_about` gives it."""
+        if self.space.metric == "l1":
+            return self._limits * (_FLOAT32 * self.space.dims)
+        return _SLACK * np.maximum(1.0, np.maximum(self._lengths + longest, self._lengths * longest))
 
     def questions(self) -> Iterator[Question]:
         """Give the questions with what is near."""
@@ -189,9 +196,9 @@ def _floats(contents: Iterable[bytes | None], space: VectorSpace) -> Vectors:
 
 
 def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, asked_lengths: Vectors) -> Vectors:
-    """Measure a block from all questions, a row of distances each, as exactly as a product of matrices is."""
+    """Measure a block from all questions, a row of distances each, about as exactly as `_Nearest` allows for."""
     if metric == "l1":
-        return np.stack([MEASURES[metric](vectors, one) for one in asked])
+        return _about_l1(vectors, asked)
     products: Vectors = asked @ vectors.T
     if metric == "dot":
         return -products
@@ -202,6 +209,23 @@ def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, aske
     squares: Vectors = (asked_lengths**2)[:, None] + lengths**2 - 2 * products
     found: Vectors = np.sqrt(np.maximum(squares, 0))
     return found
+
+
+def _about_l1(vectors: Vectors, asked: Vectors) -> Vectors:
+    """Measure in float32, in place: no product of matrices is a sum of absolute differences."""
+    rows, questions = vectors.astype(np.float32), asked.astype(np.float32)
+    found = np.empty((len(questions), len(rows)), np.float32)
+    ones, buffer = np.ones(rows.shape[1], np.float32), np.empty((_PIECE_ROWS, rows.shape[1]), np.float32)
+    for start in range(0, len(rows), _PIECE_ROWS):
+        piece = rows[start : start + _PIECE_ROWS]
+        away = buffer[: len(piece)]
+        for number, question in enumerate(questions):
+            with np.errstate(over="ignore"):
+                np.abs(np.subtract(piece, question, out=away), out=away)
+                np.dot(away, ones, out=found[number, start : start + len(piece)])
+    if not np.isfinite(found).all():  # beyond float32
+        return np.stack([MEASURES["l1"](vectors, one) for one in asked])
+    return found.astype(np.float64)
 
 
 def _reader(keys: pa.ChunkedArray) -> Callable[[int], bytes]:
