@@ -321,6 +321,15 @@ def test_properties_that_are_stored_once_for_thousands_of_rows_are_read_some_at_
     assert 0 < len(first) <= 64
 
 
+@pytest.mark.parametrize("keys", [[None], [b"k" * 9000]], ids=["null", "too long"])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, keys: list[bytes | None]) -> None:
+    path = tmp_path / "made.rows.parquet"
+    pq.write_table(pa.table({"key": pa.array(keys, pa.binary())}), path)
+
+    with pytest.raises(DocumentError, match="a key that is none"):
+        next(row_groups(path, np.ones(1, dtype=bool))).keys()
+
+
 HUGE = '{"text":"' + "x" * 1024 * 1024 + '"}'
 
 

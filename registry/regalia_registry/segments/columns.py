@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
+from regalia_registry.domain.snapshots.rows import MAX_KEY
 from regalia_registry.segments.reading import dead_rows, lives, require_count
 
 Mask = NDArray[np.bool_]
@@ -56,19 +58,20 @@ class RowGroup:
         """
         found = self.read("key")
         with translated(self.path):
-            return found["key"].cast(pa.binary())
+            keys = found["key"].cast(pa.binary())
+            if keys.null_count or (pc.max(pc.binary_length(keys)).as_py() or 0) > MAX_KEY + 1:
+                raise DocumentError(f'the segment file "{self.path.name}" has a key that is none')
+        return keys
 
     def _piece_rows(self, columns: Collection[str]) -> int:
         """Say how many rows are read at a time: in a file, one long text may stand for thousands."""
         footer = self.file.metadata.row_group(self.number)
         largest = 1
         for column in map(footer.column, range(footer.num_columns)):
-            if column.path_in_schema.partition(".")[0] not in columns:
-                continue
-            if "." in column.path_in_schema:  # a list of numbers, which has no long ones
-                self._require_room(column.num_values * _FLOAT_BYTES)
-            else:
+            if column.path_in_schema in columns:
                 largest = max(largest, column.total_uncompressed_size)
+            elif column.path_in_schema.startswith(tuple(f"{name}." for name in columns)):
+                self._require_room(column.num_values * _FLOAT_BYTES)  # a list of numbers, which has no long ones
         self._require_room(largest)
         return min(_MAX_PIECE_ROWS, max(1, _MAX_GROUP_BYTES // largest))
 

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from regalia.core import oci
 from regalia.core.oci import Descriptor
+from regalia_registry.domain.snapshots.canary import MAX_CANARY
 from regalia_registry.domain.snapshots.schema import Family
 from regalia_registry.domain.texts import readable_text
 from regalia_registry.ports.vectors import Defining, Provider
@@ -49,7 +50,10 @@ def _canary(taking: Taking, taken: Pass, bench: Bench) -> list[Descriptor]:
         questions = canary_of(taking.ports, bench, taking.newest, taking.schema, taken.built)
     if taking.schema.family is not Family.FILES:  # a file has no index
         questions = asked_of_source(taking.ports, bench, taking.provider, taking.wish.collection, questions)
-    return [canary_layer(questions, taking.keep.small(write_canary(questions)))] if questions else []
+    body = write_canary(questions)
+    if not questions or len(body) > MAX_CANARY:
+        return []
+    return [canary_layer(questions, taking.keep.small(body))]
 
 
 def _definition(taking: Taking) -> list[Descriptor]:
