@@ -386,6 +386,29 @@ class Interruptible(Protocol):
         ...
 
 
+@runtime_checkable
+class Defining(Protocol):
+    """What the collections are as well, where another program answers that has words of its own for one."""
+
+    def version(self) -> str:
+        """Name the engine with its version.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        ...
+
+    def definition(self, name: str) -> str:
+        """Spell a collection in them, for people to read: nothing executes the text, and nothing parses it.
+
+        What could hold a secret is left out.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        ...
+
+
 class Targets(Protocol):
     """Finds the provider of a target, with the password that its credential names."""
 

@@ -130,6 +130,15 @@ class MemoryVectors:
         held = self._get(name)
         return Description(held.schema, origin=held.origin)
 
+    def version(self) -> str:
+        """Name this."""
+        return "memory"
+
+    def definition(self, name: str) -> str:
+        """Name it: nothing else of it has words of its own."""
+        self._get(name)
+        return f"collection {name}\n"
+
     def hosted(self, schema: Schema) -> Hosted:
         """Hold any family as it is."""
         return Hosted(schema)

@@ -8,6 +8,7 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.placing import Collection
 from regalia_registry.ports.vectors import Provider, Standing
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.canaries import Held, check_canary
 from regalia_registry.services.steps.filling import Filling, Planned
 from regalia_registry.services.steps.proving import prove
 from regalia_registry.services.steps.sealing import seals_of
@@ -25,6 +26,8 @@ class Building:
         Raises:
             UnsupportedError: The engine can't hold the snapshot, or nothing can be served from it.
         """
+        self._ports = ports
+        self._snapshot = snapshot
         self._provider = provider
         self._seals = seals_of(provider)
         self._name, self._mark = collection.name, collection.id
@@ -74,6 +77,8 @@ class Building:
                 f'{lost} rows of "{self._name}" are stored and can\'t be found by a search',
                 hint="it is made again, under another name",
             )
+        held = Held(self._name, self._filling.hosted.schema)
+        check_canary(self._ports, self._bench, self._snapshot, self._provider, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ SELECT current_setting('server_version') AS version, current_database() AS datab
 """
 
 
+_ENGINE = """
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')
+"""
+
+
 class _Server(NamedTuple):
     version: str
     database: str
@@ -52,6 +57,13 @@ class _Server(NamedTuple):
     is_private: bool
 
 
+def engine(connection: psycopg.Connection) -> str:
+    """Name the server and its extension with their versions."""
+    with translated():
+        [row] = connection.execute(_ENGINE).fetchall()
+    return _spelled(*row)
+
+
 def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
     """Look, and change nothing; `folder` is where the data lies, where that is this machine's own disk."""
     with translated():
@@ -59,7 +71,7 @@ def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
         server = _Server(*row)
     tables = vector_tables(connection)
     return Checked(
-        version=f"PostgreSQL {server.version}, pgvector {server.pgvector or 'absent'}",
+        version=_spelled(server.version, server.pgvector),
         warnings=(*_of_versions(server), *_of_rights(server, tables), *_of_settings(server)),
         rights=frozenset(_rights(server, tables)),
         aliases=True,
@@ -78,6 +90,10 @@ def _rights(server: _Server, tables: Sequence[VectorTable]) -> Iterator[EngineRi
         yield EngineRight.ALIAS
     if may_write and server.may_end:
         yield EngineRight.FENCE
+
+
+def _spelled(version: str, pgvector: str | None) -> str:
+    return f"PostgreSQL {version}, pgvector {pgvector or 'absent'}"
 
 
 def _of_versions(server: _Server) -> Iterator[str]:
