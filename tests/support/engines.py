@@ -71,9 +71,8 @@ class Engine:
     """A provider, and what applications do in it.
 
     `fill` makes the collection `kb` with rows from 0 up to a number; `write` writes one more row into a collection of
-    ours, or raises `RefusedWriteError`; `seen` counts the rows under a collection's name or an alias, of which `alias`
-    is one; `lose` drops a collection of ours behind our back. Where nobody can be served from an engine, it has the
-    first alone.
+    ours, or raises `RefusedWriteError`; `seen` counts the rows under an alias, of which `alias` is one; `lose` drops a
+    collection of ours behind our back. An engine that nobody is served from has the first alone.
     """
 
     provider: Provider
@@ -107,8 +106,8 @@ def memory(_: Path) -> Iterator[Engine]:
         except ConflictError as error:
             raise RefusedWriteError(str(error)) from error
 
-    def seen(name: str) -> int:
-        return len(provider.held[provider.led.get(name, name)].rows)
+    def seen(alias: str) -> int:
+        return len(provider.held[provider.led[alias]].rows)
 
     def lose(name: str) -> None:
         del provider.held[name]
@@ -137,9 +136,9 @@ def pgvector(folder: Path) -> Iterator[Engine]:
                 except psycopg.errors.ObjectNotInPrerequisiteState as error:
                     raise RefusedWriteError(str(error)) from error
 
-        def seen(name: str) -> int:
+        def seen(alias: str) -> int:
             with psycopg.connect(server.url, autocommit=True) as connection:
-                [row] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchall()
+                [row] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(alias))).fetchall()
             return int(row[0])
 
         def lose(name: str) -> None:
@@ -212,10 +211,10 @@ def of_weaviate(folder: Path) -> Iterator[Engine]:
                 raise RefusedWriteError(answer.text)
             answer.raise_for_status()
 
-        def seen(name: str) -> int:
-            question = f"{{ Aggregate {{ {name} {{ meta {{ count }} }} }} }}"
+        def seen(alias: str) -> int:
+            question = f"{{ Aggregate {{ {alias} {{ meta {{ count }} }} }} }}"
             told = client.post("/v1/graphql", json={"query": question}).json()
-            return int(told["data"]["Aggregate"][name][0]["meta"]["count"])
+            return int(told["data"]["Aggregate"][alias][0]["meta"]["count"])
 
         def lose(name: str) -> None:
             client.delete(f"/v1/schema/{name}").raise_for_status()

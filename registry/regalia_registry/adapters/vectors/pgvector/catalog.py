@@ -15,6 +15,7 @@ from regalia_registry.adapters.vectors.pgvector.grammar import VECTOR, Column, I
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.ports.vectors import Description
 
+SEAL, SEAL_OF_ROWS = "regalia_sealed", "regalia_sealed_rows"  # our triggers; the first is their function's name too
 KEY_TYPES = {
     "uuid": KeyKind.UUID,
     "smallint": KeyKind.INTEGER,
@@ -68,7 +69,8 @@ SELECT 'it is partitioned, or a partition' WHERE EXISTS (
 UNION ALL SELECT format('the table %%s refers to it (foreign key %%s)', conrelid::regclass, conname)
     FROM pg_constraint WHERE confrelid = %(oid)s AND contype = 'f' AND conrelid <> confrelid
 UNION ALL SELECT format('it has the trigger %%s', tgname) FROM pg_trigger WHERE tgrelid = %(oid)s AND NOT tgisinternal
-    AND tgname <> 'regalia_sealed'
+    AND NOT (tgname IN (%(seal)s, %(seal_of_rows)s)
+             AND tgfoid = to_regproc(format('%%I.%%I', %(schema)s::text, %(seal)s::text)))
 UNION ALL SELECT format('it has the rule %%s', rulename) FROM pg_rewrite WHERE ev_class = %(oid)s
 """
 _UNKEPT = """
@@ -122,9 +124,9 @@ def find(connection: psycopg.Connection, name: str) -> Place:
     """
     schema, _, table = name.rpartition(".")
     if not schema:
-        ours = _rows(connection, "SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,))
+        ours = records(connection, "SELECT tablename FROM pg_tables WHERE schemaname = %s", (name,))
         schema, table = (name, ours[0].tablename) if len(ours) == 1 else ("public", name)
-    row = next(iter(_rows(connection, _FIND, (schema, table))), None)
+    row = next(iter(records(connection, _FIND, (schema, table))), None)
     if row is None:
         raise NotFoundError(f'there is no collection "{name}"', hint="reg collection list TARGET")
     return Place(row.oid, row.schema, row.table, row.kind)
@@ -132,9 +134,10 @@ def find(connection: psycopg.Connection, name: str) -> Place:
 
 def describe(connection: psycopg.Connection, place: Place) -> Description:
     """Describe a table."""
-    columns, indexes = _rows(connection, _COLUMNS, (place.oid,)), _rows(connection, _INDEXES, (place.oid,))
-    refusals = [row[0] for row in _rows(connection, _OBSTACLES, {"oid": place.oid})]
-    unkept = [row[0] for row in _rows(connection, _UNKEPT, {"oid": place.oid})]
+    columns, indexes = records(connection, _COLUMNS, (place.oid,)), records(connection, _INDEXES, (place.oid,))
+    ours = {"oid": place.oid, "schema": place.schema, "seal": SEAL, "seal_of_rows": SEAL_OF_ROWS}
+    refusals = [row[0] for row in records(connection, _OBSTACLES, ours)]
+    unkept = [row[0] for row in records(connection, _UNKEPT, {"oid": place.oid})]
     if place.kind != "r":
         refusals.append("it is no ordinary table: snapshot the table that it reads from")
     key, told = _key(columns, indexes)
@@ -160,7 +163,10 @@ def describe(connection: psycopg.Connection, place: Place) -> Description:
     return Description(schema, tuple(refusals), tuple(unkept))
 
 
-def _rows(connection: psycopg.Connection, query: LiteralString, given: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
+def records(
+    connection: psycopg.Connection, query: LiteralString, given: Mapping[str, Any] | Sequence[Any]
+) -> list[Any]:
+    """Ask the catalog; the columns are the answers' fields."""
     with translated(), connection.cursor(row_factory=namedtuple_row) as cursor:
         return list(cursor.execute(query, given).fetchall())
 

@@ -113,12 +113,17 @@ class Fence:
             _require(owned=self._connection.execute(_ADVANCE, given).rowcount == 1)
             yield
 
-    def forget(self, collection: str) -> None:
-        """Let go of a collection that this transaction drops, whoever loads it: his next change is refused."""
+    def touch(self, collection: str) -> None:
+        """Change a collection in this transaction, whichever operation made it; no later worker of this one has it."""
         given = self._given(collection)
         row = self._connection.execute(_OWNER, given).fetchone()
         _require(owned=row is None or row[0] != self._holder.operation or row[1] <= self._holder.epoch)
-        self._connection.execute(_FORGET, given)
+        self._connection.execute(_TAKE, given)
+
+    def forget(self, collection: str) -> None:
+        """Let go of a collection that this transaction drops, whoever loads it: his next change is refused."""
+        self.touch(collection)
+        self._connection.execute(_FORGET, self._given(collection))
 
     def _is_predecessor(self, name: str) -> bool:
         words = name.split(" ")

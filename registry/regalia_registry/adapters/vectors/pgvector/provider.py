@@ -24,6 +24,9 @@ from regalia_registry.adapters.vectors.pgvector.connection import connect, trans
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
+from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, mark_of
+from regalia_registry.adapters.vectors.pgvector.sealing import PgvectorSeals
+from regalia_registry.adapters.vectors.pgvector.views import PgvectorAliases
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_key, encode_key, encode_properties
@@ -31,7 +34,6 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Schema
 from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
-_MARK = "regalia: "
 _OPERATORS = {"cosine": "<=>", "l2": "<->", "dot": "<#>", "l1": "<+>"}
 _FLOAT_BYTES = 4
 _MAX_LOOKED_FOR = 1000  # the highest that hnsw.ef_search takes
@@ -112,6 +114,16 @@ class PgvectorProvider:
         """Itself."""
         return self
 
+    @property
+    def seals(self) -> PgvectorSeals:
+        """Its triggers."""
+        return PgvectorSeals(self._connection, self._fence)
+
+    @property
+    def aliases(self) -> PgvectorAliases:
+        """Its views."""
+        return PgvectorAliases(self._connection, self._fence)
+
     def physical_name(self, logical: str, suffix: str) -> str:
         """Name a schema; PostgreSQL cuts silently at 63 bytes, so longer names are refused."""
         name = f"{logical}_{suffix}"
@@ -138,7 +150,7 @@ class PgvectorProvider:
             CollectionEntry(
                 one.name,
                 None if one.rows < 0 else int(one.rows),
-                one.comment.removeprefix(_MARK) if one.comment.startswith(_MARK) else "",
+                mark_in(one.comment),
             )
             for one in catalog.vector_tables(self._connection)
         ]
@@ -162,9 +174,9 @@ class PgvectorProvider:
         """Make a schema of this name with our mark, and the empty table in it."""
         if schema.family is not Family.POSTGRESQL:
             raise UnsupportedError(f"a schema of {schema.family} is no table", hint="hosted() gives it as one")
-        there = self._mark_of(name)
+        there = mark_of(self._connection, name)
         if there is not None:
-            if there == f"{_MARK}{mark}":
+            if there and there == mark:
                 self._fence.take(name)
                 return
             raise ConflictError(f'the schema "{name}" is taken', hint="choose another name")
@@ -176,15 +188,15 @@ class PgvectorProvider:
             self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
             self._connection.execute(table.ddl(name, key=schema.key.name))
             self._connection.execute(
-                sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(name), sql.Literal(f"{_MARK}{mark}"))
+                sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(name), sql.Literal(comment_of(mark)))
             )
 
     def drop(self, name: str, *, mark: str) -> bool:
         """Drop our schema and what is in it."""
-        there = self._mark_of(name)
+        there = mark_of(self._connection, name)
         if there is None:
             return False
-        if there != f"{_MARK}{mark}":
+        if not there or there != mark:
             raise ConflictError(f'the schema "{name}" is not ours', hint="drop it with the database's own tools")
         self._fence.prepare()
         with translated(), self._connection.transaction():
@@ -338,13 +350,6 @@ class PgvectorProvider:
                     f'the target has no type "{column.type}", which the column "{column.name}" needs',
                     hint="make it there first: CREATE TYPE or CREATE EXTENSION",
                 )
-
-    def _mark_of(self, name: str) -> str | None:
-        """Give the comment on a schema, empty where it has none; None where there is no such schema."""
-        found = self._one(
-            "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s", name
-        )
-        return None if found is None else str(found)
 
     def _one(self, query: LiteralString, *given: object) -> object:
         with translated():
