@@ -34,7 +34,7 @@ from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
-from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open, shard_path
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -298,7 +298,7 @@ class WeaviateProvider:
 
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
-            self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+            self._connection.send("PUT", shard_path(name, shard), {"status": status})
 
 
 def _captured(found: dict[str, Any]) -> Captured:
