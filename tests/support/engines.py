@@ -134,7 +134,9 @@ def pgvector(folder: Path) -> Iterator[Engine]:
 
         def seen(alias: str) -> int:
             with psycopg.connect(server.url, autocommit=True) as connection:
-                [row] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(alias))).fetchall()
+                [row] = connection.execute(
+                    sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*alias.split(".")))
+                ).fetchall()
             return int(row[0])
 
         provider = open_pgvector(server.url, holder=Holder("test", 1))
@@ -205,6 +207,7 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "jsonl": jsonl,
 }
 SERVING = ("memory", "pgvector")  # of these, what a channel can serve from
+ADOPTING = ("memory", "pgvector")  # and what collections in use can be adopted in
 
 
 def opened(kind: str, factory: pytest.TempPathFactory) -> Iterator[Engine]:
