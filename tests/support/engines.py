@@ -138,7 +138,9 @@ def pgvector(folder: Path) -> Iterator[Engine]:
 
         def seen(alias: str) -> int:
             with psycopg.connect(server.url, autocommit=True) as connection:
-                [row] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(alias))).fetchall()
+                [row] = connection.execute(
+                    sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*alias.split(".")))
+                ).fetchall()
             return int(row[0])
 
         def lose(name: str) -> None:
@@ -233,6 +235,8 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "jsonl": jsonl,
 }
 SERVING = ("memory", "pgvector", "weaviate")  # of these, what a channel can serve from
+ADOPTING = SERVING  # and what collections in use can be adopted in
+RENAMING = ("memory", "pgvector")  # where what is adopted gets another name, and an alias takes its own
 
 
 def opened(kind: str, factory: pytest.TempPathFactory) -> Iterator[Engine]:

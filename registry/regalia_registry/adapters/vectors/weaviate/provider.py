@@ -18,6 +18,7 @@ from regalia.core.errors import (
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
+from regalia_registry.adapters.vectors.weaviate.adopting import WeaviateAdoption
 from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
@@ -62,7 +63,7 @@ class _Class:
 
 
 class WeaviateProvider:
-    """A `Provider` over one connection; its ports are itself, but for seals and aliases."""
+    """A `Provider` over one connection; its ports are itself, but for those of serving."""
 
     def __init__(self, connection: Connection) -> None:
         """Keep the connection."""
@@ -70,6 +71,7 @@ class WeaviateProvider:
         self._is_new = False
         self.seals = WeaviateSeals(connection)
         self.aliases = WeaviateAliases(connection)
+        self.adoption = WeaviateAdoption(connection)
 
     @property
     def collections(self) -> "WeaviateProvider":
