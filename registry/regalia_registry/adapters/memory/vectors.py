@@ -205,10 +205,10 @@ class MemoryVectors:
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups that were not loaded before."""
         held, total = self._require(name, schema), 0
-        if held.sealed:
-            raise ConflictError(f'the collection "{name}" is sealed', hint="resolve the channel again")
         for number, rows in enumerate(groups, start=1):
             if number > ledger.acknowledged:
+                if held.sealed:
+                    raise ConflictError(f'the collection "{name}" is sealed', hint="resolve the channel again")
                 ledger.start(number)
                 held.rows |= {row.key: row for row in rows}
                 ledger.acknowledge(number)

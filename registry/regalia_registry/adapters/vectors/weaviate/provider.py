@@ -35,7 +35,7 @@ from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
-from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open, shard_path
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, shard_path
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -198,7 +198,6 @@ class WeaviateProvider:
         """Load groups; one of unknown fate is deleted before it is sent again."""
         if find(self._connection, name) is None:
             raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
-        require_open(self._connection, name)
         held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
         try:
             yield from Loader(self._connection, held).load(groups, ledger)
