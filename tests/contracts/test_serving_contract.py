@@ -90,6 +90,19 @@ def test_a_sealed_collection_refuses_every_writer_and_keeps_its_rows(engine: Eng
     assert rows_of(engine, fresh) == rows
 
 
+def test_a_load_that_is_whole_is_said_again_after_the_seal(engine: Engine, fresh: str) -> None:
+    schema, rows = loaded(engine, fresh, engine.fill(ROWS))
+    seals_of(engine.provider).seal(fresh, mark="test")
+    before = marker(engine, fresh)
+
+    ledger = MemoryLedger(started=1, acknowledged=1)
+    told = list(engine.provider.sink.load(fresh, schema, groups(rows), ledger=ledger))
+    engine.provider.sink.build_index(fresh, schema)
+
+    assert told == [ROWS]
+    assert marker(engine, fresh) == before
+
+
 def test_a_sealed_collection_is_described_read_and_searched_as_before(engine: Engine, fresh: str) -> None:
     schema = sealed(engine, fresh)
     [row, *_] = rows = rows_of(engine, fresh)

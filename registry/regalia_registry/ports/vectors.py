@@ -331,6 +331,40 @@ class Aliases(Protocol):
         ...
 
 
+class Adoption(Protocol):
+    """Makes a collection ours that an application made and writes into."""
+
+    def consequences(self, name: str) -> tuple[str, ...]:
+        """Say what the applications of a collection can't do with it any more once it is adopted, and what instead.
+
+        Raises:
+            NotFoundError: There is none of this name.
+            ConflictError: It is ours already.
+            UnsupportedError: It can't be adopted, and why.
+            AccessError: The target's credential may not, and what it lacks.
+        """
+        ...
+
+    def adopt(self, name: str, *, into: str, mark: str) -> str:
+        """Give a collection our mark and another name, and its own to an alias that leads to it, in one moment.
+
+        Where an engine can't rename, its name stays and is no alias: `consequences` says what an application says.
+
+        Its rows, its indexes and who reads and writes them stay. It may be said twice.
+
+        Returns:
+            The name that it has from then on: `into`, or its own where the engine can't rename.
+
+        Raises:
+            NotFoundError: There is none of this name.
+            ConflictError: It is ours already, or `into` is the name of something else.
+            UnsupportedError: It can't be adopted, and why.
+            AccessError: The target's credential may not, and what it lacks.
+            UnavailableError: Somebody's open transaction is in the way, and who; nothing was changed.
+        """
+        ...
+
+
 class Provider(Protocol):
     """One connection to one engine."""
 
@@ -374,6 +408,16 @@ class Serving(Protocol):
     @property
     def aliases(self) -> Aliases:
         """Its aliases."""
+        ...
+
+
+@runtime_checkable
+class Adopting(Protocol):
+    """What a provider is as well, where collections in use can be adopted."""
+
+    @property
+    def adoption(self) -> Adoption:
+        """Makes them ours."""
         ...
 
 

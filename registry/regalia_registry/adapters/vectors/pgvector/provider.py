@@ -19,6 +19,7 @@ from regalia.core.errors import (
 )
 from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting, places
 from regalia_registry.adapters.vectors.pgvector.address import require_foreign
+from regalia_registry.adapters.vectors.pgvector.adopting import PgvectorAdoption
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
@@ -124,6 +125,11 @@ class PgvectorProvider:
     def aliases(self) -> PgvectorAliases:
         """Its views."""
         return PgvectorAliases(self._connection, self._fence)
+
+    @property
+    def adoption(self) -> PgvectorAdoption:
+        """Moves tables into schemas of ours."""
+        return PgvectorAdoption(self._connection, self._fence, self.aliases)
 
     def physical_name(self, logical: str, suffix: str) -> str:
         """Name a schema; PostgreSQL cuts silently at 63 bytes, so longer names are refused."""

@@ -166,13 +166,16 @@ class PgvectorAliases:
             grant(self._connection, schema, name, grants=grants)
 
     def _see_to_rights(self, there: Alias | None, new: Place) -> frozenset[Grant]:
-        """Give everybody on the new table what he has on the old one and on the view; gives what the view has."""
+        """Give everybody on the new table what he has on the old one and on the view; gives what the view has.
+
+        Who may read some columns only reads none through the view, which names them all.
+        """
         self._fence.touch(new.schema)
         has = grants_of(self._connection, new.oid)
         if there is None:
             let_in(self._connection, new.schema, grants=has)
-            return has
-        on_view = grants_of(self._connection, there.oid)
+            return frozenset(one for one in has if not one.column)
+        on_view = frozenset(one for one in grants_of(self._connection, there.oid) if not one.column)
         wanted = on_view
         if there.shown is not None and there.shown != new:
             wanted |= grants_of(self._connection, there.shown.oid)

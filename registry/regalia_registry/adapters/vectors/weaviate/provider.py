@@ -18,6 +18,7 @@ from regalia.core.errors import (
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
+from regalia_registry.adapters.vectors.weaviate.adopting import WeaviateAdoption
 from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
@@ -35,7 +36,7 @@ from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
-from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, shard_path
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -63,7 +64,7 @@ class _Class:
 
 
 class WeaviateProvider:
-    """A `Provider` over one connection; its ports are itself, but for seals and aliases."""
+    """A `Provider` over one connection; its ports are itself, but for those of serving."""
 
     def __init__(self, connection: Connection) -> None:
         """Keep the connection."""
@@ -71,6 +72,7 @@ class WeaviateProvider:
         self._is_new = False
         self.seals = WeaviateSeals(connection)
         self.aliases = WeaviateAliases(connection)
+        self.adoption = WeaviateAdoption(connection)
 
     @property
     def collections(self) -> "WeaviateProvider":
@@ -205,7 +207,6 @@ class WeaviateProvider:
         """Load groups; one of unknown fate is deleted before it is sent again."""
         if find(self._connection, name) is None:
             raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
-        require_open(self._connection, name)
         held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
         try:
             yield from Loader(self._connection, held).load(groups, ledger)
@@ -312,7 +313,7 @@ class WeaviateProvider:
 
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
-            self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+            self._connection.send("PUT", shard_path(name, shard), {"status": status})
 
 
 def _captured(found: dict[str, Any]) -> Captured:
