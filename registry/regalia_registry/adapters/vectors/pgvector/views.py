@@ -190,7 +190,7 @@ class PgvectorAliases:
         self.create(schema, side, new, grants)
         roles = {one.role for one in grants if one.role and one.privilege == "SELECT"}
         readers = {role for role in roles if reaches(self._connection, role, schema)}
-        require_readable(self._connection, schema, side, roles=readers)
+        require_readable(self._connection, sql.Identifier(schema, side), new, roles=readers)
 
     def _replace(self, schema: str, name: str, new: Place, grants: frozenset[Grant]) -> None:
         self._fence.touch(new.schema)
