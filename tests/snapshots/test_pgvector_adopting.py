@@ -195,6 +195,11 @@ def test_an_adopted_table_is_written_and_sealed_through_its_name(
             "CREATE TRIGGER touched BEFORE INSERT ON kb EXECUTE FUNCTION touch()",
             "the trigger touched",
         ),
+        (
+            "CREATE FUNCTION steals(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';"
+            "CREATE INDEX stealing ON kb (steals(body))",
+            "index stealing calls steals",
+        ),
     ],
 )
 def test_what_a_view_can_not_stand_for_is_not_adopted(
@@ -220,6 +225,21 @@ def test_a_table_of_a_role_that_is_not_lent_is_not_adopted(
 
     assert 'GRANT "shop" TO "regalia"' in refused.value.hint
     assert shop.execute("SELECT relkind FROM pg_class WHERE oid = 'kb'::regclass").fetchall() == [("r",)]
+
+
+def test_a_schema_in_which_we_may_make_no_view_is_told(
+    provider: PgvectorProvider, shop: psycopg.Connection, superuser: psycopg.Connection
+) -> None:
+    superuser.execute("CREATE SCHEMA shops; ALTER TABLE kb SET SCHEMA shops; GRANT USAGE ON SCHEMA shops TO shop")
+
+    with pytest.raises(AccessError, match="may put no view in the place") as refused:
+        provider.adoption.consequences("shops.kb")
+
+    assert refused.value.hint == 'GRANT CREATE ON SCHEMA "shops" TO "regalia"'
+    superuser.execute("GRANT ALL ON SCHEMA shops TO regalia")
+    provider.adoption.adopt("shops.kb", into=INTO, mark="op")
+    assert shop.execute("SELECT count(*) FROM shops.kb").fetchall() == [(5,)]
+    superuser.execute("DROP SCHEMA shops CASCADE")
 
 
 def test_a_role_that_is_taken_back_leaves_an_adopted_table_ours(

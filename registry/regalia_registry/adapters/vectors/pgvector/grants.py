@@ -111,8 +111,9 @@ def carry_policies(connection: psycopg.Connection, old: Place, new: Place) -> No
             f'"{old.schema}" and "{new.schema}" have different row-level policies', hint="make them equal: \\d+ in psql"
         )
     table = sql.Identifier(new.schema, new.table)
+    spelled = [f"{old.schema}.", f"{sql.Identifier(old.schema).as_string(connection)}."]
     for one in wanted:
-        if f"{old.schema}." in one.using + one.check:
+        if any(word in one.using + one.check for word in spelled):
             raise ConflictError(
                 f'the row-level policy "{one.name}" names its own table, and can\'t be carried over',
                 hint=f'make it on "{new.schema}" by hand',
