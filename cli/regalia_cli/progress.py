@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import click
 from click.exceptions import Exit
 
+from regalia import operations
 from regalia.wire.answers import OperationProgress
 from regalia_cli import output
 
@@ -53,7 +54,11 @@ def told(body: Mapping[str, object]) -> str:
         words.append(f"{rows:,} of about {about:,} rows")
     elif rows is not None:
         words.append(f"{rows:,} rows")
-    rest = {name: value for name, value in body.items() if name not in {"step", "rows", "of", "about"}}
+    rest = {
+        name: value
+        for name, value in body.items()
+        if name not in {"step", "rows", "of", "about"} and not isinstance(value, list | dict)
+    }
     words += [f"{value:,} {name}" if isinstance(value, int) else f"{value}" for name, value in rest.items()]
     return output.plain(" ".join(words))
 
@@ -87,7 +92,7 @@ class Progress:
 
     def tell(self, progress: OperationProgress) -> None:
         """Show what happened."""
-        is_over = progress.operation.state not in {"queued", "running"}
+        is_over = progress.operation.state not in operations.AT_WORK
         if self.at_work != progress.operation.id:
             self._meter = Meter()
         self.at_work = None if is_over else progress.operation.id

@@ -7,7 +7,7 @@ from regalia.calls import app_path, channel_path
 from regalia.client import Client
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
-from regalia.core.strict_json import JsonObject
+from regalia.core.strict_json import JsonObject, JsonValue
 from regalia.wire.answers import (
     AuditEntry,
     BundleDocuments,
@@ -15,6 +15,8 @@ from regalia.wire.answers import (
     ChannelEntry,
     DeploymentEntry,
     HoldEntry,
+    PlacingEntry,
+    PlacingsEntry,
     PointerEntry,
     TokenEntry,
     TokenMade,
@@ -97,3 +99,17 @@ def deployments(client: Client, application: ApplicationName, *, channel: str | 
 def audit(client: Client) -> Iterator[AuditEntry]:
     """List audit entries, newest first."""
     return client.registry.pages(AuditEntry, "/v1/audit")
+
+
+def get_placings(client: Client, channel: BundleReference) -> PlacingsEntry:
+    """Get where a channel places its snapshots."""
+    return client.registry.get(PlacingsEntry, f"{channel_path(channel)}/placings")
+
+
+def put_placings(client: Client, channel: BundleReference, placings: Sequence[PlacingEntry]) -> PlacingsEntry:
+    """Say where a channel places its snapshots, in place of what was said."""
+    told: list[JsonValue] = []
+    for one in placings:
+        placing: JsonObject = {"slot": one.slot, "target": one.target, "logical": one.logical, "mode": one.mode}
+        told.append(placing if one.alias is None else {**placing, "alias": one.alias})
+    return client.registry.send(PlacingsEntry, "PUT", f"{channel_path(channel)}/placings", {"placings": told})

@@ -191,8 +191,11 @@ class Client:
         return regalia.comparing.compare(self.refresh(old).members, self.refresh(new).members)
 
     def _execute(self, plan: "regalia.moving.MovePlan") -> None:
+        if plan.snapshots:
+            plan = regalia.moving.prepare(self, plan, lambda _: None)
         if not plan.is_unchanged:
             regalia.moving.execute(self, plan, regalia.moving.channel_signer(self, plan.channel))
+            regalia.moving.settled(self, plan, lambda _: None)
 
     def parse(self, reference: str) -> BundleReference:
         """Read a reference, short ones within the project."""

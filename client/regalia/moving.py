@@ -1,9 +1,11 @@
 """Moving a channel: the plan that a person sees, the pointer that this machine builds and signs, the one request."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from regalia import operations
 from regalia.bundle import Bundle
-from regalia.calls import channel_path
+from regalia.calls import Query, channel_path
 from regalia.client import Client
 from regalia.comparing import compare
 from regalia.core import times
@@ -12,9 +14,12 @@ from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, RollbackError, SignatureError
+from regalia.core.fields import Fields
+from regalia.core.names import Kind, Slot
 from regalia.core.references import BundleReference
 from regalia.core.signing import SigningKey
-from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move
+from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move, Place
+from regalia.core.strict_json import JsonObject
 from regalia.core.trust import Role, Root
 from regalia.core.values import frozen
 from regalia.core.verification import (
@@ -22,6 +27,7 @@ from regalia.core.verification import (
     VerifiedPointer,
     VerifiedRelease,
     verify_index,
+    verify_places,
     verify_pointer,
     verify_release,
 )
@@ -29,7 +35,8 @@ from regalia.core.verification import (
     compare as compare_age,
 )
 from regalia.publishing import resolve_if_trusted
-from regalia.wire.answers import Moved, PointerEntry, Proposal
+from regalia.snapshotting import Tell, finish
+from regalia.wire.answers import Moved, OperationEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode, encode
 
 _LAPTOP_LIFE = timedelta(days=3652)  # ten years, where one person's machine holds the root
@@ -50,7 +57,8 @@ class Facts:
 class MovePlan:
     """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
 
-    `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root.
+    `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root. `operation` is the
+    one that prepared the collections which the pointer places.
     """
 
     channel: BundleReference
@@ -62,6 +70,14 @@ class MovePlan:
     hold: bool
     is_unchanged: bool
     replaces_lost: bool
+    operation: str | None = None
+
+    @property
+    def snapshots(self) -> tuple[Slot, ...]:
+        """The slots whose collections are to be placed before this may be signed."""
+        if self.is_unchanged or self.operation is not None or self.pointer.move is Move.RENEW:
+            return ()
+        return tuple(slot for slot in self.target.members if slot.kind is Kind.SNAPSHOT)
 
 
 def plan_promote(client: Client, channel: BundleReference, to: BundleReference, facts: Facts) -> MovePlan:
@@ -78,6 +94,8 @@ def plan_promote(client: Client, channel: BundleReference, to: BundleReference, 
 def plan_restore(client: Client, channel: BundleReference, to: str, facts: Facts, *, hold: bool) -> MovePlan:
     """Plan to bring a channel back to a bundle that it named before: `previous`, a version or a digest.
 
+    `current` is the bundle that it names: its collections are brought back to what was released, and nothing is held.
+
     Raises:
         NotFoundError: The channel never named it, or named no other.
         BundleHeldError: It is on hold.
@@ -85,6 +103,10 @@ def plan_restore(client: Client, channel: BundleReference, to: str, facts: Facts
     """
     if not facts.reason.strip():
         raise InvalidError("a restore needs a reason", hint="--reason INC-42")
+    if to == "current":
+        current = client.refresh(str(channel))
+        reference = BundleReference(channel.application, digest=Digest.parse(current.digest))
+        return _plan(client, channel, reference, Move.REBIND, facts, hold=False)
     if to == "previous":
         reference = _previous(client, channel)
     else:
@@ -97,12 +119,52 @@ def plan_renew(client: Client, channel: BundleReference) -> MovePlan:
     return _plan(client, channel, None, Move.RENEW, Facts(), hold=False)
 
 
-def execute(client: Client, plan: MovePlan, signer: SigningKey) -> Moved:
-    """Sign the planned pointer and send it.
+def preview(client: Client, plan: MovePlan, tell: Tell) -> Mapping[str, object]:
+    """Ask what a move would do to the collections: which are there, which are made, in how long; nothing is changed.
+
+    Raises:
+        RegaliaError: It could not be carried out as a whole, and why.
+    """
+    asked = _start(client, plan, is_plan=True)
+    return finish(client, plan.channel.application.namespace, asked, tell).outcome or {}
+
+
+def prepare(client: Client, plan: MovePlan, tell: Tell, *, supersede: bool = False) -> MovePlan:
+    """Let the registry's worker make the collections of a plan; gives it with their places, to be signed.
+
+    Raises:
+        RegaliaError: It could not be carried out as a whole; nothing has moved.
+    """
+    asked = _start(client, plan, supersede=supersede)
+    found = finish(client, plan.channel.application.namespace, asked, tell, until="prepared")
+    return resume(client, plan, found.id)
+
+
+def resume(client: Client, plan: MovePlan, operation: str) -> MovePlan:
+    """Take up a plan whose collections an operation has prepared."""
+    to = BundleReference(plan.channel.application, digest=Digest.parse(plan.target.digest))
+    return _plan(client, plan.channel, to, plan.pointer.move, plan.facts, hold=plan.hold, operation=operation)
+
+
+def warm_up(client: Client, channel: BundleReference, to: BundleReference, tell: Tell) -> OperationEntry:
+    """Let the worker make the collections that a bundle would need in a channel; nothing is moved.
+
+    Raises:
+        RegaliaError: They can't all be made.
+    """
+    bundle = client.refresh(str(to))
+    body: JsonObject = {"to": bundle.digest}
+    asked = client.registry.send(OperationEntry, "POST", f"{channel_path(channel)}/operations", body)
+    return finish(client, channel.application.namespace, asked, tell)
+
+
+def execute(client: Client, plan: MovePlan, signer: SigningKey, *, unplaced: bool = False) -> Moved:
+    """Sign the planned pointer and send it; `unplaced` leaves the bundle's snapshots without a place, on purpose.
 
     Raises:
         PointerMovedError: Somebody else moved the channel; nothing was done.
         BundleHeldError: The bundle was put on hold meanwhile.
+        ConflictError: A collection is not what was prepared any more.
     """
     envelope = Envelope.sign(STATEMENT_PAYLOAD, plan.pointer.payload(), [signer])
     return client.registry.send(
@@ -113,9 +175,21 @@ def execute(client: Client, plan: MovePlan, signer: SigningKey) -> Moved:
             "pointer": encode(bytes(envelope)),
             **({} if plan.facts.ticket is None else {"ticket": plan.facts.ticket}),
             **({} if plan.facts.approver is None else {"approver": plan.facts.approver}),
+            **({} if plan.operation is None else {"operation": plan.operation}),
             "hold": plan.hold,
+            "unplaced": unplaced,
         },
     )
+
+
+def settled(client: Client, plan: MovePlan, tell: Tell) -> OperationEntry | None:
+    """Wait until all is done that a committed move leaves to do; None where there is nothing."""
+    if plan.operation is None:
+        return None
+    namespace = plan.channel.application.namespace
+    found = operations.get_operation(client, namespace, plan.operation)
+    after = found.events[-1].number if found.events else 0
+    return finish(client, namespace, found.operation, tell, after=after)
 
 
 def channel_signer(client: Client, channel: BundleReference) -> SigningKey:
@@ -125,9 +199,26 @@ def channel_signer(client: Client, channel: BundleReference) -> SigningKey:
     return client.keystore.signer("channel", keyids)
 
 
+def _start(client: Client, plan: MovePlan, *, is_plan: bool = False, supersede: bool = False) -> OperationEntry:
+    body: JsonObject = {
+        "to": plan.target.digest,
+        "move": str(plan.pointer.move),
+        "plan": is_plan,
+        "supersede": supersede,
+    }
+    return client.registry.send(OperationEntry, "POST", f"{channel_path(plan.channel)}/operations", body)
+
+
 def _plan(
-    client: Client, channel: BundleReference, to: BundleReference | None, move: Move, facts: Facts, *, hold: bool
-) -> MovePlan:
+    client: Client,
+    channel: BundleReference,
+    to: BundleReference | None,
+    move: Move,
+    facts: Facts,
+    *,
+    hold: bool,
+    operation: str | None = None,
+) -> MovePlan:  # a move is these seven facts
     if len(facts.reason) > MAX_REASON:
         raise InvalidError(
             f"the reason has {len(facts.reason)} characters, the cap is {MAX_REASON}", hint="a ticket is enough"
@@ -140,12 +231,13 @@ def _plan(
         to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
     if to is not None and to.version is not None:  # a version is looked up once and then fixed
         to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
-    proposed = _propose(client, channel, to, move)
+    proposed = _propose(client, channel, to, move, operation)
     target = client.refresh(f"{channel.application}@{proposed.index.digest}")
     current = None
     if proposed.pointer is not None and not proposed.is_lost:
         current = resolve_if_trusted(client, f"{channel.application}@{proposed.pointer.pointer.bundle}")
-    is_unchanged = move is not Move.RENEW and current is not None and current.digest == target.digest
+    keeps_bundle = move in {Move.RENEW, Move.REBIND}
+    is_unchanged = not keeps_bundle and current is not None and current.digest == target.digest
     if not is_unchanged:
         _require_allowed(channel, proposed, move, target)
     return MovePlan(
@@ -158,6 +250,7 @@ def _plan(
         hold=hold and proposed.pointer is not None,
         is_unchanged=is_unchanged,
         replaces_lost=proposed.is_lost,
+        operation=operation,
     )
 
 
@@ -173,12 +266,15 @@ class _Proposed:
     is_lost: bool
 
 
-def _propose(client: Client, channel: BundleReference, to: BundleReference | None, move: Move) -> _Proposed:
+def _propose(
+    client: Client, channel: BundleReference, to: BundleReference | None, move: Move, operation: str | None
+) -> _Proposed:
     trust = client.resolver.trust
     known = trust.newest().root.version
     wanted = None if to is None else str(to.digest)
     path = f"{channel_path(channel)}/proposal"
-    answer = client.registry.get(Proposal, path, {"to": wanted, "move": str(move), "root": known})
+    query: Query = {"to": wanted, "move": str(move), "root": known, "operation": operation}
+    answer = client.registry.get(Proposal, path, query)
     root = trust.walk(tuple(decode(body, what="a root") for body in answer.roots)).root
     pointer, is_lost = None, False
     if answer.pointer is not None:
@@ -223,7 +319,7 @@ def _require_allowed(channel: BundleReference, proposed: _Proposed, move: Move, 
             f'"{reference}" was never in {channel.channel}', hint=f"reg promote {target.version} --to {channel.channel}"
         )
     held = proposed.answer.held
-    if held is not None and move is not Move.RENEW:
+    if held is not None and move not in {Move.RENEW, Move.REBIND}:
         raise BundleHeldError(
             f'"{reference}" is on hold: {held.reason}', hint=f"if the reason is gone: reg lift {reference} --reason …"
         )
@@ -236,7 +332,8 @@ def _pointer(
     current = None if proposed.pointer is None else proposed.pointer.pointer
     first = int(issued_at.timestamp())
     life = _LAPTOP_LIFE if len(proposed.root.root_keyids) == 1 else _TEAM_LIFE
-    return ChannelPointer(
+    placed = tuple(Place.parse(Fields(dict(one), "a proposed place")) for one in proposed.answer.collections)
+    pointer = ChannelPointer(
         trust_domain=proposed.root.trust_domain,
         application=channel.application,
         channel=str(channel.channel),
@@ -248,8 +345,11 @@ def _pointer(
         issued_at=issued_at,
         expires=issued_at + life,
         previous=None if proposed.pointer is None else proposed.pointer.identity,
+        collections=current.collections if move is Move.RENEW and current is not None else placed,
         fallbacks=_fallbacks(proposed, leaves_held=leaves_held),
     )
+    verify_places(pointer, proposed.index)
+    return pointer
 
 
 def _fallbacks(proposed: _Proposed, *, leaves_held: bool) -> tuple[Digest, ...]:

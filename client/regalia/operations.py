@@ -9,6 +9,8 @@ from regalia.wire.answers import ArtifactEntry, OperationEntry, OperationProgres
 
 _WAIT_S = 5  # half of what a connection waits for an answer
 
+AT_WORK = frozenset({"queued", "running", "committed"})  # states that end by themselves
+
 
 def add_target(client: Client, target: TargetEntry) -> TargetEntry:
     """Add a named connection to a vector engine."""
@@ -100,20 +102,26 @@ def get_operation(client: Client, namespace: str, operation_id: str) -> Operatio
     return client.registry.get(OperationProgress, f"/v1/namespaces/{namespace}/operations/{operation_id}")
 
 
-def watch(client: Client, namespace: str, operation_id: str, *, wait_s: int = _WAIT_S) -> Iterator[OperationProgress]:
-    """Follow an operation until it is over; each answer holds what happened since the one before.
+def watch(
+    client: Client, namespace: str, operation_id: str, *, after: int = 0, wait_s: int = _WAIT_S
+) -> Iterator[OperationProgress]:
+    """Follow an operation until it is over or waits to be signed; each answer holds what happened since the last.
 
-    An answer comes when something happened, or after `wait_s` seconds, at most 20.
+    An answer comes when something happened behind the event `after`, or after `wait_s` seconds, at most 20.
     """
-    after = 0
     while True:
         query: dict[str, str | int | None] = {"after": after, "wait": wait_s}
         path = f"/v1/namespaces/{namespace}/operations/{operation_id}"
         found = client.registry.get(OperationProgress, path, query)
         yield found
         after = found.events[-1].number if found.events else after
-        if found.operation.state not in {"queued", "running"} and not found.events:
+        if found.operation.state not in AT_WORK and (not found.events or _ends(found)):
             return
+
+
+def _ends(found: OperationProgress) -> bool:
+    """Say whether the last event is the one that tells the state: nothing comes after it."""
+    return found.events[-1].body.get("step") == found.operation.state
 
 
 def cancel(client: Client, namespace: str, operation_id: str) -> OperationEntry:

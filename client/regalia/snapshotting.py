@@ -37,17 +37,19 @@ def push_snapshots(
             yield _push(client, application, entry, pushed, tell)
 
 
-def finish(client: Client, namespace: str, asked: OperationEntry, tell: Tell) -> OperationEntry:
-    """Wait until an operation is over.
+def finish(
+    client: Client, namespace: str, asked: OperationEntry, tell: Tell, *, until: str = "done", after: int = 0
+) -> OperationEntry:
+    """Wait until an operation is done, or `prepared`, telling what happens behind the event `after`.
 
     Raises:
         RegaliaError: It failed, or was cancelled.
     """
     found = asked
-    for progress in operations.watch(client, namespace, asked.id):
+    for progress in operations.watch(client, namespace, asked.id, after=after):
         tell(progress)
         found = progress.operation
-    if found.state != "done":
+    if found.state != until:
         outcome = found.outcome or {}
         told = str(outcome.get("message") or "the operation was cancelled")
         raise RegaliaError(told, hint=str(outcome.get("hint") or "ask again when it may go on"))

@@ -62,11 +62,12 @@ def test_the_demo_tells_its_story_and_leaves_nothing(demo: str) -> None:
     [staged] = {Path(found) for found in re.findall(r"\S+/regalia-demo-\w+", demo)}
 
     assert "2.3.0 (disk)" in demo
+    assert re.search(r"snapshots/kb on local: kb_\w{8} is there, sealed and proved \(320 rows\)", demo)
     assert not staged.exists()
     assert not embedded_postgres(staged / ".local/share/regalia").exists()
 
 
-def test_the_demos_knowledge_base_answers_wrongly_after_an_ingestion_and_rightly_from_a_snapshot(demo: str) -> None:
+def test_the_demos_agent_answers_wrongly_from_the_bad_release_and_rightly_once_it_is_restored(demo: str) -> None:
     assert re.findall(r"debit card costs ([\d.]+) euros", demo) == ["5.00", "50.00", "5.00"]
     assert re.findall(r"We never ask you for a code|Read it to them", demo) == [
         "We never ask you for a code",

@@ -71,8 +71,8 @@ class Engine:
     """A provider, and what applications do in it.
 
     `fill` makes the collection `kb` with rows from 0 up to a number; `write` writes one more row into a collection of
-    ours, or raises `RefusedWriteError`; `seen` counts the rows under an alias, of which `alias` is one. An engine that
-    nobody is served from has the first alone.
+    ours, or raises `RefusedWriteError`; `seen` counts the rows under an alias, of which `alias` is one; `lose` drops a
+    collection of ours behind our back. An engine that nobody is served from has the first alone.
     """
 
     provider: Provider
@@ -80,6 +80,7 @@ class Engine:
     suffix: str = ""
     write: Callable[[str, int], object] = _serves_nobody
     seen: Callable[[str], int] = _serves_nobody
+    lose: Callable[[str], object] = _serves_nobody
     alias: str = ""
 
 
@@ -108,7 +109,10 @@ def memory(_: Path) -> Iterator[Engine]:
     def seen(alias: str) -> int:
         return len(provider.held[provider.led[alias]].rows)
 
-    yield Engine(provider, fill, write=write, seen=seen, alias="docs")
+    def lose(name: str) -> None:
+        del provider.held[name]
+
+    yield Engine(provider, fill, write=write, seen=seen, lose=lose, alias="docs")
 
 
 def pgvector(folder: Path) -> Iterator[Engine]:
@@ -139,8 +143,12 @@ def pgvector(folder: Path) -> Iterator[Engine]:
                 ).fetchall()
             return int(row[0])
 
+        def lose(name: str) -> None:
+            with psycopg.connect(server.url, autocommit=True) as connection:
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+
         provider = open_pgvector(server.url, holder=Holder("test", 1))
-        yield Engine(provider, fill, write=write, seen=seen, alias="docs")
+        yield Engine(provider, fill, write=write, seen=seen, lose=lose, alias="docs")
         provider.close()
 
 
@@ -193,8 +201,28 @@ def of_weaviate(folder: Path) -> Iterator[Engine]:
                 client.post("/v1/batch/objects", json={"objects": rows[start : start + 500]}).raise_for_status()
             return "Kb"
 
+        def write(name: str, number: int) -> None:
+            row = {
+                "class": name,
+                "id": str(name_of(number)),
+                "properties": {"body": f"passage {number}"},
+                "vectors": {"embedding": vector(number)},
+            }
+            answer = client.post("/v1/objects", json=row)
+            if "read-only" in answer.text:
+                raise RefusedWriteError(answer.text)
+            answer.raise_for_status()
+
+        def seen(name: str) -> int:
+            question = f"{{ Aggregate {{ {name} {{ meta {{ count }} }} }} }}"
+            told = client.post("/v1/graphql", json={"query": question}).json()
+            return int(told["data"]["Aggregate"][name][0]["meta"]["count"])
+
+        def lose(name: str) -> None:
+            client.delete(f"/v1/schema/{name}").raise_for_status()
+
         provider = open_weaviate(server.url, holder=Holder("test", 1))
-        yield Engine(provider, fill)
+        yield Engine(provider, fill, write=write, seen=seen, lose=lose, alias="Docs")
         provider.close()
 
 
@@ -206,7 +234,7 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "parquet": parquet,
     "jsonl": jsonl,
 }
-SERVING = ("memory", "pgvector")  # of these, what a channel can serve from
+SERVING = ("memory", "pgvector", "weaviate")  # of these, what a channel can serve from
 ADOPTING = ("memory", "pgvector")  # and what collections in use can be adopted in
 
 

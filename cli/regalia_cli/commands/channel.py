@@ -1,15 +1,17 @@
-"""`reg channel`: list, show and renew channels."""
+"""`reg channel`: list, show, set and renew channels."""
 
 import click
 
 from regalia import administration, moving
+from regalia.core.names import Kind, Slot
+from regalia.wire.answers import PlacingEntry
 from regalia_cli import output
 from regalia_cli.state import State, pass_state
 
 
 @click.group()
 def channel() -> None:
-    """List, show and renew channels."""
+    """List, show, set and renew channels."""
 
 
 @channel.command(name="list")
@@ -51,8 +53,53 @@ def show(state: State, name: str, *, as_json: bool) -> None:
         ("expires", entry.expires),
         ("fallbacks", ", ".join(digest[:19] for digest in entry.fallbacks)),
         ("on hold", "" if entry.hold is None else entry.hold.reason),
+        *((one["slot"], f"{one['target']}:{one['collection']}") for one in entry.collections),
     ]
     output.answer_table(("", ""), [row for row in rows if row[1]], empty="")
+
+
+@channel.command(name="set")
+@click.argument("name", metavar="APP:CHANNEL")
+@click.option(
+    "--snapshot",
+    "snapshots",
+    multiple=True,
+    metavar="NAME=TARGET[,mode=frozen|live][,alias=NAME][,logical=NAME]",
+    help="Where a snapshot of the bundle is placed; all that the channel shall place, each once.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_state
+def set_(state: State, name: str, snapshots: tuple[str, ...], *, as_json: bool) -> None:
+    """Say where a channel places its bundles' snapshots, from its next move on; without options, show it.
+
+    A frozen collection is written by nobody; a live one by the application. An alias is a name in the database that
+    always leads to the current one. What was set before is replaced.
+    """
+    reference = state.channel(name)
+    if snapshots:
+        found = administration.put_placings(state.client, reference, [_placing(text) for text in snapshots])
+    else:
+        found = administration.get_placings(state.client, reference)
+    if as_json:
+        output.answer_json(found)
+        return
+    rows = [(one.slot, one.target, one.logical, one.mode, one.alias) for one in found.placings]
+    empty = f"{reference} places nothing: reg channel set {reference} --snapshot NAME=TARGET"
+    output.answer_table(("SLOT", "TARGET", "LOGICAL", "MODE", "ALIAS"), rows, empty=empty)
+
+
+def _placing(text: str) -> PlacingEntry:
+    """Read `kb=local,mode=frozen,alias=kb`."""
+    first, *more = text.split(",")
+    name, _, target = first.partition("=")
+    options = dict(one.partition("=")[::2] for one in more)
+    unknown = sorted(options.keys() - {"mode", "alias", "logical"})
+    if not target or unknown:
+        told = f"knows no {', '.join(unknown)}" if unknown else "names no target"
+        raise click.UsageError(f"--snapshot {text} {told}: write NAME=TARGET,mode=frozen,alias=NAME")
+    slot = Slot(Kind.SNAPSHOT, name.removeprefix("snapshots/"))
+    logical = options.get("logical", slot.name.replace("-", "_").replace(".", "_"))
+    return PlacingEntry(str(slot), target, logical, options.get("mode", "frozen"), options.get("alias"))
 
 
 @channel.command()

@@ -21,7 +21,7 @@ MAX_FALLBACKS = 8
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _RELEASE = "urn:regalia:release:v1"
 _POINTER = "urn:regalia:channel-pointer:v1"
-_MAX_COLLECTIONS = 1000
+MAX_COLLECTIONS = 1000
 _MAX_NAME = 256
 
 
@@ -96,6 +96,32 @@ class Place:
     collection: str
     table: str | None = None
 
+    @classmethod
+    def parse(cls, fields: Fields) -> Self:
+        """Read a place; the inverse of `written`."""
+        slot = Slot.parse(fields.text("slot"))
+        if slot.kind is not Kind.SNAPSHOT:
+            raise DocumentError(f'{fields.what} places the slot "{slot}", which is no snapshot')
+        return cls(
+            slot=slot,
+            snapshot=Digest.parse(fields.text("snapshot")),
+            provider=fields.text("provider", max_characters=_MAX_NAME),
+            target=fields.text("target", max_characters=_MAX_NAME),
+            collection=fields.text("collection", max_characters=_MAX_NAME),
+            table=fields.text("table", max_characters=_MAX_NAME) if fields.has("table") else None,
+        )
+
+    def written(self) -> dict[str, str]:
+        """Give its JSON."""
+        told = {
+            "slot": str(self.slot),
+            "snapshot": str(self.snapshot),
+            "provider": self.provider,
+            "target": self.target,
+            "collection": self.collection,
+        }
+        return told if self.table is None else {**told, "table": self.table}
+
 
 @frozen
 class ChannelPointer:
@@ -159,7 +185,7 @@ class ChannelPointer:
             issued_at=predicate.time("issuedAt"),
             expires=predicate.time("expires"),
             previous=parse_digest_set(predicate.child("previous")) if predicate.has("previous") else None,
-            collections=tuple(map(_parse_place, predicate.children("collections", maximum=_MAX_COLLECTIONS))),
+            collections=tuple(map(Place.parse, predicate.children("collections", maximum=MAX_COLLECTIONS))),
             fallbacks=tuple(map(Digest.parse, predicate.texts("fallbacks", maximum=MAX_FALLBACKS))),
         )
 
@@ -175,7 +201,7 @@ class ChannelPointer:
             "reason": self.reason,
             "issuedAt": times.write(self.issued_at),
             "expires": times.write(self.expires),
-            "collections": [_write_place(place) for place in self.collections],
+            "collections": [{**place.written()} for place in self.collections],
             "fallbacks": [str(fallback) for fallback in self.fallbacks],
         }
         if self.previous is not None:
@@ -287,30 +313,3 @@ def _parse_move(text: str) -> Move:
     if text not in set(Move):
         raise DocumentError(f"the pointer's move is {text[:40]!r}, expected one of {', '.join(Move)}")
     return Move(text)
-
-
-def _parse_place(fields: Fields) -> Place:
-    slot = Slot.parse(fields.text("slot"))
-    if slot.kind is not Kind.SNAPSHOT:
-        raise DocumentError(f'{fields.what} places the slot "{slot}", which is no snapshot')
-    return Place(
-        slot=slot,
-        snapshot=Digest.parse(fields.text("snapshot")),
-        provider=fields.text("provider", max_characters=_MAX_NAME),
-        target=fields.text("target", max_characters=_MAX_NAME),
-        collection=fields.text("collection", max_characters=_MAX_NAME),
-        table=fields.text("table", max_characters=_MAX_NAME) if fields.has("table") else None,
-    )
-
-
-def _write_place(place: Place) -> JsonObject:
-    written: JsonObject = {
-        "slot": str(place.slot),
-        "snapshot": str(place.snapshot),
-        "provider": place.provider,
-        "target": place.target,
-        "collection": place.collection,
-    }
-    if place.table is not None:
-        written["table"] = place.table
-    return written

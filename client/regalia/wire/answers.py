@@ -92,7 +92,31 @@ class PointerEntry:
     digest: str
     envelope: str
     fallbacks: tuple[str, ...] = ()
+    collections: tuple[dict[str, str], ...] = ()
     hold: HoldEntry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacingEntry:
+    """Where a channel places one slot: on which target, and how its collections' names begin.
+
+    `mode` is `frozen` or `live`; `alias` is the name in the engine that leads to the current one.
+    """
+
+    slot: str
+    target: str
+    logical: str
+    mode: str = "frozen"
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacingsEntry:
+    """Where a channel places its snapshots, by slot."""
+
+    application: str
+    channel: str
+    placings: tuple[PlacingEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +133,7 @@ class Proposal:
     """What a signer needs to build a pointer: documents to verify, nothing to believe.
 
     `roots` are those after the version that was asked with; `entry` is the newest pointer of this channel that
-    named the bundle, if any did; `held` is its hold.
+    named the bundle, if any did; `held` is its hold. `collections` are what an operation has prepared.
     """
 
     roots: tuple[str, ...]

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DocumentError, UnsupportedError, VerificationError
-from regalia.core.statements import ChannelPointer, Move
+from regalia.core.errors import DocumentError, VerificationError
+from regalia.core.statements import ChannelPointer, Move, Place
 from regalia_registry.domain.refusals import pointer_moved
 
 _TOLERANCE = timedelta(minutes=5)
@@ -17,8 +17,9 @@ def check_move(
     current: ChannelPointer | None,
     identity: Digest | None,
     named_before: bool,
+    prepared: tuple[Place, ...] | None,
     now: datetime,
-) -> None:
+) -> None:  # the channel as it stands, in five facts
     """Check a candidate against the channel as it stands.
 
     Args:
@@ -26,23 +27,33 @@ def check_move(
         current: The channel's pointer, None where there is no channel yet.
         identity: The current pointer's identity.
         named_before: Whether the channel has named the candidate's bundle before.
+        prepared: The places that an operation has prepared for it, None where there is no operation.
         now: The registry's time.
 
     Raises:
         PointerMovedError: It was built on another pointer than the current one.
-        VerificationError: Its sequence, times, move or bundle break a rule.
-        UnsupportedError: It places collections, or rebinds them.
+        VerificationError: Its sequence or times break a rule.
+        DocumentError: Its move, bundle or places do.
     """
-    _check_edition(candidate)
     if candidate.previous != identity:
         raise pointer_moved(candidate.application, candidate.channel)
     _check_times(candidate, current, now)
     _check_subject(candidate, current, named_before=named_before)
+    _check_places(candidate, current, prepared)
 
 
-def _check_edition(candidate: ChannelPointer) -> None:
-    if candidate.move is Move.REBIND or candidate.collections:
-        raise UnsupportedError("this registry does not place collections yet", hint="promote or restore without places")
+def _check_places(
+    candidate: ChannelPointer, current: ChannelPointer | None, prepared: tuple[Place, ...] | None
+) -> None:
+    """Let a pointer name just what was prepared for it; a renewed one names what the channel names."""
+    if candidate.move is Move.RENEW:
+        prepared = () if current is None else current.collections
+    if candidate.collections != (prepared or ()):
+        raise DocumentError(
+            "the pointer places other collections than were prepared for it", hint="sign what the proposal says"
+        )
+    if candidate.move is Move.REBIND and prepared is None:
+        raise DocumentError("a channel is bound anew by an operation", hint="reg restore … --to current")
 
 
 def _check_times(candidate: ChannelPointer, current: ChannelPointer | None, now: datetime) -> None:
@@ -66,8 +77,11 @@ def _check_times(candidate: ChannelPointer, current: ChannelPointer | None, now:
 
 def _check_subject(candidate: ChannelPointer, current: ChannelPointer | None, *, named_before: bool) -> None:
     is_same = current is not None and current.bundle == candidate.bundle
-    if candidate.move is Move.RENEW and not is_same:
-        raise DocumentError("a renewed pointer names the bundle that the channel names", hint="reg promote moves it")
+    keeps_bundle = candidate.move in {Move.RENEW, Move.REBIND}
+    if keeps_bundle and not is_same:
+        raise DocumentError(
+            f"a {candidate.move} pointer names the bundle that the channel names", hint="reg promote moves it"
+        )
     if candidate.move is Move.RESTORE and not named_before:
         raise DocumentError(
             f'{candidate.bundle.short} was never in "{candidate.channel}"',
@@ -75,7 +89,7 @@ def _check_subject(candidate: ChannelPointer, current: ChannelPointer | None, *,
         )
     if candidate.move is Move.RESTORE and not candidate.reason:
         raise DocumentError("a restore needs a reason", hint="reg restore … --reason INC-42")
-    if candidate.move is not Move.RENEW and is_same:
+    if not keeps_bundle and is_same:
         raise DocumentError(
             f'"{candidate.channel}" names {candidate.bundle.short} already',
             hint="reg channel renew makes its pointer younger",

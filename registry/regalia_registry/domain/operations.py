@@ -1,7 +1,7 @@
 """Work that takes longer than a request: asked for in the journal, done by a worker that holds a lease."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,10 +12,10 @@ from regalia.core.names import check_namespace, check_segment, check_version
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import EVERYWHERE
 from regalia_registry.domain.files import ExportWish, ImportWish
+from regalia_registry.domain.placing import check_logical
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 from regalia_registry.domain.texts import check_text
 
-_LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{0,2048}\Z")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}=")  # nothing encoded: a reader must see what it is
 _SECRET = re.compile(r"pass(?!file)|secret|token|api_?key|credential", re.IGNORECASE)
@@ -40,13 +40,27 @@ class OperationKind(StrEnum):
     RETIRE = "retire"
     EXPORT = "export"
     IMPORT = "import"
+    PROMOTE = "promote"
+    RESTORE = "restore"
+    REBIND = "rebind"
+    PREPARE = "prepare"
+
+
+EVERY_KIND = frozenset(OperationKind)
+MOVES = frozenset({OperationKind.PROMOTE, OperationKind.RESTORE, OperationKind.REBIND, OperationKind.PREPARE})
 
 
 class OperationState(StrEnum):
-    """How far it is; the last three are for good."""
+    """How far it is; the last three are for good.
+
+    A move is PREPARED once all that it needs is there, and waits for its signature; it is COMMITTED once its channel
+    has moved, and then it goes on until it is done, whatever happens.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    PREPARED = "prepared"
+    COMMITTED = "committed"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -54,15 +68,21 @@ class OperationState(StrEnum):
     @property
     def is_over(self) -> bool:
         """Whether nothing changes any more."""
-        return self not in {OperationState.QUEUED, OperationState.RUNNING}
+        return self in {OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED}
+
+    @property
+    def claimed(self) -> "OperationState":
+        """What it is once a worker has it."""
+        return OperationState.RUNNING if self is OperationState.QUEUED else self
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation; `epoch` counts its workers, and a worker of an earlier epoch changes nothing any more.
 
-    `lease_until` is when another worker may take it: its worker's lease, and the grace behind it, are over then.
-    `journal` is what a worker leaves to the next one, should it not come to the end.
+    `lease_until` is when another worker may take it: its worker's lease, and the grace behind it, are over then; nobody
+    works on a prepared one, and a worker takes it then to end it. `journal` is what a worker leaves to the next one,
+    should it not come to the end. `channel` is the one that it keeps others from moving, until it has moved it.
     """
 
     id: str
@@ -78,12 +98,22 @@ class Operation:
     cancel_requested: bool = False
     outcome: JsonObject | None = None
     journal: JsonObject | None = None
+    channel: str | None = None
 
     def is_claimable(self, now: datetime) -> bool:
         """Say whether a worker may take it: nobody has it, or whoever had it is gone."""
         if self.state is OperationState.QUEUED:
             return True
-        return self.state is OperationState.RUNNING and self.lease_until is not None and self.lease_until <= now
+        return not self.state.is_over and self.lease_until is not None and self.lease_until <= now
+
+    def asked_to_end(self) -> "Operation":
+        """Give it as it is once somebody wants it no more: it lets go of its channel now.
+
+        It is over where nobody works on it; else its worker ends it at its next step.
+        """
+        is_idle = self.state in {OperationState.QUEUED, OperationState.PREPARED}
+        state, until = (OperationState.CANCELLED, None) if is_idle else (self.state, self.lease_until)
+        return replace(self, state=state, lease_until=until, cancel_requested=True, channel=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +200,7 @@ class LoadWish:
 
     def __post_init__(self) -> None:
         """Refuse a name that engines would fold or cut."""
-        if not _LOGICAL.match(self.logical):
-            raise InvalidError(
-                f"\"{self.logical[:60]}\" can't begin a collection's name", hint="a-z, then a-z, 0-9 and _, at most 40"
-            )
+        check_logical(self.logical)
 
     @classmethod
     def parse(cls, request: JsonObject) -> "LoadWish":

@@ -110,3 +110,27 @@ def token_exists(name: str) -> ConflictError:
 def no_operation(operation_id: str) -> NotFoundError:
     """Refuse an operation that is not there."""
     return NotFoundError(f'there is no operation "{operation_id[:40]}"', hint="reg operation list")
+
+
+def channel_taken(channel: str) -> ConflictError:
+    """Refuse a second operation of a channel while one is open."""
+    return ConflictError(
+        f'an operation of "{channel}" is open already', hint="reg operation list shows it; reg operation cancel ends it"
+    )
+
+
+def collection_taken(target: str, name: str) -> ConflictError:
+    """Say that a collection's name was used before."""
+    return ConflictError(f'the name "{name}" was used on "{target}" before', hint="a name is used once: take another")
+
+
+def no_collection(collection_id: str) -> NotFoundError:
+    """Say that a collection is not in the catalog."""
+    return NotFoundError(f'there is no collection "{collection_id[:80]}"', hint="reg collection list TARGET")
+
+
+def alias_taken(target: str, alias: str) -> ConflictError:
+    """Refuse an alias that another channel moves."""
+    return ConflictError(
+        f'another channel moves the alias "{alias}" on "{target}"', hint="an alias belongs to one channel: take another"
+    )

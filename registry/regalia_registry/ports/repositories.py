@@ -11,7 +11,9 @@ from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.entries import Entry, StoredEntry
-from regalia_registry.domain.operations import Operation, OperationEvent, Target
+from regalia_registry.domain.operations import EVERY_KIND, Operation, OperationEvent, OperationKind, Target
+from regalia_registry.domain.placing import ChannelPlacings, CollectionState
+from regalia_registry.domain.placing import Collection as MadeCollection
 from regalia_registry.domain.records import (
     ArtifactKey,
     ArtifactVersion,
@@ -285,7 +287,11 @@ class OperationRepository(Protocol):
     """The journal of operations. What a worker writes counts only while its epoch is the operation's."""
 
     def add(self, operation: Operation) -> None:
-        """Insert an operation."""
+        """Insert an operation.
+
+        Raises:
+            ConflictError: Another is open of the channel that it keeps others from.
+        """
         ...
 
     def get(self, operation_id: str) -> Operation:
@@ -300,16 +306,22 @@ class OperationRepository(Protocol):
         """List a namespace's operations, newest first; `after` is an id."""
         ...
 
-    def is_waiting(self, *, now: datetime) -> bool:
-        """Say whether there is an operation that may be claimed."""
+    def find_open(self, channel: str) -> Operation | None:
+        """Find the operation that keeps others from moving a channel."""
         ...
 
-    def claim(self, *, now: datetime, until: datetime) -> Operation | None:
-        """Take the oldest operation that may be claimed: running, one epoch higher, nobody else's until then."""
+    def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
+        """Say whether there is an operation of these kinds that may be claimed."""
+        ...
+
+    def claim(
+        self, *, now: datetime, until: datetime, kinds: Collection[OperationKind] = EVERY_KIND
+    ) -> Operation | None:
+        """Take the oldest operation that may be claimed: at work, one epoch higher, nobody else's until then."""
         ...
 
     def update(self, operation: Operation, *, epoch: int) -> bool:
-        """Replace state, lease, cancellation, outcome and journal; False where the stored epoch is another."""
+        """Replace all of it that may change; False where the stored epoch is another."""
         ...
 
     def append(self, operation_id: str, *, time: datetime, body: JsonObject) -> OperationEvent:
@@ -318,6 +330,70 @@ class OperationRepository(Protocol):
 
     def events(self, operation_id: str, *, after: int, limit: int) -> Sequence[OperationEvent]:
         """List events behind a number, oldest first."""
+        ...
+
+
+class CollectionRepository(Protocol):
+    """The collections that were made on targets, those that are dropped among them."""
+
+    def add(self, collection: MadeCollection) -> None:
+        """Insert a collection.
+
+        Raises:
+            ConflictError: Its name was used on this target before.
+        """
+        ...
+
+    def get(self, collection_id: str) -> MadeCollection:
+        """Get a collection by its id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        ...
+
+    def find(self, target: str, name: str) -> MadeCollection | None:
+        """Find a collection by its name."""
+        ...
+
+    def find_ready(self, target: str, *, content_root: Digest) -> Sequence[MadeCollection]:
+        """Find those on a target that are ready and were made of this content, the newest first."""
+        ...
+
+    def of_operation(self, operation: str) -> Sequence[MadeCollection]:
+        """List what an operation made, oldest first."""
+        ...
+
+    def list(self, *, after: str | None, limit: int) -> Sequence[MadeCollection]:
+        """List the collections that are not dropped, of all namespaces, by id: oldest first."""
+        ...
+
+    def newest(self, target: str) -> MadeCollection | None:
+        """Find the collection that was made last on a target, ready: how long it took tells what the next one will."""
+        ...
+
+    def update(self, collection: MadeCollection, *, expected: CollectionState) -> bool:
+        """Replace all of it that may change; False where its state is another."""
+        ...
+
+
+class PlacingRepository(Protocol):
+    """Where channels place their snapshots."""
+
+    def find(self, application: ApplicationName, channel: str) -> ChannelPlacings:
+        """Find what a channel places; nothing, where nobody said."""
+        ...
+
+    def put(self, placings: ChannelPlacings) -> None:
+        """Store what a channel places, in place of what it did.
+
+        Raises:
+            ConflictError: Another channel moves one of its aliases.
+        """
+        ...
+
+    def list(self) -> Sequence[ChannelPlacings]:
+        """List all channels that place anything."""
         ...
 
 

@@ -11,8 +11,10 @@ from regalia_registry.ports.repositories import (
     BlobRepository,
     BundleRepository,
     ChannelRepository,
+    CollectionRepository,
     HoldRepository,
     OperationRepository,
+    PlacingRepository,
     RootRepository,
     TargetRepository,
 )
@@ -64,6 +66,16 @@ class Transaction(Protocol):
     @property
     def targets(self) -> TargetRepository:
         """Named connections to vector engines."""
+        ...
+
+    @property
+    def collections(self) -> CollectionRepository:
+        """What was made on targets."""
+        ...
+
+    @property
+    def placings(self) -> PlacingRepository:
+        """Where channels place their snapshots."""
         ...
 
     @property

@@ -86,7 +86,7 @@ class Standing:
     """How a collection of ours stands: whether it takes no writes, and a marker of what it holds.
 
     Two equal markers of a sealed collection say that nothing was written in between, cheaply; whatever the engine can't
-    vouch for differs. An open collection's marker says nothing, and is that of no sealed one.
+    vouch for differs. An open collection's marker says nothing: who seals it again looks once more.
     """
 
     sealed: bool

@@ -1,30 +1,39 @@
-"""Reading channels: what they name, what they named, and what a signer needs for their next pointer."""
+"""Channels: what they name and named, where they place snapshots, and what a signer needs for their next pointer."""
 
 from dataclasses import dataclass
 
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia.core.statements import Move
-from regalia.wire.answers import ChannelEntry, PointerEntry, Proposal
+from regalia.wire.answers import ChannelEntry, PlacingEntry, PlacingsEntry, PointerEntry, Proposal
 from regalia.wire.resolution import encode
 from regalia_registry.domain.access import Right
+from regalia_registry.domain.entries import Event
+from regalia_registry.domain.placing import ChannelPlacings
 from regalia_registry.domain.refusals import no_channel
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import hold_entry, pointer_entry
+from regalia_registry.services.steps.binding import prepared_of
 from regalia_registry.services.steps.lookups import find_bundle
+from regalia_registry.services.steps.records import record
+from regalia_registry.services.steps.targets import require_use
 
 _MAX_ROOT_STEPS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A pointer that somebody would sign: `to` is the bundle (None renews), `root` the version that the signer has."""
+    """A pointer that somebody would sign: `to` is the bundle (None renews), `root` the version that the signer has.
+
+    `operation` is the one that prepared the bundle's collections, if one did.
+    """
 
     application: ApplicationName
     channel: str
     to: BundleReference | None
     move: Move
     root: int
+    operation: str | None = None
 
 
 def list_channels(
@@ -69,7 +78,8 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
     """Gather what a signer needs to build a pointer; the signer verifies all of it.
 
     Raises:
-        NotFoundError: There is no such bundle, or no channel to renew or restore.
+        NotFoundError: There is no such bundle or operation, or no channel to renew or restore.
+        ConflictError: The operation is not prepared (any more).
     """
     application, channel, to = wish.application, wish.channel, wish.to
     caller.actor.require(Right.PROMOTE, on=application.namespace)
@@ -81,6 +91,7 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
         bundle = find_bundle(tx, reference)
         entry = tx.channels.find_newest(application, channel, bundle=bundle.digest)
         holds = {hold.bundle: hold for hold in tx.holds.list(application)}
+        prepared = None if wish.operation is None else prepared_of(tx.operations.get(wish.operation))
         roots = tuple(encode(stored.envelope) for stored in tx.roots.after(wish.root, limit=_MAX_ROOT_STEPS))
     held = holds.get(bundle.digest)
     return Proposal(
@@ -90,5 +101,40 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
         pointer=None if current is None else encode(current.envelope),
         entry=None if entry is None else pointer_entry(entry, held),
         held=None if held is None else hold_entry(held),
+        collections=() if prepared is None else tuple(place.written() for place in prepared.places),
         excluded_fallbacks=tuple(sorted(str(digest) for digest in holds)),
+    )
+
+
+def get_placings(ports: Ports, caller: Caller, *, application: ApplicationName, channel: str) -> PlacingsEntry:
+    """Say where a channel places its snapshots; the channel itself may not be there yet."""
+    caller.actor.require(Right.READ, on=application.namespace)
+    with ports.store.read() as tx:
+        return _placings_entry(tx.placings.find(application, channel))
+
+
+def put_placings(ports: Ports, caller: Caller, placings: ChannelPlacings) -> PlacingsEntry:
+    """Say where a channel places its snapshots, in place of what was said; it holds from the next move on.
+
+    Raises:
+        NotFoundError: There is no such target for the namespace.
+        ConflictError: Another channel moves one of the aliases.
+    """
+    application = placings.application
+    caller.actor.require(Right.PROMOTE, on=application.namespace)
+    with ports.store.write(caller.actor) as tx:
+        for one in placings.placings:
+            require_use(tx, one.target, namespace=application.namespace)
+        tx.placings.put(placings)
+        record(ports, caller, tx, Event("channel.placed", f"{application}:{placings.channel}"))
+    return _placings_entry(placings)
+
+
+def _placings_entry(placings: ChannelPlacings) -> PlacingsEntry:
+    return PlacingsEntry(
+        str(placings.application),
+        placings.channel,
+        tuple(
+            PlacingEntry(str(one.slot), one.target, one.logical, str(one.mode), one.alias) for one in placings.placings
+        ),
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.operations import Holder, OperationState
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.ports.store import Store, Transaction
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
@@ -40,6 +41,15 @@ class Caller:
 
     actor: Actor
     request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What a worker's service gives of an operation that is not over: nobody works on it until then, or it is asked."""
+
+    state: OperationState
+    outcome: JsonObject
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

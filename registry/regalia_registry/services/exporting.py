@@ -9,7 +9,7 @@ from regalia_registry.domain.files import ExportWish
 from regalia_registry.domain.operations import Operation
 from regalia_registry.segments.parquet import StoredFile
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import Planned, fill
+from regalia_registry.services.steps.filling import Filling, Planned
 from regalia_registry.services.steps.keeping import Keeper
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import folder_target
@@ -30,7 +30,7 @@ def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     folder.mkdir()
     with closing(bench.targets.connect(folder_target(folder), holder=bench.holder)) as provider:
         planned = Planned(wish.file_name, str(snapshot.stored.digest))
-        filled = fill(ports, operation, bench, snapshot, provider, planned)
+        filled = Filling(ports, bench, snapshot, provider, planned).run(operation.journal)
     file = StoredFile.of(folder / wish.file_name)
     bench.tell({"step": "storing", "bytes": file.size_bytes})
     Keeper(ports, operation.namespace).file(file)

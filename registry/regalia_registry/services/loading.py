@@ -1,25 +1,21 @@
 """Loading a snapshot into a new collection, and proving that what is there is what was taken. Run by a worker."""
 
 import base64
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
+from regalia.core.errors import RegaliaError, UnavailableError
 from regalia.core.fields import Fields
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
 from regalia_registry.domain.snapshots.listing import Segment
-from regalia_registry.domain.snapshots.rows import Row, Rows
-from regalia_registry.ports.vectors import Provider
-from regalia_registry.segments.reading import verify_root
-from regalia_registry.segments.spool import KeySpool
 from regalia_registry.segments.verifying import Verification
 from regalia_registry.services.context import Bench, Ports
-from regalia_registry.services.steps.filling import GROUP_ROWS, JOURNAL, Filled, Planned, fill
+from regalia_registry.services.steps.filling import JOURNAL, Filling, Planned
+from regalia_registry.services.steps.proving import prove
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 
@@ -44,9 +40,14 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         collection = provider.physical_name(wish.logical, _suffix(operation.id))
-        filled = fill(ports, operation, bench, snapshot, provider, Planned(collection, operation.id))
-        bench.tell({"step": "verifying", "rows": 0, "of": snapshot.config.count})
-        _prove(provider, collection, filled, bench)
+        planned = Planned(collection, operation.id)
+        filled = Filling(ports, bench, snapshot, provider, planned).run(operation.journal)
+        lost = prove(provider, collection, filled, bench)
+        if lost:  # of an engine that was killed meanwhile; the next try loads them anew
+            raise UnavailableError(
+                f'{lost} rows of "{collection}" are stored and can\'t be found by a search',
+                hint="load it again, under another name",
+            )
     return {
         "collection": collection,
         "target": wish.target,
@@ -100,38 +101,6 @@ def verify_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     for count in verification.run(snapshot.config.content_root):
         bench.tell({"step": "reading", "rows": count, "of": snapshot.config.count})
     return {"reference": f"{snapshot.stored.artifact}@{wish.version}", "count": count, "verified": True}
-
-
-def _prove(provider: Provider, collection: str, expected: Filled, bench: Bench) -> None:
-    """Read the collection back: its schema, its root, and that a search reaches every row."""
-    found = provider.collections.describe(collection).schema
-    if found != expected.hosted.schema:
-        raise ConflictError(
-            f'the collection "{collection}" came out with another schema', hint="is the target of the same version?"
-        )
-    keys = KeySpool(bench.folder / "read-keys")  # looked up afterwards: one connection does one thing at a time
-    with provider.source.open(collection) as reading:
-
-        def reached() -> Iterator[Sequence[Row]]:
-            done = 0
-            for batch in reading.batches():
-                rows = Rows.of(batch)
-                keys.add(rows.keys)
-                yield rows
-                done += len(rows)
-                bench.tell({"step": "verifying", "rows": done, "of": expected.count})
-
-        verify_root(bench.folder, found, expected.root, reached())
-    done = 0
-    for group in keys.groups(GROUP_ROWS):
-        lost = provider.sink.unreachable(collection, group)
-        if lost:  # an engine that was killed meanwhile; the next try loads them anew
-            raise UnavailableError(
-                f'{len(lost)} rows of "{collection}" are stored and can\'t be found by a search',
-                hint="load it again, under another name",
-            )
-        done += len(group)
-        bench.tell({"step": "searching every row", "rows": done, "of": expected.count})
 
 
 def _suffix(operation_id: str) -> str:

@@ -3,21 +3,24 @@
 from dataclasses import dataclass
 
 from regalia.core.bundle import BundleIndex
-from regalia.core.errors import BundleHeldError, InvalidError, PointerMovedError, VerificationError
-from regalia.core.names import ApplicationName
+from regalia.core.errors import BundleHeldError, ConflictError, InvalidError, PointerMovedError, VerificationError
+from regalia.core.names import ApplicationName, Kind
 from regalia.core.statements import ChannelPointer, Move
 from regalia.core.trust import Root, TrustedRoot
-from regalia.core.verification import VerifiedPointer, verify_pointer, verify_release
+from regalia.core.verification import VerifiedPointer, verify_places, verify_pointer, verify_release
 from regalia.wire.answers import Moved
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import DeploymentRecord, Event
 from regalia_registry.domain.moves import check_move
+from regalia_registry.domain.operations import OperationKind
 from regalia_registry.domain.records import StoredBundle, StoredPointer
 from regalia_registry.domain.refusals import void_pointer
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import pointer_entry, signers_of
+from regalia_registry.services.steps.binding import Prepared, bind, find_prepared
 from regalia_registry.services.steps.changes import Difference, difference, told
+from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
@@ -25,12 +28,18 @@ from regalia_registry.services.steps.trust import current_root
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A signed pointer, and what the deployer states beside it; `hold` holds the bundle that the channel leaves."""
+    """A signed pointer, and what the deployer states beside it; `hold` holds the bundle that the channel leaves.
+
+    `operation` is the one that prepared the collections which the pointer places; `unplaced` says that the bundle's
+    snapshots shall be placed nowhere.
+    """
 
     pointer: bytes
     ticket: str | None = None
     approver: str | None = None
     hold: bool = False
+    operation: str | None = None
+    unplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,8 @@ class _Read:
     named_before: bool
     root: TrustedRoot
     differing: Difference
+    index: BundleIndex
+    prepared: Prepared | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,9 @@ def move_channel(
             in force.
         PointerMovedError: The channel moved since the pointer was built; the pointer is void.
         BundleHeldError: The bundle is on hold; the pointer is void.
-        NotFoundError: The registry does not have the bundle or a fallback.
+        ConflictError: The operation is not prepared any more, a collection is not what it was, or another operation
+            of the channel is open.
+        NotFoundError: The registry does not have the bundle, a fallback or the operation.
     """
     caller.actor.require(Right.PROMOTE, on=application.namespace)
     with ports.store.read() as tx:
@@ -77,19 +90,20 @@ def move_channel(
         known = tx.channels.find_pointer(verified.identity)
         if known is not None:
             return _answer_again(tx, known)
-        read = _read(tx, verified, root)
+        read = _read(tx, verified, root, submission.operation)
     changes = told(read.differing, ports.blobs, restoring=verified.pointer.move is Move.RESTORE)
     attempt = _Attempt(read, submission, changes)
+    _require_placed(attempt)
     try:
         _check(ports, attempt)
         return _commit(ports, caller, attempt)
-    except (PointerMovedError, BundleHeldError):
+    except ConflictError:  # signed well, and never to be served
         with ports.store.write(caller.actor) as tx:
             record(ports, caller, tx, _event(caller, attempt, success=False))
         raise
 
 
-def _read(tx: Transaction, verified: VerifiedPointer, root: TrustedRoot) -> _Read:
+def _read(tx: Transaction, verified: VerifiedPointer, root: TrustedRoot, operation: str | None) -> _Read:
     pointer = verified.pointer
     application = pointer.application
     bundle = tx.bundles.get_by_digest(application, digest=pointer.bundle)
@@ -100,15 +114,17 @@ def _read(tx: Transaction, verified: VerifiedPointer, root: TrustedRoot) -> _Rea
         _require_usable(tx.bundles.get_by_digest(application, digest=fallback), root.root)
     current = tx.channels.find(application, pointer.channel)
     left = None if current is None else tx.bundles.get_by_digest(application, digest=current.pointer.bundle)
+    index = BundleIndex.parse(bundle.index)
+    verify_places(pointer, index)
     return _Read(
         verified=verified,
         bundle=bundle,
         current=current,
         named_before=tx.channels.find_newest(application, pointer.channel, bundle=pointer.bundle) is not None,
         root=root,
-        differing=difference(
-            tx, None if left is None else BundleIndex.parse(left.index), BundleIndex.parse(bundle.index)
-        ),
+        differing=difference(tx, None if left is None else BundleIndex.parse(left.index), index),
+        index=index,
+        prepared=None if operation is None else find_prepared(tx, operation, pointer),
     )
 
 
@@ -126,16 +142,30 @@ def _require_usable(fallback: StoredBundle, root: Root) -> None:
 
 
 def _check(ports: Ports, attempt: _Attempt) -> None:
-    current = attempt.read.current
+    current, prepared = attempt.read.current, attempt.read.prepared
     check_move(
         attempt.pointer,
         current=None if current is None else current.pointer,
         identity=None if current is None else current.identity,
         named_before=attempt.read.named_before,
+        prepared=None if prepared is None else prepared.places,
         now=ports.clock.now(),
     )
     if attempt.submission.hold and not attempt.pointer.reason.strip():
         raise InvalidError("a bundle is held with a reason, and the pointer has none", hint="--reason INC-42")
+
+
+def _require_placed(attempt: _Attempt) -> None:
+    """Refuse to leave a bundle's collections where nobody finds them, unless that is meant."""
+    pointer = attempt.pointer
+    pinned = [member.slot for member in attempt.read.index.members if member.slot.kind is Kind.SNAPSHOT]
+    is_meant = attempt.submission.unplaced or pointer.move is Move.RENEW
+    if pinned and not pointer.collections and not is_meant:
+        channel = f"{pointer.application}:{pointer.channel}"
+        raise ConflictError(
+            f'"{channel}" does not place {", ".join(map(str, pinned))}',
+            hint=f"reg channel set {channel} --snapshot {pinned[0].name}=TARGET, or --unplaced",
+        )
 
 
 def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
@@ -145,6 +175,10 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
     with ports.store.write(caller.actor) as tx:
         _require_unchanged(tx, attempt)
         tx.channels.move(stored, expected=pointer.previous)
+        if read.prepared is not None:
+            bind(tx, read.prepared, left=read.current, now=ports.clock.now())
+        elif pointer.move is not Move.RENEW:
+            make_way(tx, f"{pointer.application}:{pointer.channel}", for_kind=OperationKind(str(pointer.move)))
         if attempt.submission.hold and read.current is not None and read.current.pointer.bundle != pointer.bundle:
             add_hold(
                 ports,

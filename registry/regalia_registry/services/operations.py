@@ -10,6 +10,7 @@ from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.files import ExportWish, ImportWish
 from regalia_registry.domain.operations import (
+    MOVES,
     CompactWish,
     LoadWish,
     LookWish,
@@ -25,6 +26,7 @@ from regalia_registry.domain.operations import (
 from regalia_registry.domain.questions import DiffWish, QueryWish, RetireWish, SearchWish
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.answers import operation_entry
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
 
@@ -73,7 +75,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
             raise NotFoundError(f"the file {wish.file.short} was not sent", hint="reg snapshot import sends it")
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
-    return _entry(made)
+    return operation_entry(made)
 
 
 def list_operations(
@@ -82,7 +84,7 @@ def list_operations(
     """List a namespace's operations, newest first, without what may be large: outcomes, and what was looked for."""
     caller.actor.require(Right.READ, on=namespace)
     with ports.store.read() as tx:
-        return [_entry(_listed(one)) for one in tx.operations.list(namespace, after=after, limit=limit)]
+        return [operation_entry(_listed(one)) for one in tx.operations.list(namespace, after=after, limit=limit)]
 
 
 def follow_operation(
@@ -93,29 +95,29 @@ def follow_operation(
     with ports.store.read() as tx:
         found = _of_namespace(tx.operations.get(operation_id), namespace)
         events = tx.operations.events(operation_id, after=after, limit=_EVENTS)
-    return OperationProgress(_entry(found), tuple(map(_event, events)))
+    return OperationProgress(operation_entry(found), tuple(map(_event, events)))
 
 
 def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_id: str) -> OperationEntry:
     """Ask an operation to end: at once where nobody works on it, else at its worker's next step.
 
-    Who asked for it may, and who may publish.
+    Who asked for it may, and who may publish; a move of a channel, who may promote.
 
     Raises:
-        ConflictError: It is over.
+        ConflictError: It is over, or its channel has moved.
     """
     caller.actor.require(Right.READ, on=namespace)
     with ports.store.write(caller.actor) as tx:
         found = _of_namespace(tx.operations.get(operation_id), namespace)
         if found.created_by != caller.actor.id:
-            caller.actor.require(Right.PUBLISH, on=namespace)
-        if found.state.is_over:
-            raise ConflictError(f"the operation is over: {found.state}", hint="reg operation show")
-        is_idle = found.state is OperationState.QUEUED
-        cancelled = replace(found, cancel_requested=True, state=OperationState.CANCELLED if is_idle else found.state)
+            caller.actor.require(Right.PROMOTE if found.kind in MOVES else Right.PUBLISH, on=namespace)
+        if found.state.is_over or found.state is OperationState.COMMITTED:
+            told = "has moved its channel" if found.state is OperationState.COMMITTED else f"is over: {found.state}"
+            raise ConflictError(f"the operation {told}", hint=f"reg operation show {found.id}")
+        cancelled = found.asked_to_end()
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
-    return _entry(cancelled)
+    return operation_entry(cancelled)
 
 
 def _require_snapshot(tx: Transaction, artifact: ArtifactName) -> None:
@@ -150,21 +152,6 @@ def _of_namespace(found: Operation, namespace: str) -> Operation:
     if found.namespace != namespace:
         raise NotFoundError(f'there is no operation "{found.id}" in "{namespace}"', hint="reg operation list")
     return found
-
-
-def _entry(operation: Operation) -> OperationEntry:
-    return OperationEntry(
-        id=operation.id,
-        kind=str(operation.kind),
-        namespace=operation.namespace,
-        subject=operation.subject,
-        state=str(operation.state),
-        created_at=times.write(operation.created_at),
-        created_by=operation.created_by,
-        request=dict(operation.request),
-        outcome=None if operation.outcome is None else dict(operation.outcome),
-        cancel_requested=operation.cancel_requested,
-    )
 
 
 def _event(event: OperationEvent) -> OperationEventEntry:

@@ -4,9 +4,10 @@ import errno
 import importlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -15,18 +16,20 @@ from regalia.core.errors import RegaliaError, StorageFullError, UnavailableError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.leases import Lease, Patience
-from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState, Target
+from regalia_registry.domain.operations import EVERY_KIND, Holder, Operation, OperationKind, OperationState, Target
 from regalia_registry.domain.texts import readable
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
-from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
+_GLANCE_S = 0.02  # a glance costs some microseconds, and whoever waits for a channel waits for this
+_AGAIN = timedelta(seconds=15)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 log = structlog.get_logger("regalia.worker")
 
-Doing = Callable[[Ports, Actor, Operation, Bench], JsonObject]
+Doing = Callable[[Ports, Actor, Operation, Bench], JsonObject | Paused]
 Undoing = Callable[[Ports, Operation, Bench], None]
 
 # Kind → (module in services/, its function), loaded when there is something to do: an idle worker stays small.
@@ -42,17 +45,43 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.RETIRE: ("retiring", "retire_collection"),
     OperationKind.EXPORT: ("exporting", "export_snapshot"),
     OperationKind.IMPORT: ("snapshots", "import_snapshot"),
+    OperationKind.PROMOTE: ("preparing", "prepare_move"),
+    OperationKind.RESTORE: ("preparing", "prepare_move"),
+    OperationKind.REBIND: ("preparing", "prepare_move"),
+    OperationKind.PREPARE: ("preparing", "prepare_move"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
 _UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.LOAD: ("loading", "unload_snapshot"),
     OperationKind.SNAPSHOT: ("snapshots", "release_collection"),
+    OperationKind.PROMOTE: ("preparing", "unmake_collections"),
+    OperationKind.RESTORE: ("preparing", "unmake_collections"),
+    OperationKind.REBIND: ("preparing", "unmake_collections"),
+    OperationKind.PREPARE: ("preparing", "unmake_collections"),
 }
 
 _IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
 
-Ending = tuple[OperationState, JsonObject | None]
+# What no snapshot of an hour may stand in front of: a channel that must move, and questions.
+_URGENT = frozenset(
+    {
+        OperationKind.PROMOTE,
+        OperationKind.RESTORE,
+        OperationKind.REBIND,
+        OperationKind.LOOK,
+        OperationKind.SEARCH,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a worker leaves an operation; until `until` nobody takes it, where it is not over."""
+
+    state: OperationState
+    outcome: JsonObject | None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +96,74 @@ class Worker:
     patience: Patience = field(default_factory=Patience)
 
     def run(self) -> None:
-        """Take one operation after another; what is at work when it must stop is left for the next worker at once."""
+        """Take operations, two at once; what is at work when it must stop is left for the next worker at once."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        while not self.stopping.is_set():
-            try:
-                is_done = self.run_one()
-            except UnavailableError as error:
-                log.warning("the catalog does not answer", error=error.message)
-                is_done = False
-            if not is_done:
-                self.stopping.wait(_IDLE_S)
+        urgent = threading.Thread(target=self._take_urgent, name="urgent")
+        urgent.start()
+        self._take(EVERY_KIND)
+        urgent.join()
         self.targets.close()
 
-    def run_one(self) -> bool:
-        """Do the oldest operation that nobody does; False where there is none."""
+    def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
+        """Do the oldest operation of these kinds that nobody does; False where there is none."""
         now, asked = self.ports.clock.now(), self.ports.clock.monotonic()
         with self.ports.store.read() as tx:
-            if not tx.operations.is_waiting(now=now):  # most looks find nothing, and take no lock
+            if not tx.operations.is_waiting(now=now, kinds=kinds):  # most looks find nothing, and take no lock
                 return False
         with self.ports.store.note() as tx:
-            claimed = tx.operations.claim(now=now, until=self.lease.until(now))
+            claimed = tx.operations.claim(now=now, until=self.lease.until(now), kinds=kinds)
         if claimed is None:
             return False
         log.info("operation claimed", operation=claimed.id, kind=str(claimed.kind), epoch=claimed.epoch)
         hold = Hold(self.ports, claimed, self.lease, self.stopping, asked)
         try:
             with hold, _Task(self, claimed, hold) as task:
-                self._end(claimed, hold, *task.ending())
+                self._end(claimed, hold, task.ending())
         except Ended as ended:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _end(self, claimed: Operation, hold: Hold, state: OperationState, outcome: JsonObject | None) -> None:
+    def _take_urgent(self) -> None:
+        """Take what is urgent; where that ends by a fault, so does the worker, and is started anew."""
+        try:
+            self._take(_URGENT)
+        finally:
+            self.stopping.set()
+
+    def _take(self, kinds: Collection[OperationKind]) -> None:
+        """Take one operation of these kinds after another."""
+        while not self.stopping.is_set():
+            seen = self.ports.store.version()
+            try:
+                is_done = self.run_one(kinds)
+            except UnavailableError as error:
+                log.warning("the catalog does not answer", error=error.message)
+                is_done = False
+            if not is_done:
+                self._rest(seen)
+
+    def _rest(self, seen: int) -> None:
+        """Wait until something was committed, which may be what is to be done, or for a while."""
+        until = self.ports.clock.monotonic() + _IDLE_S
+        while self.ports.clock.monotonic() < until and not self.stopping.wait(_GLANCE_S):
+            if self.ports.store.version() != seen:
+                return
+
+    def _end(self, claimed: Operation, hold: Hold, ending: Ending) -> None:
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
-            told = None if outcome is None else readable(outcome)
-            over = replace(there, state=state, lease_until=None, outcome=told)
+            told = None if ending.outcome is None else readable(ending.outcome)
+            over = replace(
+                there,
+                state=ending.state,
+                lease_until=ending.until,
+                outcome=told,
+                channel=None if ending.state.is_over else there.channel,
+            )
             is_ours = not there.state.is_over and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
-                hold.append(tx, {"step": str(state)})
-        log.info("operation over", operation=claimed.id, state=str(state), ours=is_ours)
+                hold.append(tx, {"step": str(ending.state)})
+        log.info("operation left" if ending.until else "operation over", operation=claimed.id, state=str(ending.state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +207,28 @@ class _Task:
             Ended: It is another worker's, or the next one's.
         """
         try:
-            return OperationState.DONE, self._done()
+            done = self._done()
         except Cancelled:
-            return OperationState.CANCELLED, self._undone({})
+            return Ending(OperationState.CANCELLED, self._undone({}))
         except RegaliaError as error:
-            self._hold.stands()
-            refused: JsonObject = {"error": error.code, "message": error.message, "hint": error.hint}
-            return OperationState.FAILED, self._undone(refused)
+            return self._failed({"error": error.code, "message": error.message, "hint": error.hint})
         except Exception:  # a fault of ours ends this operation, told, and never the worker
-            self._hold.stands()
             log.exception("operation failed", operation=self._claimed.id)
-            told: JsonObject = {"error": "internal", "message": "the worker failed", "hint": "its log says where"}
-            return OperationState.FAILED, self._undone(told)
+            return self._failed({"error": "internal", "message": "the worker failed", "hint": "its log says where"})
+        if isinstance(done, Paused):
+            return Ending(done.state, done.outcome, done.until)
+        return Ending(OperationState.DONE, done)
 
-    def _done(self) -> JsonObject:
+    def _failed(self, told: JsonObject) -> Ending:
+        """End what failed; what has moved its channel can't fail any more: it is tried again, for ever."""
+        stands = self._hold.stands()
+        if stands.state is not OperationState.COMMITTED:
+            return Ending(OperationState.FAILED, self._undone(told))
+        again = self._worker.ports.clock.now() + _AGAIN
+        self._hold.tell({"step": "waiting", "why": told["message"]})
+        return Ending(OperationState.COMMITTED, stands.outcome, again)
+
+    def _done(self) -> JsonObject | Paused:
         """Do it, again and again where an engine or a store does not answer."""
         patience, clock = self._worker.patience, self._worker.ports.clock
         pauses = patience.pauses()
@@ -186,7 +251,7 @@ class _Task:
                     self._hold.tell({"step": "waiting", "why": error.message})
             self._hold.rest(pause_s)
 
-    def _attempt(self) -> JsonObject:
+    def _attempt(self) -> JsonObject | Paused:
         claimed = self._claimed
         actor = Actor(
             claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)

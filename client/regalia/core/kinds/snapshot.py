@@ -12,6 +12,7 @@ from regalia.core.strict_json import JsonObject, write
 from regalia.core.values import frozen
 
 _TOLD = "dev.regalia.snapshot."
+CONTENT_ROOT, COUNT = f"{_TOLD}content_root", f"{_TOLD}count"  # annotations of a member's descriptor
 _MAX_VECTORS = 64
 _MAX_DIMS = 65_535
 _MAX_REFERENCE = 512

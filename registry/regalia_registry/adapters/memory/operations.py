@@ -1,14 +1,14 @@
 """The journal of operations and the targets in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from regalia.core import times
 from regalia.core.strict_json import JsonObject
 from regalia_registry.adapters.memory.tables import Tables, page
-from regalia_registry.domain.operations import Operation, OperationEvent, OperationState, Target
-from regalia_registry.domain.refusals import no_operation
+from regalia_registry.domain.operations import EVERY_KIND, Operation, OperationEvent, OperationKind, Target
+from regalia_registry.domain.refusals import channel_taken, no_operation
 
 
 class MemoryOperations:
@@ -20,6 +20,8 @@ class MemoryOperations:
 
     def add(self, operation: Operation) -> None:
         """Insert an operation."""
+        if operation.channel is not None and self.find_open(operation.channel) is not None:
+            raise channel_taken(operation.channel)
         self._tables.operations[operation.id] = _whole(operation)
 
     def get(self, operation_id: str) -> Operation:
@@ -29,22 +31,28 @@ class MemoryOperations:
             raise no_operation(operation_id)
         return found
 
+    def find_open(self, channel: str) -> Operation | None:
+        """Find the one that keeps others from a channel."""
+        return next((one for one in self._tables.operations.values() if one.channel == channel), None)
+
     def list(self, namespace: str, *, after: str | None, limit: int) -> Sequence[Operation]:
         """List a namespace's operations, newest first."""
         found = [one for one in self._tables.operations.values() if one.namespace == namespace]
         return page(found, key=lambda one: one.id, after=after, limit=limit, is_descending=True)
 
-    def is_waiting(self, *, now: datetime) -> bool:
+    def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Look for one."""
-        return any(one.is_claimable(now) for one in self._tables.operations.values())
+        return any(one.kind in kinds and one.is_claimable(now) for one in self._tables.operations.values())
 
-    def claim(self, *, now: datetime, until: datetime) -> Operation | None:
+    def claim(
+        self, *, now: datetime, until: datetime, kinds: Collection[OperationKind] = EVERY_KIND
+    ) -> Operation | None:
         """Take the oldest that nobody works on."""
-        found = [one for one in self._tables.operations.values() if one.is_claimable(now)]
+        found = [one for one in self._tables.operations.values() if one.kind in kinds and one.is_claimable(now)]
         if not found:
             return None
         oldest = min(found, key=lambda one: one.id)
-        taken = replace(oldest, state=OperationState.RUNNING, epoch=oldest.epoch + 1, lease_until=until)
+        taken = replace(oldest, state=oldest.state.claimed, epoch=oldest.epoch + 1, lease_until=until)
         self._tables.operations[taken.id] = _whole(taken)
         return self._tables.operations[taken.id]
 

@@ -7,6 +7,7 @@ from threading import Lock
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
 from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
 from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
+from regalia_registry.adapters.memory.placing import MemoryCollections, MemoryPlacings
 from regalia_registry.adapters.memory.tables import Tables
 from regalia_registry.domain.access import Actor
 
@@ -25,6 +26,8 @@ class MemoryTransaction:
         self.access = MemoryAccess(tables)
         self.operations = MemoryOperations(tables)
         self.targets = MemoryTargets(tables)
+        self.collections = MemoryCollections(tables)
+        self.placings = MemoryPlacings(tables)
         self.audit = MemoryAudit(tables)
 
 

@@ -9,6 +9,7 @@ from regalia.core.names import ApplicationName, ArtifactName
 from regalia.core.versions import Version
 from regalia_registry.domain.entries import StoredEntry
 from regalia_registry.domain.operations import Operation, OperationEvent, Target
+from regalia_registry.domain.placing import ChannelPlacings, Collection
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 
 
@@ -30,6 +31,8 @@ class Tables:
     operations: dict[str, Operation] = field(default_factory=dict)
     events: dict[tuple[str, int], OperationEvent] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
+    collections: dict[str, Collection] = field(default_factory=dict)
+    placings: dict[tuple[ApplicationName, str], ChannelPlacings] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""

@@ -1,7 +1,7 @@
 """The journal of operations and the targets in SQL; an operation is claimed and updated by compare-and-set."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, or_, select, update
@@ -11,13 +11,14 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.adapters.sql.engine import insert_new
 from regalia_registry.adapters.sql.statements import EVENT, OPERATION, TARGET
 from regalia_registry.domain.operations import (
+    EVERY_KIND,
     Operation,
     OperationEvent,
     OperationKind,
     OperationState,
     Target,
 )
-from regalia_registry.domain.refusals import no_operation
+from regalia_registry.domain.refusals import channel_taken, no_operation
 
 
 class SqlOperations:
@@ -39,7 +40,8 @@ class SqlOperations:
             "created_by": operation.created_by,
             **_changing(operation),
         }
-        self._connection.execute(OPERATION.insert(), row)
+        if not insert_new(self._connection, OPERATION, row):
+            raise channel_taken(str(operation.channel))
 
     def get(self, operation_id: str) -> Operation:
         """Get an operation."""
@@ -47,6 +49,11 @@ class SqlOperations:
         if row is None:
             raise no_operation(operation_id)
         return _read(row)
+
+    def find_open(self, channel: str) -> Operation | None:
+        """Find the one that keeps others from a channel."""
+        row = self._connection.execute(select(OPERATION).where(OPERATION.c.channel == channel)).mappings().first()
+        return None if row is None else _read(row)
 
     def list(self, namespace: str, *, after: str | None, limit: int) -> Sequence[Operation]:
         """List a namespace's operations, newest first."""
@@ -56,20 +63,23 @@ class SqlOperations:
         rows = self._connection.execute(query.order_by(OPERATION.c.id.desc()).limit(limit)).mappings()
         return [_read(row) for row in rows]
 
-    def is_waiting(self, *, now: datetime) -> bool:
+    def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Look for one."""
-        return self._connection.execute(select(OPERATION.c.id).where(_is_claimable(now)).limit(1)).first() is not None
+        query = select(OPERATION.c.id).where(_is_claimable(now, kinds)).limit(1)
+        return self._connection.execute(query).first() is not None
 
-    def claim(self, *, now: datetime, until: datetime) -> Operation | None:
+    def claim(
+        self, *, now: datetime, until: datetime, kinds: Collection[OperationKind] = EVERY_KIND
+    ) -> Operation | None:
         """Take the oldest that nobody works on."""
         columns = OPERATION.c
-        query = select(OPERATION).where(_is_claimable(now)).order_by(columns.id).limit(1)
+        query = select(OPERATION).where(_is_claimable(now, kinds)).order_by(columns.id).limit(1)
         row = self._connection.execute(query).mappings().first()
         if row is None:
             return None
         found = _read(row)
         values = {
-            "state": str(OperationState.RUNNING),
+            "state": str(found.state.claimed),
             "epoch": found.epoch + 1,
             "lease_until": times.write(until),
         }
@@ -146,9 +156,11 @@ def _target(row: RowMapping) -> Target:
     return Target(row["name"], row["provider"], row["url"], row["credential"], tuple(row["namespaces"].split()))
 
 
-def _is_claimable(now: datetime) -> ColumnElement[bool]:
-    is_left = and_(OPERATION.c.state == str(OperationState.RUNNING), OPERATION.c.lease_until <= times.write(now))
-    return or_(OPERATION.c.state == str(OperationState.QUEUED), is_left)
+def _is_claimable(now: datetime, kinds: Collection[OperationKind]) -> ColumnElement[bool]:
+    open_states = [str(state) for state in OperationState if not state.is_over]
+    is_left = and_(OPERATION.c.state.in_(open_states), OPERATION.c.lease_until <= times.write(now))
+    is_free = or_(OPERATION.c.state == str(OperationState.QUEUED), is_left)
+    return and_(is_free, OPERATION.c.kind.in_([str(kind) for kind in kinds]))
 
 
 def _changing(operation: Operation) -> dict[str, object]:
@@ -159,6 +171,7 @@ def _changing(operation: Operation) -> dict[str, object]:
         "cancel_requested": operation.cancel_requested,
         "outcome": None if operation.outcome is None else json.dumps(operation.outcome),
         "journal": None if operation.journal is None else json.dumps(operation.journal),
+        "channel": operation.channel,
     }
 
 
@@ -178,4 +191,5 @@ def _read(row: RowMapping) -> Operation:
         cancel_requested=bool(row["cancel_requested"]),
         outcome=None if row["outcome"] is None else json.loads(row["outcome"]),
         journal=None if row["journal"] is None else json.loads(row["journal"]),
+        channel=row["channel"],
     )

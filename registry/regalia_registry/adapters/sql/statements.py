@@ -26,6 +26,8 @@ DEPLOYMENT = _TABLES[str(tables.Deployment.__tablename__)]
 OPERATION = _TABLES[str(tables.Operation.__tablename__)]
 EVENT = _TABLES[str(tables.OperationEvent.__tablename__)]
 TARGET = _TABLES[str(tables.Target.__tablename__)]
+COLLECTION = _TABLES[str(tables.Collection.__tablename__)]
+PLACING = _TABLES[str(tables.ChannelPlacing.__tablename__)]
 
 Value = TypeVar("Value")
 

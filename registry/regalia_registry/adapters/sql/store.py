@@ -1,4 +1,4 @@
-"""The store on SQLAlchemy connections: one transaction a context, ten small repositories over it."""
+"""The store on SQLAlchemy connections: one transaction a context, small repositories over it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
 from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
 from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
+from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
 from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
 from regalia_registry.domain.access import Actor
 
@@ -30,6 +31,8 @@ class SqlTransaction:
         self.access = SqlAccess(connection)
         self.operations = SqlOperations(connection)
         self.targets = SqlTargets(connection)
+        self.collections = SqlCollections(connection)
+        self.placings = SqlPlacings(connection)
         self.audit = SqlAudit(connection)
 
 

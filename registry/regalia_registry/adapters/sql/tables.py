@@ -185,6 +185,7 @@ class Operation(SQLModel, table=True):
     __table_args__ = (
         Index("operation_namespace", "namespace", "id"),
         Index("operation_open", "state", "id"),
+        Index("operation_channel_once", "channel", unique=True),
     )
 
     id: str = Field(max_length=_ID, primary_key=True)
@@ -197,6 +198,7 @@ class Operation(SQLModel, table=True):
     epoch: int
     lease_until: str | None = Field(default=None, max_length=_TIME)
     cancel_requested: bool
+    channel: str | None = Field(default=None, max_length=_APPLICATION + 33)  # while it keeps others from moving it
     request: str
     outcome: str | None = None
     journal: str | None = None
@@ -221,3 +223,51 @@ class Target(SQLModel, table=True):
     url: str
     credential: str | None = None
     namespaces: str  # with spaces between
+
+
+class Collection(SQLModel, table=True):
+    """A collection that was made on a target; its row outlives it, so that no name is used twice."""
+
+    __table_args__ = (
+        UniqueConstraint("target", "name", name="collection_name_once"),
+        Index("collection_content", "target", "content_root"),
+        Index("collection_operation", "operation"),
+        Index("collection_namespace", "namespace", "id"),
+    )
+
+    id: str = Field(max_length=_ID, primary_key=True)
+    namespace: str = Field(max_length=_NAME)
+    target: str = Field(max_length=_NAME)
+    provider: str = Field(max_length=_NAME)
+    logical: str = Field(max_length=_NAME)
+    name: str = Field(max_length=255)
+    table_name: str | None = Field(default=None, max_length=255)
+    snapshot: str = Field(max_length=_DIGEST)
+    content_root: str = Field(max_length=_DIGEST)
+    schema_digest: str = Field(max_length=_DIGEST)
+    row_count: int = Field(sa_type=BigInteger)
+    operation: str = Field(max_length=_ID)
+    made_at: str = Field(max_length=_TIME)
+    state: str = Field(max_length=16)
+    sealed: bool
+    marker: str
+    seconds: int
+    verified_at: str | None = Field(default=None, max_length=_TIME)
+    bound_at: str | None = Field(default=None, max_length=_TIME)
+    unbound_at: str | None = Field(default=None, max_length=_TIME)
+    leftover: str | None = None
+
+
+class ChannelPlacing(SQLModel, table=True):
+    """Where a channel places one of its slots."""
+
+    __tablename__ = "channel_placing"
+    __table_args__ = (UniqueConstraint("target", "alias", name="placing_alias_once"),)
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    channel: str = Field(max_length=32, primary_key=True)
+    slot: str = Field(max_length=_NAME, primary_key=True)
+    target: str = Field(max_length=_NAME)
+    logical: str = Field(max_length=_NAME)
+    mode: str = Field(max_length=16)
+    alias: str | None = Field(default=None, max_length=128)

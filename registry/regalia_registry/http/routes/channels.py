@@ -5,10 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
+from regalia.core.names import Slot
 from regalia.core.statements import Move
-from regalia.wire.answers import ChannelEntry, Moved, PointerEntry, Proposal
+from regalia.wire.answers import ChannelEntry, Moved, OperationEntry, PlacingsEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode
+from regalia_registry.domain.placing import MAX_PLACINGS, ChannelPlacings, Mode, Placing
+from regalia_registry.domain.plans import MoveWish
 from regalia_registry.http.dependencies import (
     After,
     ApplicationPath,
@@ -21,7 +25,7 @@ from regalia_registry.http.dependencies import (
 )
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.http.resolve import answer
-from regalia_registry.services import channels, moves
+from regalia_registry.services import channels, moves, moving
 
 router = APIRouter(prefix="/v1/apps/{namespace}/{name}/channels", tags=["channels"])
 
@@ -35,6 +39,43 @@ class PointerIn(BaseModel):
     ticket: str | None = Field(default=None, max_length=200)
     approver: str | None = Field(default=None, max_length=200)
     hold: bool = False
+    operation: str | None = Field(default=None, max_length=64)
+    unplaced: bool = False
+
+
+class PlacingIn(BaseModel):
+    """Where a channel places one slot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slot: str = Field(max_length=64)
+    target: str = Field(max_length=64)
+    logical: str = Field(max_length=64)
+    mode: Mode = Mode.FROZEN
+    alias: str | None = Field(default=None, max_length=128)
+
+    def placing(self) -> Placing:
+        """Give it as the domain's."""
+        return Placing(Slot.parse(self.slot), self.target, self.logical, self.mode, self.alias)
+
+
+class PlacingsIn(BaseModel):
+    """Where a channel places its snapshots."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    placings: list[PlacingIn] = Field(max_length=MAX_PLACINGS)
+
+
+class MoveIn(BaseModel):
+    """A move to prepare: `move` is left out where the collections are to be made, and nothing is to be signed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: str = Field(max_length=80)
+    move: Move | None = None
+    plan: bool = False
+    supersede: bool = False
 
 
 @router.get("")
@@ -89,12 +130,13 @@ def propose(
     to: Annotated[str | None, Query(max_length=200, description="the bundle, by version or digest")] = None,
     move: Annotated[Move, Query()] = Move.PROMOTE,
     root: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    operation: Annotated[str | None, Query(max_length=64, description="which has prepared the collections")] = None,
 ) -> Proposal:
     """Get what a signer needs to build the next pointer."""
     reference = None if to is None else bundle_reference(application, to)
     if reference is None and move is not Move.RENEW:
         raise InvalidError(f'a {move} needs "to": the bundle to name')
-    return channels.propose(ports, caller, channels.Wish(application, channel, reference, move, root))
+    return channels.propose(ports, caller, channels.Wish(application, channel, reference, move, root, operation))
 
 
 @router.post("/{channel}/pointers", status_code=201)
@@ -108,7 +150,35 @@ def move_channel(
 ) -> Moved:
     """Move the channel; 200 where this very pointer is current already."""
     pointer = decode(sent.pointer, what="the pointer")
-    submission = moves.Submission(pointer, sent.ticket, sent.approver, hold=sent.hold)
+    submission = moves.Submission(
+        pointer, sent.ticket, sent.approver, hold=sent.hold, operation=sent.operation, unplaced=sent.unplaced
+    )
     moved = moves.move_channel(ports, caller, application=application, channel=channel, submission=submission)
     response.status_code = 201 if moved.created else 200
     return moved
+
+
+@router.get("/{channel}/placings")
+def get_placings(
+    application: ApplicationPath, channel: ChannelPath, caller: CurrentCaller, ports: CurrentPorts
+) -> PlacingsEntry:
+    """Get where a channel places its snapshots."""
+    return channels.get_placings(ports, caller, application=application, channel=channel)
+
+
+@router.put("/{channel}/placings")
+def put_placings(
+    application: ApplicationPath, channel: ChannelPath, sent: PlacingsIn, caller: CurrentCaller, ports: CurrentPorts
+) -> PlacingsEntry:
+    """Say where a channel places its snapshots, in place of what was said."""
+    placings = tuple(sorted((one.placing() for one in sent.placings), key=lambda one: str(one.slot)))
+    return channels.put_placings(ports, caller, ChannelPlacings(application, channel, placings))
+
+
+@router.post("/{channel}/operations", status_code=202)
+def start_move(
+    application: ApplicationPath, channel: ChannelPath, sent: MoveIn, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask for a move to be prepared by a worker; its pointer is signed and sent once it is."""
+    wish = MoveWish(application, channel, Digest.parse(sent.to), sent.move, is_plan=sent.plan)
+    return moving.start_move(ports, caller, wish=wish, supersede=sent.supersede)

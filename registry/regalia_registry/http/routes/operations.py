@@ -12,7 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import check_segment, check_version
 from regalia.wire.answers import OperationEntry, OperationProgress, TargetEntry
-from regalia_registry.domain.operations import CompactWish, LoadWish, Look, LookWish, SnapshotWish, Target, VerifyWish
+from regalia_registry.domain.operations import (
+    CompactWish,
+    LoadWish,
+    Look,
+    LookWish,
+    OperationState,
+    SnapshotWish,
+    Target,
+    VerifyWish,
+)
 from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
@@ -20,7 +29,7 @@ from regalia_registry.services import operations, targets
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 _MAX_WAIT_S = 20
-_LOOK_S = 0.25
+_GLANCE_S = 0.02
 
 
 NamespacesIn = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=256)]
@@ -188,14 +197,15 @@ async def follow_operation(
     """Get an operation and what happened since; waits for something to happen where it is asked to."""
     deadline = time.monotonic() + wait
     while True:
+        seen = ports.store.version()
         look = partial(
             operations.follow_operation, ports, caller, namespace=namespace, operation_id=operation_id[:64], after=after
         )
         found = await run_in_threadpool(look)  # a thread a look: who waits holds none
-        is_over = found.operation.state not in {"queued", "running"}
-        if found.events or is_over or time.monotonic() >= deadline:
+        if found.events or OperationState(found.operation.state).is_over or time.monotonic() >= deadline:
             return found
-        await asyncio.sleep(_LOOK_S)
+        while ports.store.version() == seen and time.monotonic() < deadline:  # a look at it costs microseconds
+            await asyncio.sleep(_GLANCE_S)
 
 
 @router.post("/namespaces/{namespace}/operations/{operation_id}/cancel")

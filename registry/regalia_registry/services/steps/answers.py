@@ -2,8 +2,9 @@
 
 from regalia.core import times
 from regalia.core.dsse import Envelope
-from regalia.wire.answers import BundleEntry, HoldEntry, PointerEntry
+from regalia.wire.answers import BundleEntry, HoldEntry, OperationEntry, PointerEntry
 from regalia.wire.resolution import encode
+from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.records import Hold, ListedBundle, StoredBundle, StoredPointer
 
 
@@ -42,6 +43,7 @@ def pointer_entry(stored: StoredPointer, hold: Hold | None) -> PointerEntry:
         digest=str(stored.identity),
         envelope=encode(stored.envelope),
         fallbacks=tuple(map(str, pointer.fallbacks)),
+        collections=tuple(place.written() for place in pointer.collections),
         hold=None if hold is None else hold_entry(hold),
     )
 
@@ -49,3 +51,19 @@ def pointer_entry(stored: StoredPointer, hold: Hold | None) -> PointerEntry:
 def signers_of(envelope: bytes) -> tuple[str, ...]:
     """Give the key ids that a verified envelope hints at, for the record."""
     return tuple(signature.keyid for signature in Envelope.parse(envelope, what="the envelope").signatures)
+
+
+def operation_entry(operation: Operation) -> OperationEntry:
+    """Tell an operation."""
+    return OperationEntry(
+        id=operation.id,
+        kind=str(operation.kind),
+        namespace=operation.namespace,
+        subject=operation.subject,
+        state=str(operation.state),
+        created_at=times.write(operation.created_at),
+        created_by=operation.created_by,
+        request=dict(operation.request),
+        outcome=None if operation.outcome is None else dict(operation.outcome),
+        cancel_requested=operation.cancel_requested,
+    )

@@ -8,7 +8,6 @@ from pathlib import Path
 from regalia.core.digest import Digest
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
-from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.translation import Hosted
@@ -39,29 +38,69 @@ class Filled:
     count: int
 
 
-def fill(
-    ports: Ports, operation: Operation, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, planned: Planned
-) -> Filled:
-    """Create the collection, and load and index all rows; a worker that comes later goes on where this one was.
+class Filling:
+    """Makes a collection and puts a snapshot's rows into it; a worker that comes later goes on where this one was.
 
-    Raises:
-        UnsupportedError: The engine can't hold it.
-        DigestError: The rows that were read are not the snapshot's.
+    `create`, `load` and `index` come in this order, each as often as it takes.
     """
-    count = snapshot.config.count
-    hosted = provider.collections.hosted(snapshot.schema)
-    ledger = _JournalLedger(operation.journal or {}, bench, planned.name)
-    ledger.keep()
-    origin = origin_of(snapshot, hosted)
-    provider.collections.create(planned.name, hosted.schema, mark=planned.mark, origin=origin)
-    translated = Translated(bench.folder, snapshot, hosted)
-    groups = _groups(translated.rows(rows_of(ports, snapshot, bench.folder)))
-    for rows in provider.sink.load(planned.name, hosted.schema, groups, ledger=ledger):
-        bench.tell({"step": "loading", "rows": rows, "of": count})
-    root = translated.root()
-    bench.tell({"step": "indexing", "rows": count})
-    provider.sink.build_index(planned.name, hosted.schema)
-    return Filled(hosted, root, count)
+
+    def __init__(
+        self, ports: Ports, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, planned: Planned
+    ) -> None:
+        """Do nothing yet.
+
+        Raises:
+            UnsupportedError: The engine can't hold it.
+        """
+        self._ports = ports
+        self._bench = bench
+        self._snapshot = snapshot
+        self._provider = provider
+        self._planned = planned
+        self._ledger = _JournalLedger({}, bench, planned.name)
+        self._root: Digest | None = None
+        self.hosted = provider.collections.hosted(snapshot.schema)
+
+    def create(self, journal: JsonObject | None) -> None:
+        """Make the empty collection, unless it is there with our mark; its name is kept before.
+
+        `journal` is what the worker before kept of this collection.
+        """
+        planned, origin = self._planned, origin_of(self._snapshot, self.hosted)
+        self._ledger = _JournalLedger(journal or {}, self._bench, planned.name)
+        self._ledger.keep()
+        self._provider.collections.create(planned.name, self.hosted.schema, mark=planned.mark, origin=origin)
+
+    def load(self) -> None:
+        """Load all rows that are not there.
+
+        Raises:
+            DigestError: The rows that were read are not the snapshot's.
+        """
+        count, bench = self._snapshot.config.count, self._bench
+        translated = Translated(bench.folder, self._snapshot, self.hosted)
+        groups = _groups(translated.rows(rows_of(self._ports, self._snapshot, bench.folder)))
+        for rows in self._provider.sink.load(self._planned.name, self.hosted.schema, groups, ledger=self._ledger):
+            bench.tell({"step": "loading", "rows": rows, "of": count})
+        self._root = translated.root()
+
+    def index(self) -> None:
+        """Build the index, and wait for it."""
+        self._bench.tell({"step": "indexing", "rows": self._snapshot.config.count})
+        self._provider.sink.build_index(self._planned.name, self.hosted.schema)
+
+    def run(self, journal: JsonObject | None) -> Filled:
+        """Do all three."""
+        self.create(journal)
+        self.load()
+        self.index()
+        return self.filled()
+
+    def filled(self) -> Filled:
+        """Give what must be there now."""
+        if self._root is None:
+            raise RuntimeError("nothing was loaded")
+        return Filled(self.hosted, self._root, self._snapshot.config.count)
 
 
 def rows_of(ports: Ports, snapshot: OpenedSnapshot, folder: Path) -> Iterator[Sequence[Row]]:

@@ -19,6 +19,7 @@ _KEY_TOLD = "the row's key: "
 _KEYS = {f"{_KEY_TOLD}{kind}": kind for kind in (KeyKind.INTEGER, KeyKind.TEXT)}
 _MAX_PROPERTIES = 1600
 _MAX_DEPTH = 8
+REFERENCE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}\Z")  # of a class or an alias, as people write it
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,230}\Z")
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}\Z")
 _MAX_WORD = 60

@@ -28,6 +28,7 @@ _POLL_S = 0.25
 _LOOKS = 2  # between two that are quiet, nothing was queued any more
 _INDEX_S = 24 * 3600.0
 _ROUNDS = 3
+_QUIET = {"READY", "READONLY"}  # sealed, after it was indexed
 _DAMAGED = "could not delete object"
 
 
@@ -187,6 +188,6 @@ def _is_indexed(connection: Connection, name: str) -> bool:
         return False  # a server that has just started knows its classes before it has opened them
     shards = [shard for node in found["nodes"] for shard in node.get("shards") or []]
     return bool(shards) and all(
-        shard["vectorQueueLength"] == 0 and shard["vectorIndexingStatus"] == "READY" and shard["loaded"]
+        shard["vectorQueueLength"] == 0 and shard["vectorIndexingStatus"] in _QUIET and shard["loaded"]
         for shard in shards
     )

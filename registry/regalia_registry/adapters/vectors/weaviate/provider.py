@@ -18,13 +18,23 @@ from regalia.core.errors import (
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
+from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
+from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
-from regalia_registry.adapters.vectors.weaviate.grammar import Captured, ClassBody, capture, has_tenants, parse_engine
+from regalia_registry.adapters.vectors.weaviate.grammar import (
+    REFERENCE,
+    Captured,
+    ClassBody,
+    capture,
+    has_tenants,
+    parse_engine,
+)
 from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -34,10 +44,8 @@ from regalia_registry.domain.snapshots.translation import Hosted
 from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, Hit, Ledger
 
 _NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
-_REFERENCE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,254}\Z")  # of a class or an alias, as people write it
 _MAX_NAME = 255
 _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
-_READONLY, _READY = "READONLY", "READY"
 _SEARCHED_PAGES = 10
 _FLOAT_BYTES = 4
 _NO_COLLECTION = "reg collection list TARGET"
@@ -54,12 +62,14 @@ class _Class:
 
 
 class WeaviateProvider:
-    """A `Provider` over one connection; its ports are all itself."""
+    """A `Provider` over one connection; its ports are itself, but for seals and aliases."""
 
     def __init__(self, connection: Connection) -> None:
         """Keep the connection."""
         self._connection = connection
         self._is_new = False
+        self.seals = WeaviateSeals(connection)
+        self.aliases = WeaviateAliases(connection)
 
     @property
     def collections(self) -> "WeaviateProvider":
@@ -100,7 +110,7 @@ class WeaviateProvider:
     def list(self) -> Sequence[CollectionEntry]:
         """List classes by name; rows are counted where there are not too many classes."""
         found = (self._connection.get("/v1/schema") or {}).get("classes") or []
-        names = sorted((str(one["class"]), _mark_of(one)) for one in found if not has_tenants(one))
+        names = sorted((str(one["class"]), mark_of(one)) for one in found if not has_tenants(one))
         is_counted = len(names) <= _COUNTED
         return [CollectionEntry(name, self._rows(name) if is_counted else None, mark) for name, mark in names]
 
@@ -138,23 +148,23 @@ class WeaviateProvider:
         self._require_new()
         told = Told(mark, schema.engine, {space.name: space.dims for space in schema.vectors}, origin)
         body = parse_engine(schema.engine).body(name, told=told.written())
-        there = self._connection.get(f"/v1/schema/{segment(name)}")
+        there = find(self._connection, name)
         if there is None:
             try:
                 self._connection.send("POST", "/v1/schema", body)
             except ConflictError:
-                there = self._connection.get(f"/v1/schema/{segment(name)}")
+                there = find(self._connection, name)
                 if there is None:
                     raise
-        if there is not None and _mark_of(there) != mark:
+        if there is not None and mark_of(there) != mark:
             raise ConflictError(f'the class "{name}" is taken', hint="choose another name")
 
     def drop(self, name: str, *, mark: str) -> bool:
         """Drop our class, unless an alias leads to it."""
-        there = self._connection.get(f"/v1/schema/{segment(name)}")
+        there = find(self._connection, name)
         if there is None:
             return False
-        if _mark_of(there) != mark:
+        if mark_of(there) != mark:
             raise ConflictError(f'the class "{name}" is not ours', hint="drop it with Weaviate's own tools")
         aliases = (self._connection.get(f"/v1/aliases?class={segment(name)}") or {}).get("aliases") or []
         if aliases:
@@ -172,7 +182,7 @@ class WeaviateProvider:
                 f'"{name}" can\'t be a snapshot: {"; ".join(found.captured.refusals)}',
                 hint="reg collection show tells all",
             )
-        self._set_shards(found.name, freeze or (), _READONLY)
+        self._set_shards(found.name, freeze or (), READONLY)
         try:
             yield CursorReading(
                 self._connection,
@@ -180,12 +190,13 @@ class WeaviateProvider:
                 consistency=Consistency.POINT_IN_TIME if freeze is None else Consistency.FROZEN,
             )
         finally:
-            self._set_shards(found.name, freeze or (), _READY)
+            self._set_shards(found.name, freeze or (), READY)
 
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups; one of unknown fate is deleted before it is sent again."""
-        if self._connection.get(f"/v1/schema/{segment(name)}") is None:
+        if find(self._connection, name) is None:
             raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
+        require_open(self._connection, name)
         held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
         try:
             yield from Loader(self._connection, held).load(groups, ledger)
@@ -199,7 +210,7 @@ class WeaviateProvider:
 
     def _make_anew(self, name: str, schema: Schema) -> None:
         """Drop a class of ours, whose every row will be loaded again, and make it as it was made."""
-        there = self._connection.get(f"/v1/schema/{segment(name)}") or {}
+        there = find(self._connection, name) or {}
         told = Told.parse(str(there.get("description") or ""))
         if told is not None and self.drop(name, mark=told.mark):
             self.create(name, schema, mark=told.mark, origin=told.origin)
@@ -253,7 +264,7 @@ class WeaviateProvider:
     def _find(self, name: str) -> _Class:
         """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
         self._require_new()
-        if not _REFERENCE.match(name):
+        if not REFERENCE.match(name):
             raise NotFoundError(f'there is no collection "{name[:60]}"', hint=_NO_COLLECTION)
         alias = self._connection.get(f"/v1/aliases/{segment(name)}")
         physical = name if alias is None else str(alias["class"])
@@ -279,11 +290,11 @@ class WeaviateProvider:
     def writable(self, name: str) -> tuple[str, ...]:
         """Name the shards that take writes."""
         shards = self._connection.get(f"/v1/schema/{segment(self._find(name).name)}/shards") or []
-        return tuple(str(shard["name"]) for shard in shards if shard["status"] != _READONLY)
+        return tuple(str(shard["name"]) for shard in shards if shard["status"] != READONLY)
 
     def thaw(self, name: str, parts: Collection[str]) -> None:
         """Make these shards take writes."""
-        self._set_shards(self._find(name).name, parts, _READY)
+        self._set_shards(self._find(name).name, parts, READY)
 
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
@@ -304,11 +315,6 @@ def _captured(found: dict[str, Any]) -> Captured:
 def _distance(space: VectorSpace, told: float) -> float:
     """Give the distance by our metrics: Weaviate's l2 is a square."""
     return float(max(told, 0.0) ** 0.5) if space.metric == "l2" else float(told)
-
-
-def _mark_of(found: dict[str, Any]) -> str:
-    told = Told.parse(str(found.get("description") or ""))
-    return "" if told is None else told.mark
 
 
 def open_weaviate(

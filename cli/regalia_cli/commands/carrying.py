@@ -1,0 +1,85 @@
+"""What `reg promote` and `reg restore` share: the plan that a person sees, and carrying it out."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from regalia import moving
+from regalia_cli import output, progress
+from regalia_cli.state import State
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a move is to be carried out."""
+
+    dry_run: bool = False
+    unplaced: bool = False
+    as_json: bool = False
+    supersede: bool = False
+
+
+def show_plan(plan: moving.MovePlan) -> None:
+    """Show what a move changes."""
+    is_first = plan.pointer.previous is None
+    before = plan.current.version if plan.current is not None else "nothing" if is_first else "a bundle not trusted"
+    output.tell(f"{plan.channel}: {before} → {plan.target.version}")
+    if plan.replaces_lost:
+        output.tell("  its pointer was signed by a key that has left the trust root; this one replaces it")
+    elif is_first:
+        output.tell("  the channel is made by this")
+    output.tell_changes(plan.changes)
+
+
+def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> Mapping[str, object]:
+    """Show which collections are there and which are made, in how long; gives it as JSON shows it.
+
+    Raises:
+        RegaliaError: The move could not be carried out as a whole.
+    """
+    if not plan.snapshots or ways.unplaced:
+        return {}
+    found = moving.preview(state.client, plan, lambda _: None)
+    steps = found.get("steps")
+    for step in steps if isinstance(steps, list) else []:
+        output.tell(f"  {_spelled(step)}")
+    return found
+
+
+def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
+    """Let the collections be made, sign and send the pointer, and say what became of it."""
+    began, word, deployment = time.monotonic(), "unchanged", None
+    if not plan.is_unchanged and ways.dry_run:
+        word = "would be moved"
+    elif not plan.is_unchanged:
+        if plan.snapshots and not ways.unplaced:
+            with progress.shown() as tell:
+                plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede)
+            for place in plan.pointer.collections:
+                output.tell(f"  {place.slot}: {place.target}:{place.collection}")
+        signer = moving.channel_signer(state.client, plan.channel)
+        moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
+        word, deployment = "moved", moved.deployment
+        if plan.hold and plan.current is not None:
+            output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
+        with progress.shown() as tell:
+            moving.settled(state.client, plan, tell)
+        output.tell(f"  done in {time.monotonic() - began:.1f} s")
+    if ways.as_json:
+        answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
+        told = {"state": word, "sequence": plan.pointer.sequence, "deployment": deployment}
+        places = {"collections": [place.written() for place in plan.pointer.collections]}
+        output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
+        return
+    output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
+
+
+def _spelled(step: Mapping[str, object]) -> str:
+    """Put a step into words: what is there, or what is made, and in how long."""
+    where = f"{step.get('slot')} on {step.get('target')}"
+    rows = f"{step.get('rows'):,} rows" if isinstance(step.get("rows"), int) else ""
+    if step.get("action") == "reuse":
+        return f"{where}: {step.get('collection')} is there, sealed and proved ({rows})"
+    seconds = step.get("seconds")
+    told = f"about {seconds} s" if isinstance(seconds, int) else "nothing was made there yet, so nobody knows how long"
+    return f"{where}: {rows} of {step.get('snapshot')} are loaded, indexed and proved: {told}"

@@ -1,0 +1,152 @@
+"""Where a channel's snapshots live: which targets it places them on, and the collections that were made there."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from regalia.core.digest import Digest
+from regalia.core.errors import InvalidError
+from regalia.core.names import ApplicationName, Kind, Slot, check_segment
+from regalia.core.statements import Place
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.texts import check_text
+
+MAX_PLACINGS = 64
+
+_LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+_MAX_ALIAS = 128
+_PROTOCOLS = {"embedded": "pgvector"}  # what agents speak to it
+
+
+class Mode(StrEnum):
+    """Who writes into a channel's collection: nobody, or its application."""
+
+    FROZEN = "frozen"
+    LIVE = "live"
+
+
+class CollectionState(StrEnum):
+    """How far a collection is; it never goes back."""
+
+    BUILDING = "building"
+    READY = "ready"
+    RETIRING = "retiring"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where a channel places one slot, how a collection of it is named, and who writes into it."""
+
+    slot: Slot
+    target: str
+    logical: str
+    mode: Mode = Mode.FROZEN
+    alias: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what engines would fold or cut."""
+        if self.slot.kind is not Kind.SNAPSHOT:
+            raise InvalidError(f'"{self.slot}" is no snapshot', hint="write kb=TARGET for the slot snapshots/kb")
+        check_segment(self.target, what="target")
+        check_logical(self.logical)
+        if self.alias is not None:
+            check_text(self.alias, what="an alias")
+            if not 0 < len(self.alias) <= _MAX_ALIAS:
+                raise InvalidError(f"an alias has 1 to {_MAX_ALIAS} characters", hint="for example alias=kb")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlacings:
+    """All that a channel places, sorted by slot."""
+
+    application: ApplicationName
+    channel: str
+    placings: tuple[Placing, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a slot twice."""
+        slots = [str(one.slot) for one in self.placings]
+        if sorted(set(slots)) != slots:
+            raise InvalidError("a channel's placings are sorted by slot, each once", hint="name each slot once")
+        if len(slots) > MAX_PLACINGS:
+            raise InvalidError(f"a channel places at most {MAX_PLACINGS} snapshots", hint="use fewer")
+
+    def of(self, slot: Slot) -> Placing | None:
+        """Find where a slot is placed."""
+        return next((one for one in self.placings if one.slot == slot), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection that an operation made, under a name that is never used again.
+
+    `name` is the engine's own; `table` stands beside it where the name is that of a schema. `content_root` and
+    `schema_digest` are the snapshot's; `marker` is how the collection stood when it was proved. `seconds` is how long
+    it took to make.
+    """
+
+    id: str
+    namespace: str
+    target: str
+    provider: str
+    logical: str
+    name: str
+    snapshot: Digest
+    content_root: Digest
+    schema_digest: Digest
+    rows: int
+    operation: str
+    made_at: datetime
+    state: CollectionState = CollectionState.BUILDING
+    table: str | None = None
+    sealed: bool = False
+    marker: str = ""
+    seconds: int = 0
+    verified_at: datetime | None = None
+    bound_at: datetime | None = None
+    unbound_at: datetime | None = None
+    leftover: str | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a channel could be moved to it as it is."""
+        return self.state is CollectionState.READY and self.sealed
+
+    def place(self, slot: Slot, snapshot: Digest) -> Place:
+        """Give it as a pointer names it; `snapshot` has its content, though maybe in other files."""
+        return Place(
+            slot=slot,
+            snapshot=snapshot,
+            provider=_PROTOCOLS.get(self.provider, self.provider),
+            target=self.target,
+            collection=self.name,
+            table=self.table,
+        )
+
+
+def check_logical(logical: str) -> str:
+    """Refuse a name that engines would fold or cut; gives it.
+
+    Raises:
+        InvalidError: It is none.
+    """
+    if not _LOGICAL.match(logical):
+        raise InvalidError(
+            f"\"{logical[:60]}\" can't begin a collection's name", hint="a-z, then a-z, 0-9 and _, at most 40"
+        )
+    return logical
+
+
+def written(placing: Placing) -> JsonObject:
+    """Give a placing as a journal keeps it."""
+    told: JsonObject = {
+        "slot": str(placing.slot),
+        "target": placing.target,
+        "logical": placing.logical,
+        "mode": str(placing.mode),
+    }
+    if placing.alias is not None:
+        told["alias"] = placing.alias
+    return told

@@ -1,0 +1,78 @@
+"""Asking for a move: what a worker prepares, and people sign then."""
+
+from regalia.core.errors import BundleHeldError, ConflictError, DocumentError
+from regalia.core.references import BundleReference
+from regalia.core.statements import Move
+from regalia.wire.answers import OperationEntry
+from regalia_registry.domain.access import Right
+from regalia_registry.domain.entries import Event
+from regalia_registry.domain.operations import Operation
+from regalia_registry.domain.plans import MoveWish
+from regalia_registry.domain.refusals import no_channel
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.answers import operation_entry
+from regalia_registry.services.steps.channels import make_way
+from regalia_registry.services.steps.records import record
+
+
+def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool = False) -> OperationEntry:
+    """Ask for a move to be prepared, or for its plan alone; the very move that is open already is given back.
+
+    A restore ends an open promotion of the channel; another restore only with `supersede`.
+
+    Raises:
+        NotFoundError: There is no such bundle, or no channel to restore.
+        BundleHeldError: The bundle is on hold.
+        ConflictError: Another operation of the channel is open.
+    """
+    caller.actor.require(Right.PROMOTE, on=wish.application.namespace)
+    made = Operation(
+        id=ports.ids.new(),
+        kind=wish.kind,
+        namespace=wish.application.namespace,
+        subject=wish.subject,
+        request=wish.written(),
+        created_at=ports.clock.now(),
+        created_by=caller.actor.id,
+        channel=None if wish.is_plan or wish.move is None else wish.subject,
+    )
+    with ports.store.write(caller.actor) as tx:
+        _require_allowed(tx, wish)
+        if made.channel is not None:
+            there = tx.operations.find_open(made.channel)
+            if there is not None and there.request == made.request and not supersede:
+                record(ports, caller, tx, Event("operation.joined", f"operation/{there.id}", after=wish.bundle))
+                return operation_entry(there)
+            make_way(tx, made.channel, for_kind=made.kind, supersede=supersede)
+        tx.operations.add(made)
+        record(ports, caller, tx, Event("operation.started", f"operation/{made.id}", after=wish.bundle))
+    return operation_entry(made)
+
+
+def _require_allowed(tx: Transaction, wish: MoveWish) -> None:
+    """Refuse now what the commit would refuse later."""
+    bundle = tx.bundles.get_by_digest(wish.application, digest=wish.bundle)
+    current = tx.channels.find(wish.application, wish.channel)
+    if current is None and wish.move in {Move.RESTORE, Move.REBIND}:
+        raise no_channel(wish.application, wish.channel)
+    reference = BundleReference(wish.application, version=bundle.version)
+    is_same = current is not None and current.pointer.bundle == wish.bundle
+    if wish.move is Move.REBIND and not is_same:
+        raise DocumentError(f'"{wish.subject}" does not name "{reference}"', hint="reg restore … --to VERSION")
+    if wish.move in {Move.PROMOTE, Move.RESTORE}:
+        if is_same:
+            raise ConflictError(f'"{wish.subject}" names {bundle.version} already', hint="there is nothing to move")
+        hold = tx.holds.find(wish.application, wish.bundle)
+        if hold is not None:
+            raise BundleHeldError(
+                f'"{reference}" is on hold: {hold.reason}',
+                hint=f"if the reason is gone: reg lift {reference} --reason …",
+            )
+    if (
+        wish.move is Move.RESTORE
+        and tx.channels.find_newest(wish.application, wish.channel, bundle=wish.bundle) is None
+    ):
+        raise DocumentError(
+            f'"{reference}" was never in {wish.channel}', hint=f"reg promote {bundle.version} --to {wish.channel}"
+        )

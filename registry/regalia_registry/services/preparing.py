@@ -1,0 +1,216 @@
+"""Preparing a move: every collection that its channel will name is there, sealed and proved. Run by a worker.
+
+Nothing that agents read changes here: the channel moves once its signed pointer is committed, in `moves`.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from regalia.core import times
+from regalia.core.errors import ConflictError, DigestError, NotFoundError, RegaliaError, UnavailableError
+from regalia.core.names import ArtifactName, Kind
+from regalia.core.statements import Move
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.access import Actor
+from regalia_registry.domain.operations import Operation, OperationState, Target
+from regalia_registry.domain.placing import Collection, CollectionState, Mode
+from regalia_registry.domain.plans import MoveWish, Plan, Step
+from regalia_registry.ports.vectors import EngineRight, Provider, Serving
+from regalia_registry.services.context import Bench, Paused, Ports
+from regalia_registry.services.steps.building import Building, seals_of
+from regalia_registry.services.steps.movejournal import MoveJournal
+from regalia_registry.services.steps.planning import plan_of
+from regalia_registry.services.steps.settling import settle
+from regalia_registry.services.steps.snapshots import open_snapshot
+from regalia_registry.services.steps.targets import get_target, require_use
+
+_WAITS = {Move.PROMOTE: timedelta(hours=24), Move.RESTORE: timedelta(hours=1), Move.REBIND: timedelta(hours=1)}
+
+
+def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:  # noqa: ARG001 # every doing is given who asked
+    """Bring a move on: to where it waits for its signature, or, once that is committed, to its end.
+
+    Raises:
+        ConflictError: The plan can't be carried out as a whole, or nobody signed in time; nothing has moved.
+    """
+    if operation.state is OperationState.COMMITTED:
+        return settle(operation)
+    if operation.state is OperationState.PREPARED:
+        raise ConflictError("nobody signed it in time", hint="ask again: what was made is there, and warm")
+    wish = MoveWish.parse(operation.request)
+    with ports.store.read() as tx:
+        plan = plan_of(tx, wish)
+        targets = {
+            step.placing.target: require_use(tx, step.placing.target, namespace=operation.namespace)
+            for step in plan.steps
+        }
+    bench.tell({"step": "planned", **plan.written()})
+    _require_placed(plan, wish)
+    with ExitStack() as opened:
+        providers = {name: opened.enter_context(closing(_connect(bench, target))) for name, target in targets.items()}
+        _require_possible(plan, providers)
+        if wish.is_plan:
+            return plan.written()
+        preparing = _Preparing(ports, operation, bench, MoveJournal.of(ports, operation, bench), targets, providers)
+        chosen = {str(step.member.slot): (step, preparing.collection(step)) for step in plan.steps}
+        if wish.move is None:
+            return {**plan.written(), "collections": [one.name for _, one in chosen.values()]}
+        preparing.require_intact([one for _, one in chosen.values()])
+        places = [
+            preparing.opened(step, one).place(step.member.slot, step.member.digest) for step, one in chosen.values()
+        ]
+    outcome: JsonObject = {**plan.written(), "collections": [{**place.written()} for place in places]}
+    until = ports.clock.now() + _WAITS[wish.move]
+    return Paused(OperationState.PREPARED, {**outcome, "until": times.write(until)}, until)
+
+
+def unmake_collections(ports: Ports, operation: Operation, bench: Bench) -> None:
+    """Drop what a move that was given up had begun; what was proved stays, warm.
+
+    Raises:
+        UnavailableError: Something is still there; the message names it.
+    """
+    with ports.store.read() as tx:
+        begun = [one for one in tx.collections.of_operation(operation.id) if one.state is CollectionState.BUILDING]
+    for one in begun:
+        try:
+            with ports.store.read() as tx:
+                target = get_target(tx, one.target)
+            with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+                provider.collections.drop(one.name, mark=one.id)
+        except RegaliaError as error:
+            raise UnavailableError(
+                f'its half-made collection "{one.name}" is left in the target "{one.target}": {error.message}',
+                hint="nothing reads it, and reg gc drops it",
+            ) from error
+        with ports.store.note() as tx:
+            bench.fence(tx)
+            tx.collections.update(replace(one, state=CollectionState.DROPPED), expected=CollectionState.BUILDING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparing:
+    """One attempt of one worker."""
+
+    ports: Ports
+    operation: Operation
+    bench: Bench
+    journal: MoveJournal
+    targets: Mapping[str, Target]
+    providers: Mapping[str, Provider]
+
+    def collection(self, step: Step) -> Collection:
+        """Give the collection of a slot: the warm one where it is as it was, else a new one."""
+        if step.warm is not None:
+            if self._is_intact(step.warm):
+                return step.warm
+            self.bench.tell({"step": "drifted", "slot": str(step.member.slot), "collection": step.warm.name})
+        return self._built(step)
+
+    def require_intact(self, collections: list[Collection]) -> None:
+        """Look at all of them once more, right before they are offered to be signed.
+
+        Raises:
+            ConflictError: Somebody opened one of them.
+        """
+        for one in collections:
+            if not self._is_intact(one):
+                raise ConflictError(f'somebody wrote into "{one.name}" meanwhile', hint="ask again: it is made anew")
+
+    def opened(self, step: Step, collection: Collection) -> Collection:
+        """Let the application write into a live collection: the last thing before it may be served."""
+        if step.placing.mode is Mode.FROZEN:
+            return collection
+        seals = seals_of(self.providers[collection.target])
+        seals.unseal(collection.name, mark=collection.id)
+        standing = seals.standing(collection.name, mark=collection.id)
+        changed = replace(collection, sealed=False, marker=standing.marker)
+        return self.journal.change(changed, expected=CollectionState.READY)
+
+    def _built(self, step: Step) -> Collection:
+        """Build a collection; one that comes out wrong is put aside, and built once more under another name."""
+        artifact = ArtifactName(self.operation.namespace, Kind.SNAPSHOT, step.member.name)
+        snapshot = open_snapshot(self.ports, artifact, version=step.member.version)
+        provider = self.providers[step.placing.target]
+        while True:
+            collection = self.journal.collection(step, self.targets[step.placing.target], snapshot, provider)
+            if collection.is_warm and self._is_intact(collection):
+                return collection
+            began = self.ports.clock.monotonic()
+            building = Building(self.ports, self.journal.bench_of(step, collection), snapshot, provider, collection)
+            try:
+                standing = building.run(self.journal.loads.get(collection.id))
+            except (ConflictError, DigestError) as error:
+                self.bench.tell({"step": "came out wrong", "collection": collection.name, "why": error.message})
+                if not self.journal.give_up(step, collection):
+                    raise
+                continue
+            made = replace(
+                collection,
+                state=CollectionState.READY,
+                table=building.table,
+                sealed=standing.sealed,
+                marker=standing.marker,
+                seconds=round(self.ports.clock.monotonic() - began),
+                verified_at=self.ports.clock.now(),
+            )
+            return self.journal.change(made, expected=collection.state)
+
+    def _is_intact(self, collection: Collection) -> bool:
+        """Say whether a collection is what it was when it was proved; one that is not is never used again."""
+        seals = seals_of(self.providers[collection.target])
+        try:
+            standing = seals.standing(collection.name, mark=collection.id)
+            if standing.marker == collection.marker and not standing.sealed:  # a restart of the engine opens some
+                seals.seal(collection.name, mark=collection.id)
+                standing = seals.standing(collection.name, mark=collection.id)
+            if standing.sealed and standing.marker == collection.marker:
+                return True
+        except (ConflictError, NotFoundError):  # it is gone, or another has its name
+            pass
+        self.journal.change(replace(collection, sealed=False), expected=collection.state)
+        return False
+
+
+def _connect(bench: Bench, target: Target) -> Provider:
+    bench.tell({"step": "connecting", "target": target.name})
+    return bench.targets.connect(target, holder=bench.holder)
+
+
+def _require_placed(plan: Plan, wish: MoveWish) -> None:
+    if plan.unplaced:
+        slots = ", ".join(map(str, plan.unplaced))
+        placing = f"--snapshot {plan.unplaced[0].name}=TARGET"
+        raise ConflictError(
+            f'"{wish.subject}" does not place {slots}', hint=f"reg channel set {wish.subject} {placing}, or --unplaced"
+        )
+
+
+def _require_possible(plan: Plan, providers: Mapping[str, Provider]) -> None:
+    """Refuse a plan that could not be carried out whole, with all that is in the way.
+
+    Raises:
+        ConflictError: Something is.
+    """
+    reasons = [reason for step in plan.steps for reason in _obstacles(step, providers[step.placing.target])]
+    if reasons:
+        raise ConflictError(
+            f"nothing was moved: {'; '.join(dict.fromkeys(reasons))}",
+            hint="reg target check TARGET tells what a target can",
+        )
+
+
+def _obstacles(step: Step, provider: Provider) -> list[str]:
+    target = step.placing.target
+    if not isinstance(provider, Serving):
+        return [f'a channel can\'t serve from "{target}", which holds files']
+    if step.warm is not None:
+        return []
+    checked, reasons = provider.collections.check(), []
+    if EngineRight.CREATE not in checked.rights:
+        reasons.append(f'the credential of "{target}" may make no collection there')
+    if checked.free_bytes is not None and checked.free_bytes < step.member.size_bytes:
+        reasons.append(f'"{target}" has {checked.free_bytes:,} bytes left, {step.member.size_bytes:,} are needed')
+    return reasons

@@ -1,0 +1,117 @@
+"""What a move's workers leave to each other: which collection each slot got, and how far it is loaded."""
+
+import base64
+from dataclasses import dataclass, replace
+
+from regalia.core.errors import UnavailableError
+from regalia.core.fields import Fields
+from regalia.core.strict_json import JsonObject
+from regalia_registry.domain.operations import Operation, Target
+from regalia_registry.domain.placing import Collection, CollectionState
+from regalia_registry.domain.plans import Step
+from regalia_registry.ports.vectors import Provider
+from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.snapshots import OpenedSnapshot
+
+_SUFFIX_BYTES = 5
+_THERE = {CollectionState.BUILDING, CollectionState.READY}
+
+
+@dataclass
+class MoveJournal:
+    """The collections that an operation makes, by slot, and what is known of their loading, by collection.
+
+    `failed` are those that came out wrong, by slot: a second one is not tried a third time.
+    """
+
+    ports: Ports
+    operation: Operation
+    bench: Bench
+    made: dict[str, str]
+    failed: dict[str, str]
+    loads: dict[str, JsonObject]
+
+    @classmethod
+    def of(cls, ports: Ports, operation: Operation, bench: Bench) -> "MoveJournal":
+        """Read what the worker before has left."""
+        fields = Fields(operation.journal or {"made": {}, "failed": {}, "loads": {}}, "the move's journal")
+        made, failed, loads = fields.child("made"), fields.child("failed"), fields.child("loads")
+        return cls(
+            ports,
+            operation,
+            bench,
+            {slot: made.text(slot) for slot in made.raw},
+            {slot: failed.text(slot) for slot in failed.raw},
+            {one: loads.child(one).raw for one in loads.raw},
+        )
+
+    def collection(self, step: Step, target: Target, snapshot: OpenedSnapshot, provider: Provider) -> Collection:
+        """Give the collection that is being made for a slot, or choose a name that was never used, and keep it."""
+        made = self.made.get(str(step.member.slot))
+        if made is not None:
+            with self.ports.store.read() as tx:
+                there = tx.collections.get(made)
+            if there.state in _THERE:
+                return there
+        suffix = base64.b32encode(self.ports.ids.secret(_SUFFIX_BYTES)).decode("ascii").lower()
+        chosen = Collection(
+            id=self.ports.ids.new(),
+            namespace=self.operation.namespace,
+            target=target.name,
+            provider=target.provider,
+            logical=step.placing.logical,
+            name=provider.physical_name(step.placing.logical, suffix),
+            snapshot=step.member.digest,
+            content_root=step.member.content_root,
+            schema_digest=snapshot.schema.digest,
+            rows=step.member.rows,
+            operation=self.operation.id,
+            made_at=self.ports.clock.now(),
+        )
+        self.made[str(step.member.slot)] = chosen.id
+        with self.ports.store.note() as tx:
+            self.bench.fence(tx)
+            tx.collections.add(chosen)
+            there_now = tx.operations.get(self.operation.id)
+            tx.operations.update(replace(there_now, journal=self._written()), epoch=there_now.epoch)
+        return chosen
+
+    def change(self, collection: Collection, *, expected: CollectionState) -> Collection:
+        """Store how a collection stands, while the operation is ours; gives it.
+
+        Raises:
+            UnavailableError: It is being retired; what comes next finds another.
+        """
+        with self.ports.store.note() as tx:
+            self.bench.fence(tx)
+            is_changed = tx.collections.update(collection, expected=expected)
+        if not is_changed:
+            raise UnavailableError(f'"{collection.name}" is being retired', hint="another is made in its place")
+        return collection
+
+    def give_up(self, step: Step, collection: Collection) -> bool:
+        """Put a collection aside that came out wrong, for a look; False where it is the second one."""
+        slot = str(step.member.slot)
+        is_first = slot not in self.failed
+        self.failed[slot] = self.made.pop(slot)
+        self.bench.keep(self._written())
+        aside = replace(collection, state=CollectionState.RETIRING, unbound_at=self.ports.clock.now())
+        self.change(aside, expected=collection.state)
+        return is_first
+
+    def bench_of(self, step: Step, collection: Collection) -> Bench:
+        """Give a bench whose progress names the slot, and whose journal is the part of this collection."""
+
+        def tell(body: JsonObject) -> None:
+            self.bench.tell({**body, "slot": str(step.member.slot)})
+
+        def keep(journal: JsonObject) -> None:
+            self.loads[collection.id] = journal
+            self.bench.keep(self._written())
+
+        folder = self.bench.folder / collection.id
+        folder.mkdir()
+        return replace(self.bench, folder=folder, tell=tell, keep=keep)
+
+    def _written(self) -> JsonObject:
+        return {"made": dict(self.made), "failed": dict(self.failed), "loads": dict(self.loads)}
