@@ -143,6 +143,21 @@ def test_types_of_the_users_own_come_back(connection: psycopg.Connection, provid
         connection.execute("DROP TABLE kb; DROP TYPE mood; DROP DOMAIN short")
 
 
+def test_a_function_of_a_user_never_answers_for_the_server(
+    connection: psycopg.Connection, provider: PgvectorProvider
+) -> None:
+    connection.execute("CREATE TABLE kb (id int PRIMARY KEY, embedding vector(1))")
+    before = provider.describe("kb")
+    connection.execute(
+        "CREATE FUNCTION public.format_type(oid, integer) RETURNS text LANGUAGE sql AS $$ SELECT 'text' $$"
+    )
+
+    after = provider.describe("kb")
+
+    connection.execute("DROP FUNCTION public.format_type(oid, integer)")
+    assert after == before
+
+
 def test_names_that_need_quotes_come_back(connection: psycopg.Connection, provider: PgvectorProvider) -> None:
     connection.execute('CREATE TABLE kb ("Id 1" int PRIMARY KEY, "a""; DROP" text, "Über" text, "e mb" vector(1))')
     connection.execute("INSERT INTO kb VALUES (1, 'x', 'y', '[1]')")

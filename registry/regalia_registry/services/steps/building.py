@@ -78,7 +78,9 @@ class Building:
                 hint="it is made again, under another name",
             )
         held = Held(self._name, self._filling.hosted.schema)
-        check_canary(self._ports, self._bench, self._snapshot, self._provider, held)
+        told = check_canary(self._ports, self._bench, self._snapshot, self._provider, held)
+        if told["warnings"]:
+            self._bench.tell({"step": "warned", "warnings": told["warnings"]})
 
 
 @dataclass(frozen=True, slots=True)
