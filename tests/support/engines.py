@@ -235,12 +235,8 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "jsonl": jsonl,
 }
 SERVING = ("memory", "pgvector", "weaviate")  # of these, what a channel can serve from
-<<<<<<< HEAD
 ADOPTING = SERVING  # and what collections in use can be adopted in
 RENAMING = ("memory", "pgvector")  # where what is adopted gets another name, and an alias takes its own
-=======
-ADOPTING = ("memory", "pgvector")  # and what collections in use can be adopted in
->>>>>>> pg
 
 
 def opened(kind: str, factory: pytest.TempPathFactory) -> Iterator[Engine]:

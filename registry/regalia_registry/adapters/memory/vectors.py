@@ -11,16 +11,8 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
-from regalia_registry.ports.vectors import (
-    Checked,
-    CollectionEntry,
-    Consistency,
-    Description,
-    EngineRight,
-    Hit,
-    Ledger,
-    Standing,
-)
+from regalia_registry.ports.serving import Standing
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 _NUMBERS = count()

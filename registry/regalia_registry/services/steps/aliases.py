@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from regalia.core.names import ApplicationName
 from regalia.core.statements import Place
 from regalia_registry.domain.placing import Placing
+from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Store
-from regalia_registry.ports.vectors import Provider, Serving
+from regalia_registry.ports.vectors import Provider
 
 _ROUNDS = 8
 

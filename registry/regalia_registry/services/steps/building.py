@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from regalia.core.errors import ConflictError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.placing import Collection
-from regalia_registry.ports.vectors import Provider, Standing
+from regalia_registry.ports.serving import Standing
+from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.canaries import Held, check_canary
 from regalia_registry.services.steps.filling import Filling, Planned

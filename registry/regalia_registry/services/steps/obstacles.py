@@ -6,7 +6,8 @@ from regalia.core.errors import ConflictError
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import ArtifactName, Kind
 from regalia_registry.domain.plans import MoveWish, Plan, Step
-from regalia_registry.ports.vectors import EngineRight, Provider, Serving
+from regalia_registry.ports.serving import Serving
+from regalia_registry.ports.vectors import EngineRight, Provider
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.snapshots import open_snapshot
 

@@ -2,7 +2,8 @@
 
 from regalia.core.errors import ConflictError, NotFoundError, UnsupportedError
 from regalia_registry.domain.placing import Collection
-from regalia_registry.ports.vectors import Provider, Seals, Serving
+from regalia_registry.ports.serving import Seals, Serving
+from regalia_registry.ports.vectors import Provider
 
 
 def seals_of(provider: Provider) -> Seals:
