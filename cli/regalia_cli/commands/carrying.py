@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from regalia import moving
+from regalia import moving, operations
+from regalia.wire.answers import OperationEntry
 from regalia_cli import output, progress
 from regalia_cli.state import State
 
@@ -17,6 +18,7 @@ class Ways:
     unplaced: bool = False
     as_json: bool = False
     supersede: bool = False
+    seal_first: bool = False
 
 
 def show_plan(plan: moving.MovePlan) -> None:
@@ -54,7 +56,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     elif not plan.is_unchanged:
         if plan.snapshots and not ways.unplaced:
             with progress.shown() as tell:
-                plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede)
+                plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
             for place in plan.pointer.collections:
                 output.tell(f"  {place.slot}: {place.target}:{place.collection}")
         signer = moving.channel_signer(state.client, plan.channel)
@@ -63,7 +65,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         if plan.hold and plan.current is not None:
             output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
         with progress.shown() as tell:
-            moving.settled(state.client, plan, tell)
+            show_leftovers(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
@@ -72,6 +74,17 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
         return
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
+
+
+def show_leftovers(done: OperationEntry | None) -> None:
+    """Say what was written to the collections that the channel left, and where it is kept."""
+    leftovers = (done.outcome or {}).get("leftovers") if done is not None else None
+    for one in leftovers if isinstance(leftovers, list) else []:
+        if one["snapshot"] is None:
+            output.tell(f"  nothing was written to {one['collection']} since it was released")
+        else:
+            told = f"{one['written']:,} rows were written to {one['collection']} and {one['removed']:,} removed"
+            output.tell(f"  {told}: kept as {one['snapshot']}")
 
 
 def _spelled(step: Mapping[str, object]) -> str:

@@ -44,7 +44,7 @@ def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool 
             if there is not None and there.request == made.request and not supersede:
                 record(ports, caller, tx, Event("operation.joined", f"operation/{there.id}", after=wish.bundle))
                 return operation_entry(there)
-            make_way(tx, made.channel, for_kind=made.kind, supersede=supersede)
+            make_way(tx, made.channel, for_kind=made.kind, now=made.created_at, supersede=supersede)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}", after=wish.bundle))
     return operation_entry(made)

@@ -114,7 +114,7 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         if found.state.is_over or found.state is OperationState.COMMITTED:
             told = "has moved its channel" if found.state is OperationState.COMMITTED else f"is over: {found.state}"
             raise ConflictError(f"the operation {told}", hint=f"reg operation show {found.id}")
-        cancelled = found.asked_to_end()
+        cancelled = found.asked_to_end(ports.clock.now())
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
     return operation_entry(cancelled)

@@ -76,6 +76,7 @@ class MoveIn(BaseModel):
     move: Move | None = None
     plan: bool = False
     supersede: bool = False
+    seal_first: bool = False
 
 
 @router.get("")
@@ -180,5 +181,7 @@ def start_move(
     application: ApplicationPath, channel: ChannelPath, sent: MoveIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask for a move to be prepared by a worker; its pointer is signed and sent once it is."""
-    wish = MoveWish(application, channel, Digest.parse(sent.to), sent.move, is_plan=sent.plan)
+    wish = MoveWish(
+        application, channel, Digest.parse(sent.to), sent.move, is_plan=sent.plan, seals_first=sent.seal_first
+    )
     return moving.start_move(ports, caller, wish=wish, supersede=sent.supersede)
