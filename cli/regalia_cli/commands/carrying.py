@@ -51,14 +51,17 @@ def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> Mapping[str, 
 def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     """Let the collections be made, sign and send the pointer, and say what became of it."""
     began, word, deployment = time.monotonic(), "unchanged", None
-    if not plan.is_unchanged and ways.dry_run:
+    if plan.snapshots and not (ways.unplaced or ways.dry_run):
+        with progress.shown() as tell:
+            plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
+        for place in plan.pointer.collections:
+            output.tell(f"  {place.slot}: {place.target}:{place.collection}")
+    if plan.is_as_released:
+        operations.cancel(state.client, plan.channel.application.namespace, str(plan.operation))
+        output.tell("  its collections are what was released: nothing was written to them")
+    elif not plan.is_unchanged and ways.dry_run:
         word = "would be moved"
     elif not plan.is_unchanged:
-        if plan.snapshots and not ways.unplaced:
-            with progress.shown() as tell:
-                plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
-            for place in plan.pointer.collections:
-                output.tell(f"  {place.slot}: {place.target}:{place.collection}")
         signer = moving.channel_signer(state.client, plan.channel)
         moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
         word, deployment = "moved", moved.deployment
