@@ -68,6 +68,7 @@ class WeaviateSeals:
             UnavailableError: A shard is still opened after a start.
         """
         get_ours(self._connection, name, mark)
+        self._opened(name)
         flush(self._connection, name)
         self._set(name, READONLY)
 
