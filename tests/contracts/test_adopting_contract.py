@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from regalia.core.errors import ConflictError, NotFoundError
-from regalia_registry.ports.vectors import Adopting, Adoption, Aliases, Provider, Seals, Serving
+from regalia_registry.ports.serving import Adopting, Adoption, Aliases, Seals, Serving
+from regalia_registry.ports.vectors import Provider
 from tests.support.engines import ADOPTING, RENAMING, Engine, RefusedWriteError, loaded, opened, rows_of
 
 ROWS = 20

@@ -9,7 +9,8 @@ from regalia.core.errors import ConflictError, NotFoundError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Aliases, EngineRight, Provider, Seals, Serving
+from regalia_registry.ports.serving import Aliases, Seals, Serving
+from regalia_registry.ports.vectors import EngineRight, Provider
 from tests.support.engines import SCHEMA, SERVING, Engine, RefusedWriteError, groups, loaded, opened, rows_of
 
 ROWS = 20

@@ -15,6 +15,7 @@ from regalia_registry.ports.repositories import (
     HoldRepository,
     OperationRepository,
     PlacingRepository,
+    ProvenanceRepository,
     RootRepository,
     TargetRepository,
 )
@@ -76,6 +77,11 @@ class Transaction(Protocol):
     @property
     def placings(self) -> PlacingRepository:
         """Where channels place their snapshots."""
+        ...
+
+    @property
+    def provenance(self) -> ProvenanceRepository:
+        """How snapshots came to be."""
         ...
 
     @property

@@ -5,7 +5,13 @@ from contextlib import contextmanager
 from threading import Lock
 
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
-from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.journal import (
+    MemoryAccess,
+    MemoryAudit,
+    MemoryLinks,
+    MemoryProvenance,
+    MemoryRoots,
+)
 from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
 from regalia_registry.adapters.memory.placing import MemoryCollections, MemoryPlacings
 from regalia_registry.adapters.memory.tables import Tables
@@ -28,6 +34,7 @@ class MemoryTransaction:
         self.targets = MemoryTargets(tables)
         self.collections = MemoryCollections(tables)
         self.placings = MemoryPlacings(tables)
+        self.provenance = MemoryProvenance(tables)
         self.audit = MemoryAudit(tables)
 
 

@@ -10,6 +10,7 @@ from regalia.core.versions import Version
 from regalia_registry.domain.entries import StoredEntry
 from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.placing import ChannelPlacings, Collection
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 
 
@@ -33,6 +34,7 @@ class Tables:
     targets: dict[str, Target] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
     placings: dict[tuple[ApplicationName, str], ChannelPlacings] = field(default_factory=dict)
+    provenance: dict[tuple[str, Digest], Provenance] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""

@@ -11,16 +11,8 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
-from regalia_registry.ports.vectors import (
-    Checked,
-    CollectionEntry,
-    Consistency,
-    Description,
-    EngineRight,
-    Hit,
-    Ledger,
-    Standing,
-)
+from regalia_registry.ports.serving import Standing
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 _NUMBERS = count()
@@ -134,6 +126,15 @@ class MemoryVectors:
         """Give the schema that it was made with."""
         held = self._get(name)
         return Description(held.schema, origin=held.origin)
+
+    def version(self) -> str:
+        """Name this."""
+        return "memory"
+
+    def definition(self, name: str) -> str:
+        """Name it: nothing else of it has words of its own."""
+        self._get(name)
+        return f"collection {name}\n"
 
     def hosted(self, schema: Schema) -> Hosted:
         """Hold any family as it is."""

@@ -271,3 +271,11 @@ class ChannelPlacing(SQLModel, table=True):
     logical: str = Field(max_length=_NAME)
     mode: str = Field(max_length=16)
     alias: str | None = Field(default=None, max_length=128)
+
+
+class Provenance(SQLModel, table=True):
+    """How a snapshot's version came to be, by its manifest's digest; `body` is JSON."""
+
+    namespace: str = Field(max_length=_NAME, primary_key=True)
+    digest: str = Field(max_length=_DIGEST, primary_key=True)
+    body: str

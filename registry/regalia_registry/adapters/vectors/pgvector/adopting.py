@@ -23,7 +23,8 @@ _ALWAYS = (
 )
 _OWNER = """
 SELECT relowner = to_regrole(quote_ident(current_user)) AS is_ours, pg_get_userbyid(relowner)::text AS name,
-  pg_has_role(relowner, 'USAGE') AS is_lent, relpersistence = 'p' AS is_kept
+  pg_has_role(relowner, 'USAGE') AS is_lent, current_user::text AS role, relpersistence = 'p' AS is_kept,
+  has_schema_privilege(relnamespace, 'CREATE') AS may_replace
 FROM pg_class WHERE oid = %s
 """
 _SEQUENCES = """
@@ -46,6 +47,16 @@ SELECT format('the foreign key %%s stays on this table, and other collections ha
 FROM pg_constraint WHERE conrelid = %(oid)s AND contype = 'f'
 ORDER BY 1
 """
+# An index's owner computes it, at every ANALYZE: whoever may change such a function would have our rights.
+_CALLED = """
+SELECT DISTINCT format('its index %%s calls %%s, which "%%s" may change', x.indexrelid::regclass,
+                       p.oid::regprocedure, r.rolname)
+FROM pg_index x
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid AND d.refclassid = 'pg_proc'::regclass
+JOIN pg_proc p ON p.oid = d.refobjid JOIN pg_roles r ON r.oid = p.proowner
+WHERE x.indrelid = %s AND NOT r.rolsuper AND r.rolname <> current_user
+ORDER BY 1
+"""
 _WRITES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
@@ -61,6 +72,22 @@ class PgvectorAdoption:
     def consequences(self, name: str) -> tuple[str, ...]:
         """Say what a view can't do, and what of this very table names it."""
         place = self._require_adoptable(name)
+        with translated():
+            return self._consequences(place)
+
+    def adopt(self, name: str, *, into: str, mark: str) -> str:
+        """Move the table into a new schema and put a view in its place, as one transaction."""
+        there = mark_of(self._connection, into)
+        if there and there == mark:
+            return into
+        if there is not None:
+            raise ConflictError(f'the schema "{into}" is taken', hint="choose another name")
+        place = self._require_adoptable(name)
+        self._fence.prepare()
+        patiently(self._connection, lambda: self._move(place, into, mark), on=[place.oid])
+        return into
+
+    def _consequences(self, place: Place) -> tuple[str, ...]:
         [owner] = records(self._connection, _OWNER, (place.oid,))
         table = place.table if place.schema == "public" else f"{place.schema}.{place.table}"
         sequences = self._connection.execute(_SEQUENCES, (place.oid,)).fetchall()
@@ -84,18 +111,6 @@ class PgvectorAdoption:
         if not owner.is_ours:
             told.append(f"{owner.name} owns {{table}} no more: it reads and writes rows, and changes nothing else")
         return tuple(one.replace("{table}", table) for one in told)
-
-    def adopt(self, name: str, *, into: str, mark: str) -> str:
-        """Move the table into a new schema and put a view in its place, as one transaction."""
-        there = mark_of(self._connection, into)
-        if there and there == mark:
-            return into
-        if there is not None:
-            raise ConflictError(f'the schema "{into}" is taken', hint="choose another name")
-        place = self._require_adoptable(name)
-        self._fence.prepare()
-        patiently(self._connection, lambda: self._move(place, into, mark), on=[place.oid])
-        return into
 
     def _move(self, place: Place, into: str, mark: str) -> None:
         [owner] = records(self._connection, _OWNER, (place.oid,))
@@ -136,8 +151,8 @@ class PgvectorAdoption:
         if mark_of(self._connection, place.schema):
             raise ConflictError(f'"{name}" is ours already', hint="name a table that an application made")
         refusals = [*catalog.describe(self._connection, place).refusals]
-        with translated():
-            [owner] = records(self._connection, _OWNER, (place.oid,))
+        [owner] = records(self._connection, _OWNER, (place.oid,))
+        refusals += [row[0] for row in records(self._connection, _CALLED, (place.oid,))]
         if not owner.is_kept:
             refusals.append("it is unlogged, and empty after a crash: ALTER TABLE … SET LOGGED")
         if self._connection.info.server_version < OLDEST:
@@ -145,9 +160,13 @@ class PgvectorAdoption:
         if refusals:
             raise UnsupportedError(f'"{name}" can\'t be adopted: {"; ".join(refusals)}', hint="reg collection show")
         if not owner.is_lent:
-            [(role,)] = self._connection.execute("SELECT current_user").fetchall()
             raise AccessError(
-                f'"{name}" belongs to "{owner.name}", as whom "{role}" may not act',
-                hint=f'for the time of the adoption: GRANT "{owner.name}" TO "{role}"',
+                f'"{name}" belongs to "{owner.name}", as whom "{owner.role}" may not act',
+                hint=f'for the time of the adoption: GRANT "{owner.name}" TO "{owner.role}"',
+            )
+        if not owner.may_replace:
+            raise AccessError(
+                f'"{owner.role}" may put no view in the place of "{name}"',
+                hint=f'GRANT CREATE ON SCHEMA "{place.schema}" TO "{owner.role}"',
             )
         return place

@@ -23,6 +23,7 @@ from regalia_registry.adapters.vectors.pgvector.adopting import PgvectorAdoption
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
+from regalia_registry.adapters.vectors.pgvector.definition import define
 from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, mark_of
@@ -164,6 +165,14 @@ class PgvectorProvider:
     def describe(self, name: str) -> Description:
         """Describe a table."""
         return catalog.describe(self._connection, catalog.find(self._connection, name))
+
+    def version(self) -> str:
+        """Name PostgreSQL and its extension."""
+        return checking.engine(self._connection)
+
+    def definition(self, name: str) -> str:
+        """Spell the table as PostgreSQL does."""
+        return define(self._connection, catalog.find(self._connection, name))
 
     def hosted(self, schema: Schema) -> Hosted:
         """Say as which table a collection is held."""

@@ -23,6 +23,7 @@ from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import flush, unreachable
+from regalia_registry.adapters.vectors.weaviate.definition import define
 from regalia_registry.adapters.vectors.weaviate.grammar import (
     REFERENCE,
     Captured,
@@ -140,6 +141,14 @@ class WeaviateProvider:
             told.append("integers beyond 2^53 are as Weaviate has rounded them")
         origin = None if found.told is None else found.told.origin
         return Description(schema, found.captured.refusals, tuple(told), origin)
+
+    def version(self) -> str:
+        """Name Weaviate."""
+        return f"Weaviate {self._connection.version()[0]}"
+
+    def definition(self, name: str) -> str:
+        """Spell the class as the server describes it, without its modules' settings."""
+        return define(self._body_of(name)[1])
 
     def hosted(self, schema: Schema) -> Hosted:
         """Say as which class a collection is held."""
@@ -265,6 +274,13 @@ class WeaviateProvider:
 
     def _find(self, name: str) -> _Class:
         """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
+        physical, found = self._body_of(name)
+        is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
+        told = Told.parse(str(found.get("description") or ""))
+        return _Class(physical, _captured(found), told, is_timed)
+
+    def _body_of(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Give a class's own name, and how its server describes it."""
         self._require_new()
         if not REFERENCE.match(name):
             raise NotFoundError(f'there is no collection "{name[:60]}"', hint=_NO_COLLECTION)
@@ -273,9 +289,7 @@ class WeaviateProvider:
         found: dict[str, Any] | None = self._connection.get(f"/v1/schema/{segment(physical)}")
         if found is None:
             raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
-        is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
-        told = Told.parse(str(found.get("description") or ""))
-        return _Class(physical, _captured(found), told, is_timed)
+        return physical, found
 
     def _require_new(self) -> None:
         """Look at the version once a connection."""

@@ -16,7 +16,7 @@ from regalia_registry.adapters.vectors.weaviate.coverage import flush
 from regalia_registry.adapters.vectors.weaviate.grammar import capture
 from regalia_registry.adapters.vectors.weaviate.messages import Held
 from regalia_registry.adapters.vectors.weaviate.reading import marker
-from regalia_registry.ports.vectors import Standing
+from regalia_registry.ports.serving import Standing
 
 READONLY, READY = "READONLY", "READY"
 
