@@ -292,6 +292,26 @@ def test_a_sealed_channel_has_nothing_to_bring_back(served: Home) -> None:
     assert place(served) == before
 
 
+def test_a_table_in_use_becomes_the_live_collection_of_a_channel_and_its_application_goes_on(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local")
+    served.must("promote", "1.1.0", "--to", "prod")
+
+    asked = ("target", "adopt", "local", "kb", "--for", PROD, "--slot", "kb", "--reason", "CHG-7")
+    told = served.reg(*asked, "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert "TRUNCATE" in told.stderr
+    served.must(*asked, "--yes")
+
+    live = place(served)
+    fill(served, "INSERT INTO kb SELECT 9001, 'as ever', ARRAY[1, 2, 3, 4]::vector")
+    assert bodies(served, live)[9001] == "as ever"
+    assert json.loads(served.must("channel", "show", PROD, "--json"))["move"] == "rebind"
+    left = served.reg("restore", PROD, "--to", "current", "--reason", "INC-45", "--yes")
+    assert "1 rows were written" in left.stderr
+    with psycopg.connect(local_of(served).url) as connection:
+        assert connection.execute("SELECT count(*) FROM kb").fetchall() == [(1999,)]
+
+
 @pytest.fixture
 def far(tmp_path: Path) -> Iterator[weaviate.Weaviate]:
     (tmp_path / "weaviate").mkdir()

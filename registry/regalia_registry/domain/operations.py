@@ -44,10 +44,19 @@ class OperationKind(StrEnum):
     RESTORE = "restore"
     REBIND = "rebind"
     PREPARE = "prepare"
+    ADOPT = "adopt"
 
 
 EVERY_KIND = frozenset(OperationKind)
-MOVES = frozenset({OperationKind.PROMOTE, OperationKind.RESTORE, OperationKind.REBIND, OperationKind.PREPARE})
+MOVES = frozenset(
+    {
+        OperationKind.PROMOTE,
+        OperationKind.RESTORE,
+        OperationKind.REBIND,
+        OperationKind.PREPARE,
+        OperationKind.ADOPT,
+    }
+)
 
 
 class OperationState(StrEnum):
