@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from uuid import UUID
 
 import numpy as np
@@ -36,6 +37,8 @@ _FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _NULL = _LENGTH.pack(-1)
 _QUOTE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps would make one for every value
+
+_SPACE, _QUOTE_MARK, _BACKSLASH = b' "\\'
 
 Field = bytes | None
 
@@ -147,7 +150,7 @@ def _misshapen() -> DocumentError:
     return DocumentError("the database sends rows of another shape than its collection has", hint="try again")
 
 
-def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> list[bytes | None]:
+def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> Sequence[bytes | None]:
     """Turn a batch of vectors into little-endian bytes at once."""
     size_bytes = _FLOAT_BYTES * space.dims
     is_there = column.lengths >= 0
@@ -158,28 +161,62 @@ def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> list[
         raise DocumentError(
             f'the row {decode_key(keys[bad])} has {dims} dimensions in "{space.name}", not {space.dims}'
         )
-    found = column.cut(_VECTOR_HEAD.size)
-    numbers = np.frombuffer(b"".join(filter(None, found)), ">f4").astype("<f4")
+    starts = column.starts[is_there] + _VECTOR_HEAD.size
+    numbers = _windows(column.whole, size_bytes)[starts].view(">f4").astype("<f4")
     is_finite = np.isfinite(numbers)
     if not is_finite.all():
         bad = int(np.flatnonzero(is_there)[int(np.argmin(is_finite)) // space.dims])
         raise DocumentError(f'the vector "{space.name}" of the row {decode_key(keys[bad])} holds NaN or infinity')
     turned = numbers.tobytes()
     contents = [turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)]
-    if len(contents) == len(found):
-        return list(contents)
+    if len(contents) == len(is_there):
+        return contents
     cuts = iter(contents)
-    return [None if one is None else next(cuts) for one in found]
+    return [next(cuts) if here else None for here in is_there.tolist()]
+
+
+def _windows(whole: bytes, size_bytes: int) -> NDArray[np.uint8]:
+    """See what begins at each byte, so that fields of one size are copied at once."""
+    count = max(0, len(whole) - size_bytes + 1)
+    return np.ndarray((count, size_bytes), np.uint8, whole, strides=(1, 1))
 
 
 def _properties(names: Sequence[str], columns: Sequence[_Column], count: int) -> list[bytes]:
     """Write canonical properties: the names are sorted, every value is a text."""
+    quoted = [_QUOTE(name).encode("utf-8") for name in names]
+    texts = [_escaped(column) for column in columns]
+    if texts and not any(None in column for column in texts):
+        heads = [b"{" + quoted[0] + b':"', *(b'",' + name + b':"' for name in quoted[1:])]
+        parts = [part for head, column in zip(heads, texts, strict=True) for part in (repeat(head), column)]
+        return list(map(b"".join, zip(*parts, repeat(b'"}'))))  # noqa: B905 # a head is repeated for ever
     written = [
-        [None if value is None else f"{name}:{_QUOTE(str(value, 'utf-8'))}" for value in column.cut()]
-        for name, column in zip(map(_QUOTE, names), columns, strict=True)
+        [None if text is None else name + b':"' + text + b'"' for text in column]
+        for name, column in zip(quoted, texts, strict=True)
     ]
     rows = zip(*written, strict=True) if written else [()] * count
-    return [("{" + ",".join(filter(None, texts)) + "}").encode("utf-8") for texts in rows]
+    return [b"{" + b",".join(filter(None, row)) + b"}" for row in rows]
+
+
+def _escaped(column: _Column) -> list[Field]:
+    """Give each text as it stands between a JSON string's quotes; most need nothing, and are looked at together."""
+    texts = column.cut()
+    # The server sends no NUL in a text: with one between, two broken texts never make one that is none.
+    joined = b"\0".join([text or b"" for text in texts])
+    str(joined, "utf-8")
+    for place in _specials(joined, np.maximum(column.lengths, 0)):
+        texts[place] = _QUOTE(str(texts[place] or b"", "utf-8"))[1:-1].encode("utf-8")
+    return texts
+
+
+def _specials(joined: bytes, lengths: NDArray[np.int64]) -> list[int]:
+    """Name the texts that hold what JSON escapes: quotes, backslashes, control characters."""
+    found = np.frombuffer(joined, np.uint8)
+    is_special = (found < _SPACE) | (found == _QUOTE_MARK) | (found == _BACKSLASH)
+    ends = np.cumsum(lengths + 1)
+    is_special[ends[:-1] - 1] = False
+    if not is_special.any():
+        return []
+    return np.unique(np.searchsorted(ends, np.flatnonzero(is_special), side="right")).tolist()
 
 
 def _sized(content: bytes) -> bytes:
