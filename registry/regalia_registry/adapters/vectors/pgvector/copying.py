@@ -5,11 +5,11 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
@@ -43,7 +43,7 @@ _SPACE, _QUOTE_MARK, _BACKSLASH = b' "\\'
 Field = bytes | None
 
 
-def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[Rows]:
+def read_rows(blocks: Iterable[memoryview | bytes], schema: Schema) -> Iterator[Rows]:
     """Read what `COPY (SELECT key, vectors…, properties::text…) TO STDOUT (FORMAT BINARY)` sends.
 
     An integer key is a bigint. Batches are cut by rows and by bytes, so that wide rows fit into memory too.
@@ -51,7 +51,7 @@ def read_rows(blocks: Iterable[Buffer], schema: Schema) -> Iterator[Rows]:
     Raises:
         DocumentError: A row that a snapshot can't hold.
     """
-    waiting: list[bytes] = []
+    waiting: list[memoryview | bytes] = []
     waiting_bytes = 0
     for message in _tuples(blocks):
         waiting.append(message)
@@ -81,16 +81,16 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
     yield TRAILER
 
 
-def _tuples(blocks: Iterable[Buffer]) -> Iterator[bytes]:
+def _tuples(blocks: Iterable[memoryview | bytes]) -> Iterator[memoryview | bytes]:
     """Give each tuple; the stream is read to its end, or its connection stays busy."""
     # PostgreSQL's protocol, COPY operations: CopyData messages are "always one per row"; the header begins the first
-    is_first = True
+    blocks = iter(blocks)
+    first = next(blocks, b"")[_HEADER_BYTES:]
+    if len(first) > len(TRAILER):
+        yield first
     for block in blocks:
-        message = bytes(block)
-        if is_first:
-            message, is_first = message[_HEADER_BYTES:], False
-        if message and message != TRAILER:
-            yield message
+        if len(block) > len(TRAILER):
+            yield block
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +101,28 @@ class _Column:
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
 
-    def cut(self, head_bytes: int = 0) -> list[Field]:
-        """Give each field behind its first bytes."""
+    def cut(self) -> list[Field]:
+        """Give each field."""
         whole = self.whole
-        cuts = zip((self.starts + head_bytes).tolist(), (self.starts + self.lengths).tolist(), strict=True)
+        cuts = zip(self.starts.tolist(), (self.starts + self.lengths).tolist(), strict=True)
         if self.lengths.min() >= 0:
             return [whole[start:stop] for start, stop in cuts]
         is_there = (self.lengths >= 0).tolist()
         return [whole[cut[0] : cut[1]] if here else None for cut, here in zip(cuts, is_there, strict=True)]
 
+    def copied(self, size_bytes: int, *, head_bytes: int = 0) -> NDArray[np.uint8]:
+        """Copy so many bytes of each field that is there, behind its first, into the rows of one array."""
+        begins = np.ndarray(
+            (max(0, len(self.whole) - size_bytes + 1), size_bytes), np.uint8, self.whole, strides=(1, 1)
+        )
+        starts = self.starts if self.lengths.min() >= 0 else self.starts[self.lengths >= 0]
+        return begins[starts + head_bytes]
 
-def _rows(messages: Sequence[bytes], schema: Schema) -> Rows:
+
+def _rows(messages: Sequence[memoryview | bytes], schema: Schema) -> Rows:
     key, *columns = _columns(messages, 1 + len(schema.vectors) + len(schema.properties))
     try:
-        keys = _KEY_READERS[schema.key_kind]([content or b"" for content in key.cut()])
+        keys = _KEY_READERS[schema.key_kind](key)
         vectors = zip(schema.vectors, columns, strict=False)
         return Rows(
             keys,
@@ -127,7 +135,7 @@ def _rows(messages: Sequence[bytes], schema: Schema) -> Rows:
         ) from error
 
 
-def _columns(messages: Sequence[bytes], count: int) -> list[_Column]:
+def _columns(messages: Sequence[memoryview | bytes], count: int) -> list[_Column]:
     """Find the fields of a batch of tuples, one field of all tuples at a time."""
     whole = b"".join(messages)
     at_each_byte = np.ndarray((max(len(whole) - _LENGTH.size, 0) + 1,), ">i4", whole.ljust(4), strides=(1,))
@@ -150,7 +158,7 @@ def _misshapen() -> DocumentError:
     return DocumentError("the database sends rows of another shape than its collection has", hint="try again")
 
 
-def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> Sequence[Field]:
     """Turn a batch of vectors into little-endian bytes at once."""
     size_bytes = _FLOAT_BYTES * space.dims
     is_there = column.lengths >= 0
@@ -161,24 +169,22 @@ def _floats(column: _Column, space: VectorSpace, keys: Sequence[bytes]) -> Seque
         raise DocumentError(
             f'the row {decode_key(keys[bad])} has {dims} dimensions in "{space.name}", not {space.dims}'
         )
-    starts = column.starts[is_there] + _VECTOR_HEAD.size
-    numbers = _windows(column.whole, size_bytes)[starts].view(">f4").astype("<f4")
+    numbers = column.copied(size_bytes, head_bytes=_VECTOR_HEAD.size).view(">f4").astype("<f4")
     is_finite = np.isfinite(numbers)
     if not is_finite.all():
         bad = int(np.flatnonzero(is_there)[int(np.argmin(is_finite)) // space.dims])
         raise DocumentError(f'the vector "{space.name}" of the row {decode_key(keys[bad])} holds NaN or infinity')
-    turned = numbers.tobytes()
-    contents = [turned[start : start + size_bytes] for start in range(0, len(turned), size_bytes)]
+    contents = _listed(numbers)
     if len(contents) == len(is_there):
         return contents
     cuts = iter(contents)
     return [next(cuts) if here else None for here in is_there.tolist()]
 
 
-def _windows(whole: bytes, size_bytes: int) -> NDArray[np.uint8]:
-    """See what begins at each byte, so that fields of one size are copied at once."""
-    count = max(0, len(whole) - size_bytes + 1)
-    return np.ndarray((count, size_bytes), np.uint8, whole, strides=(1, 1))
+def _listed(table: NDArray[Any]) -> list[bytes]:
+    """Give the bytes of each of its rows."""
+    found: list[bytes] = table.view(f"V{table.strides[0]}").ravel().tolist()
+    return found
 
 
 def _properties(names: Sequence[str], columns: Sequence[_Column], count: int) -> list[bytes]:
@@ -260,10 +266,23 @@ def _write_text(encoded: bytes) -> bytes:
     return value.encode("utf-8")
 
 
-_KEY_READERS: dict[KeyKind, Callable[[Sequence[bytes]], list[bytes]]] = {
-    KeyKind.UUID: lambda column: [UUID_KEY + raw for raw in column],
-    KeyKind.INTEGER: lambda column: [INTEGER_KEY + raw for raw in column],
-    KeyKind.TEXT: lambda column: [encode_key(str(raw, "utf-8")) for raw in column],
+def _fixed_keys(kind: bytes, size_bytes: int) -> Callable[[_Column], list[bytes]]:
+    """Give what reads keys of one size."""
+
+    def read(column: _Column) -> list[bytes]:
+        if (column.lengths != size_bytes).any():
+            raise _misshapen()
+        keys = np.full((len(column.lengths), len(kind) + size_bytes), kind[0], np.uint8)
+        keys[:, len(kind) :] = column.copied(size_bytes)
+        return _listed(keys)
+
+    return read
+
+
+_KEY_READERS: dict[KeyKind, Callable[[_Column], list[bytes]]] = {
+    KeyKind.UUID: _fixed_keys(UUID_KEY, 16),
+    KeyKind.INTEGER: _fixed_keys(INTEGER_KEY, _INT64.size),
+    KeyKind.TEXT: lambda column: [encode_key(str(raw or b"", "utf-8")) for raw in column.cut()],
 }
 _KEY_WRITERS: dict[KeyKind, Callable[[bytes], bytes]] = {
     KeyKind.UUID: _write_uuid,
