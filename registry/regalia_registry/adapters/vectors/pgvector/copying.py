@@ -9,7 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
@@ -41,9 +45,37 @@ _QUOTE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps wo
 _SPACE, _QUOTE_MARK, _BACKSLASH = b' "\\'
 
 Field = bytes | None
+Block = memoryview | bytes
 
 
-def read_rows(blocks: Iterable[memoryview | bytes], schema: Schema) -> Iterator[Rows]:
+def read_blocks(connection: PGconn, copy: psycopg.Copy) -> Iterator[Block]:
+    """Read a binary COPY to its end: what has come is taken from libpq, and the driver is asked to wait for more.
+
+    Asking the driver for each row costs as much again as receiving it.
+
+    Raises:
+        psycopg.Error: The server ended it, or is gone.
+    """
+    block: Block = SIGNATURE
+    while len(block) > len(TRAILER):
+        size_bytes, block = connection.get_copy_data(1)
+        if size_bytes < 0:  # an error stands where a row should, or the table is empty
+            _require_done(connection)
+            return
+        if size_bytes == 0:
+            block = bytes(copy.read())
+        yield block
+    while copy.read():
+        pass
+
+
+def _require_done(connection: PGconn) -> None:
+    for result in list(iter(connection.get_result, None)):
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
+
+
+def read_rows(blocks: Iterable[Block], schema: Schema) -> Iterator[Rows]:
     """Read what `COPY (SELECT key, vectors…, properties::text…) TO STDOUT (FORMAT BINARY)` sends.
 
     An integer key is a bigint. Batches are cut by rows and by bytes, so that wide rows fit into memory too.
@@ -51,7 +83,7 @@ def read_rows(blocks: Iterable[memoryview | bytes], schema: Schema) -> Iterator[
     Raises:
         DocumentError: A row that a snapshot can't hold.
     """
-    waiting: list[memoryview | bytes] = []
+    waiting: list[Block] = []
     waiting_bytes = 0
     for message in _tuples(blocks):
         waiting.append(message)
@@ -81,7 +113,7 @@ def write_rows(rows: Sequence[Row], schema: Schema) -> Iterator[bytes]:
     yield TRAILER
 
 
-def _tuples(blocks: Iterable[memoryview | bytes]) -> Iterator[memoryview | bytes]:
+def _tuples(blocks: Iterable[Block]) -> Iterator[Block]:
     """Give each tuple; the stream is read to its end, or its connection stays busy."""
     # PostgreSQL's protocol, COPY operations: CopyData messages are "always one per row"; the header begins the first
     blocks = iter(blocks)
@@ -119,7 +151,7 @@ class _Column:
         return begins[starts + head_bytes]
 
 
-def _rows(messages: Sequence[memoryview | bytes], schema: Schema) -> Rows:
+def _rows(messages: Sequence[Block], schema: Schema) -> Rows:
     key, *columns = _columns(messages, 1 + len(schema.vectors) + len(schema.properties))
     try:
         keys = _KEY_READERS[schema.key_kind](key)
@@ -135,7 +167,7 @@ def _rows(messages: Sequence[memoryview | bytes], schema: Schema) -> Rows:
         ) from error
 
 
-def _columns(messages: Sequence[memoryview | bytes], count: int) -> list[_Column]:
+def _columns(messages: Sequence[Block], count: int) -> list[_Column]:
     """Find the fields of a batch of tuples, one field of all tuples at a time."""
     whole = b"".join(messages)
     at_each_byte = np.ndarray((max(len(whole) - _LENGTH.size, 0) + 1,), ">i4", whole.ljust(4), strides=(1,))
@@ -194,7 +226,7 @@ def _properties(names: Sequence[str], columns: Sequence[_Column], count: int) ->
     if texts and not any(None in column for column in texts):
         heads = [b"{" + quoted[0] + b':"', *(b'",' + name + b':"' for name in quoted[1:])]
         parts = [part for head, column in zip(heads, texts, strict=True) for part in (repeat(head), column)]
-        return list(map(b"".join, zip(*parts, repeat(b'"}'))))  # noqa: B905 # a head is repeated for ever
+        return list(map(b"".join, zip(*parts, repeat(b'"}'))))  # a head is repeated for ever
     written = [
         [None if text is None else name + b':"' + text + b'"' for text in column]
         for name, column in zip(quoted, texts, strict=True)
@@ -222,7 +254,8 @@ def _specials(joined: bytes, lengths: NDArray[np.int64]) -> list[int]:
     is_special[ends[:-1] - 1] = False
     if not is_special.any():
         return []
-    return np.unique(np.searchsorted(ends, np.flatnonzero(is_special), side="right")).tolist()
+    found_in: list[int] = np.unique(np.searchsorted(ends, np.flatnonzero(is_special), side="right")).tolist()
+    return found_in
 
 
 def _sized(content: bytes) -> bytes:
