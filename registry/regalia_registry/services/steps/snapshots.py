@@ -82,8 +82,25 @@ def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
             state.update(chunk)
             target.write(chunk)
     if state.hexdigest() != digest.hex:
-        raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
+        raise _damaged(digest)
     return path
+
+
+def fetched_bytes(ports: Ports, digest: Digest) -> bytes:
+    """Read a segment's file of keys into memory, and hash it.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        DigestError: It is damaged.
+    """
+    body = read_blob(ports.blobs, digest)
+    if Digest.of(body) != digest:
+        raise _damaged(digest)
+    return body
+
+
+def _damaged(digest: Digest) -> DigestError:
+    return DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
 
 
 def _read(ports: Ports, digest: Digest) -> bytes:
