@@ -67,7 +67,7 @@ class Adopting(Protocol):
     """What a store is as well, where a file of this machine can become a blob without being copied."""
 
     def adopt(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
-        """Keep a file that nobody writes to any more under `digest`, hashing it first; `path` stays the caller's.
+        """Keep a file under `digest`, hashing it first; the caller may remove `path`, and never writes to it again.
 
         Returns:
             True where the blob is new, False where it was there already.

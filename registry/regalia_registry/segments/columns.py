@@ -71,7 +71,7 @@ def read_marked_keys(path: Path, marked: Mask) -> Iterator[tuple[list[bytes], li
         yield rows["key"].to_pylist(), rows["digest"].to_pylist()
 
 
-def read_changed_keys(body: bytes, segment: Segment, marked: Mask) -> Iterator[dict[bytes, bytes]]:
+def read_marked_digests(body: bytes, segment: Segment, marked: Mask) -> Iterator[dict[bytes, bytes]]:
     """Read the digests of the marked rows by their keys, from a file of keys that is held in memory, in large parts.
 
     Raises:

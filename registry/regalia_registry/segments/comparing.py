@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.segments.columns import Mask, alive, read_changed_keys, twice
+from regalia_registry.segments.columns import Mask, alive, read_marked_digests, twice
 
 _PART_ROWS = 200_000
 _SPILL_BYTES = 8 * 1024 * 1024
@@ -102,7 +102,7 @@ class Comparison:
         done = 0
         for reading, body in self._fetched():
             spool = new if reading.is_new else old
-            for rows in read_changed_keys(body, reading.segment, reading.rows):
+            for rows in read_marked_digests(body, reading.segment, reading.rows):
                 spool.add(rows)
                 done += len(rows)
                 tell(done)

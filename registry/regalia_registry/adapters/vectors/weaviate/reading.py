@@ -152,7 +152,7 @@ def pages(connection: Connection, held: Held) -> Iterator[Sequence[search_get_pb
         if not reply.results:
             return
         after = reply.results[-1].metadata.id
-        # to measure all of them would cost a quarter of what reading them does
+        # to measure every row would cost a quarter of what reading it does
         sample = reply.results[::_MEASURED]
         row_bytes = max(1, sum(one.ByteSize() for one in sample) // len(sample))
         size = max(1, min(_PAGE, _PAGE_BYTES // row_bytes))
