@@ -57,7 +57,8 @@ def rows() -> Iterator[Row]:
             named = f"snapshot of {passages.rows:,} x {passages.dims} ({passages.raw_mb:,.0f} MB) from pgvector, {what}"
             yield _taken(named, ours, peers)
         yield _compared(ours, passages)
-        yield from _imported(Path(folder), ours, passages)
+        if passages.rows <= _MOST_BESIDE:
+            yield from _imported(Path(folder), ours, passages)
         yield from _beside_resolves(ours)
         if passages.rows <= _MOST_LOADED:
             yield _loaded(ours, passages)
