@@ -109,7 +109,7 @@ def test_a_file_becomes_a_blob_without_being_copied(folder: Path, tmp_path: Path
     store, file, digest = DiskBlobs(folder), tmp_path / "whole", Digest.of(CONTENT)
     file.write_bytes(CONTENT)
 
-    told = [store.adopt(digest=digest, path=file, size_bytes=len(CONTENT)) for _ in range(2)]
+    told = [store.link(digest=digest, path=file, size_bytes=len(CONTENT)) for _ in range(2)]
 
     blob = folder / "sha256" / digest.hex[:2] / digest.hex
     assert (told, blob.samefile(file), blob.stat().st_mode & 0o777) == ([True, False], True, 0o600)
@@ -121,7 +121,7 @@ def test_a_file_of_another_disk_becomes_a_blob_as_well(folder: Path) -> None:
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
         file.write(CONTENT)
         file.flush()
-        is_new = store.adopt(digest=digest, path=Path(file.name), size_bytes=len(CONTENT))
+        is_new = store.link(digest=digest, path=Path(file.name), size_bytes=len(CONTENT))
 
     assert (is_new, store.open(digest=digest).read(), incoming(folder)) == (True, CONTENT, [])
 
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_what_its_digest_says_becomes_no_blob(folder: Path, t
     file.write_bytes(content)
 
     with pytest.raises(DigestError):
-        store.adopt(digest=Digest.of(CONTENT), path=file, size_bytes=len(CONTENT))
+        store.link(digest=Digest.of(CONTENT), path=file, size_bytes=len(CONTENT))
 
     assert list(store.list()) == []
 

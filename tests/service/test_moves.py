@@ -263,6 +263,12 @@ def test_what_was_written_to_a_live_collection_is_kept_when_its_channel_leaves_i
         write(served, live, "DELETE FROM {}")
     written = json.loads(served.must("snapshot", "diff", "kb@1.0.1", "kb-leftover@1.0.0", "--json"))
     assert (written["added"], written["removed"]) == (7, 2)
+    back = served.project / "written.jsonl"
+    told = served.reg("snapshot", "export", "kb-leftover", str(back), "--changed-since", "kb@1.0.1")
+    assert "2 rows are gone since then" in told.stderr
+    assert sorted(json.loads(line)["body"] for line in back.read_text().splitlines()[-7:]) == [
+        f"written {number}" for number in range(9001, 9008)
+    ]
 
 
 def test_this_mornings_ingestion_is_undone_without_leaving_the_bundle(served: Home) -> None:

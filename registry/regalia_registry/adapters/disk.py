@@ -60,7 +60,7 @@ class DiskBlobs:
         finally:
             incoming.unlink(missing_ok=True)
 
-    def adopt(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
+    def link(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
         """Keep a whole file under `digest`, hashing it first: the file itself, where it lies on this disk."""
         try:
             with path.open("rb") as source:

@@ -63,10 +63,10 @@ class BlobStore(Protocol):
 
 
 @runtime_checkable
-class Adopting(Protocol):
+class Linking(Protocol):
     """What a store is as well, where a file of this machine can become a blob without being copied."""
 
-    def adopt(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
+    def link(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
         """Keep a file under `digest`, hashing it first; the caller may remove `path`, and never writes to it again.
 
         Returns:

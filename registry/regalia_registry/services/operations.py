@@ -138,8 +138,10 @@ def _right_for(wish: Wish) -> Right:
 def _versions(wish: Wish) -> list[tuple[str, str]]:
     """Name the stored versions that it reads."""
     match wish:
-        case LoadWish() | VerifyWish() | ExportWish():
+        case LoadWish() | VerifyWish():
             return [(wish.name, wish.version)]
+        case ExportWish():
+            return [(wish.name, wish.version), *([] if wish.since is None else [wish.since])]
         case DiffWish():
             return [(one.name, one.version) for one in (wish.old, wish.new)]
         case QueryWish():
