@@ -56,8 +56,8 @@ def _changed(
     bench.tell({"step": "comparing"})
     folder = bench.folder / "comparing"
     folder.mkdir()
-    sides = (Side(one.listing, one.tombstones) for one in (before, snapshot))
-    compared = Comparison(folder, *sides, lambda one: fetched_bytes(ports, one.keys))
+    old, new = Side(before.listing, before.tombstones), Side(snapshot.listing, snapshot.tombstones)
+    compared = Comparison(folder, old, new, lambda one: fetched_bytes(ports, one.keys))
     changed, removed = set[bytes](), 0
     for change in compared.changes(lambda rows: bench.tell({"step": "comparing", "rows": rows, "of": compared.total})):
         if change.sign is Sign.REMOVED:
