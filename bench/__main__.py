@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, growth, mlflow, resolve, service, snapshots, weaviate
+from bench import agent, blobs, growth, mlflow, resolve, restores, service, snapshots, weaviate
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -68,6 +68,7 @@ _GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "growth": _growth,
     "snapshots": snapshots.rows,
     "weaviate": weaviate.rows,
+    "restores": restores.rows,
 }
 
 

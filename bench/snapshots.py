@@ -177,7 +177,7 @@ def _loaded(ours: Home, passages: Passages) -> Row:
     began = time.perf_counter()
     ours.must("snapshot", "load", f"kb@{newest}", "--target", "local")
     spent_s = time.perf_counter() - began
-    phases = _phases(ours)
+    phases = phases_of(ours)
     told = ", ".join(f"{step} {took:.1f}" for step, took in phases.items())
     return Row(
         f"load of {passages.rows:,} x {passages.dims} into pgvector with its HNSW index",
@@ -205,7 +205,7 @@ def _done_s(ours: Home) -> float:
     return (times["operation over"] - times["operation claimed"]).total_seconds()
 
 
-def _phases(ours: Home) -> dict[str, float]:
+def phases_of(ours: Home) -> dict[str, float]:
     """Say how many whole seconds each step of the last operation took."""
     last = json.loads(ours.must("operation", "list", "--json"))[0]["id"]
     events = json.loads(ours.must("operation", "show", last, "--json"))["events"]

@@ -1,0 +1,180 @@
+"""Bringing a release back, vectors included: warm and cold, on PostgreSQL and on Weaviate; resolves beside it.
+
+Peers, in the same run: `pg_restore` of the table, and a move of a channel that has no vectors, which is the floor.
+`REGALIA_BENCH_ROWS` and `REGALIA_BENCH_DIMS` set the size on PostgreSQL; Weaviate gets half the rows.
+"""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from bench import load, resolve
+from bench.passages import Passages
+from bench.snapshots import phases_of
+from bench.table import Row
+from regalia import moving
+from regalia.client import Client
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from tests.servers import weaviate as servers
+from tests.support.registries import Home, home
+
+_WARM = 40
+_PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello from {version}."\n'
+_APPLICATION = "acme/support-agent"
+
+
+def rows() -> Iterator[Row]:
+    """Measure one application on each engine, and without vectors."""
+    count = int(os.environ.get("REGALIA_BENCH_ROWS", "100000"))
+    passages = Passages(count, int(os.environ.get("REGALIA_BENCH_DIMS", "384")))
+    with tempfile.TemporaryDirectory() as folder, servers.running(Path(folder) / "weaviate") as far:
+        (Path(folder) / "home").mkdir()
+        with home(Path(folder) / "home") as ours:
+            ours.must("init", _APPLICATION, "--registry", ours.url)
+            ours.start(workers=2)
+            ours.must("target", "add", "far", far.url, "--provider", "weaviate")
+            yield from _measured(ours, passages, Path(folder))
+
+
+def _measured(ours: Home, passages: Passages, folder: Path) -> Iterator[Row]:
+    size, half = f"{passages.rows:,} x {passages.dims}", passages.rows // 2
+    client = Client(environment=ours.environment, folder=ours.project)
+    ours.must("target", "check", "local")  # the worker starts it
+    with psycopg.connect(_local(ours).url, autocommit=True) as connection:
+        passages.fill(connection)
+        connection.execute("CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops)")
+        _release(ours, "1.0.0")
+        passages.churn(connection)
+        _release(ours, "1.1.0")
+        yield _cold(ours, Case("prod", "local", "1.0.0", "1.1.0"), f"{size} on PostgreSQL", _pg_restored(ours, folder))
+        floor = _moves(client, Case("floor", "", "1.0.0", "1.1.0"))
+        yield _warm(client, Case("prod", "local", "1.0.0", "1.1.0"), f"{size} on PostgreSQL", floor)
+        yield _beside(ours, client, Case("prod", "local", "1.0.0", "1.1.0"))
+        connection.execute("DELETE FROM kb WHERE id >= %s", (half,))
+        _release(ours, "1.2.0")
+        connection.execute("DELETE FROM kb WHERE id % 200 = 3")
+        _release(ours, "1.3.0")
+    size = f"{half:,} x {passages.dims} on Weaviate"
+    yield _cold(ours, Case("far", "far", "1.2.0", "1.3.0"), size, "")
+    yield _warm(client, Case("far", "far", "1.2.0", "1.3.0"), size, floor)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A channel that goes back and forth between two bundles; `target` is where it places their vectors, if it does."""
+
+    channel: str
+    target: str
+    old: str
+    new: str
+
+    @property
+    def name(self) -> str:
+        """The channel, as people write it."""
+        return f"{_APPLICATION}:{self.channel}"
+
+
+def _release(ours: Home, version: str) -> None:
+    """Make a bundle of the prompt and the table as it is."""
+    (ours.project / "prompts").mkdir(exist_ok=True)
+    (ours.project / "prompts/greeting.yaml").write_text(_PROMPT.format(version=version))
+    manifest = ours.project / "regalia.yaml"
+    if "push:" not in manifest.read_text():
+        lines = "push:\n  prompts/greeting: prompts/greeting.yaml\n  snapshots/kb: {target: local, collection: kb}\n"
+        manifest.write_text(manifest.read_text() + lines)
+    ours.must("bundle", "create", version)
+
+
+def _cold(ours: Home, case: Case, what: str, peer: str) -> Row:
+    """Bring back a release whose vectors are nowhere; gives the share of each phase."""
+    ours.must("promote", case.old, "--to", case.channel, "--unplaced")
+    ours.must("channel", "set", case.name, "--snapshot", f"kb={case.target},alias=Kb_{case.channel}")
+    ours.must("promote", case.new, "--to", case.channel)
+    began = time.perf_counter()
+    ours.must("restore", case.name, "--to", case.old, "--reason", "bench", "--no-hold", "--yes")
+    spent_s = time.perf_counter() - began
+    told = ", ".join(f"{step} {took:.0f}" for step, took in phases_of(ours).items() if took >= 1)
+    must = "≤ 45 s" if case.target == "local" else ""
+    return Row(f"cold restore of {what}, until its alias is read back", f"{spent_s:.1f} s ({told})", peer, must=must)
+
+
+def _warm(client: Client, case: Case, what: str, floor: Sequence[float]) -> Row:
+    """Bring back one and the other, both of which are there."""
+    times = _moves(client, case)
+    return Row(
+        f"warm restore of {what}, from the request until it is committed and its alias read back, p50; p99",
+        f"{_percentile(times, 50):.0f} ms; {_percentile(times, 99):.0f} ms",
+        f"{_percentile(floor, 50):.0f} ms; {_percentile(floor, 99):.0f} ms (us, a channel without vectors)",
+        f"{_percentile(times, 50) / _percentile(floor, 50):.1f} x",
+        "< 1 s",
+        "p99 < 100 ms",
+    )
+
+
+def _moves(client: Client, case: Case) -> list[float]:
+    """Move a channel back and forth; gives milliseconds."""
+    channel, times = client.parse(case.name), list[float]()
+    if not case.target:
+        for version in (case.old, case.new):
+            plan = moving.plan_promote(client, channel, client.parse(version), moving.Facts())
+            moving.execute(client, plan, moving.channel_signer(client, channel), unplaced=True)
+    for number in range(_WARM):
+        began = time.perf_counter()
+        version = (case.new, case.old)[number % 2] if case.target else (case.old, case.new)[number % 2]
+        plan = moving.plan_restore(client, channel, version, moving.Facts("bench"), hold=False)
+        if case.target:
+            plan = moving.prepare(client, plan, lambda _: None)
+        moving.execute(client, plan, moving.channel_signer(client, channel), unplaced=not case.target)
+        moving.settled(client, plan, lambda _: None)
+        times.append((time.perf_counter() - began) * 1e3)
+    return times
+
+
+def _beside(ours: Home, client: Client, case: Case) -> Row:
+    """Resolve without pause while the channel is restored again and again, and while nothing is done."""
+    asked = resolve.request(ours)
+    load.run(ours.port, asked, seconds=1.0)
+    idle = load.run(ours.port, asked, connections=4, seconds=4.0)
+    moves = threading.Thread(target=_moves, args=(client, case))
+    moves.start()
+    busy = load.run(ours.port, asked, connections=4, seconds=4.0)
+    moves.join()
+    return Row(
+        "resolve p99, 4 connections, while its channel is restored without pause",
+        f"{busy.p99_ms:.1f} ms",
+        f"{idle.p99_ms:.1f} ms (us, idle)",
+        f"{busy.p99_ms / idle.p99_ms:.1f} x",
+        "≤ 2 x",
+    )
+
+
+def _pg_restored(ours: Home, folder: Path) -> str:
+    """Dump the table, and have PostgreSQL's own tool bring it back, its index included."""
+    url, path = _local(ours).url, folder / "kb.dump"
+    subprocess.run([wheel_binaries() / "pg_dump", "-Fc", "-t", "public.kb", "-f", path, url], check=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA aside")
+        connection.execute("ALTER TABLE kb SET SCHEMA aside")
+        began = time.perf_counter()
+        subprocess.run([wheel_binaries() / "pg_restore", "--no-owner", "-d", url, path], check=True)
+        spent_s = time.perf_counter() - began
+        connection.execute("DROP TABLE public.kb")
+        connection.execute("ALTER TABLE aside.kb SET SCHEMA public")
+    path.unlink()
+    return f"{spent_s:.1f} s (pg_restore, while nobody reads)"
+
+
+def _local(ours: Home) -> EmbeddedPostgres:
+    return EmbeddedPostgres(ours.folder / ".local/share/regalia/postgres", wheel_binaries())
+
+
+def _percentile(times: Sequence[float], percent: int) -> float:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
