@@ -61,7 +61,7 @@ class MemoryOperations:
         there = self._tables.operations.get(operation.id)
         if there is None or there.epoch != epoch:
             return False
-        self._tables.operations[operation.id] = _whole(operation)
+        self._tables.operations[operation.id] = _whole(_changed(there, operation))
         return True
 
     def append(self, operation_id: str, *, time: datetime, body: JsonObject) -> OperationEvent:
@@ -103,6 +103,20 @@ class MemoryTargets:
     def remove(self, name: str) -> bool:
         """Remove a target."""
         return self._tables.targets.pop(name, None) is not None
+
+
+def _changed(there: Operation, operation: Operation) -> Operation:
+    """Take over what may change; what was asked for stays."""
+    return replace(
+        there,
+        state=operation.state,
+        epoch=operation.epoch,
+        lease_until=operation.lease_until,
+        cancel_requested=operation.cancel_requested,
+        outcome=operation.outcome,
+        journal=operation.journal,
+        channel=operation.channel,
+    )
 
 
 def _whole(operation: Operation) -> Operation:
