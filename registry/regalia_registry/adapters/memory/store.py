@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from regalia_registry.adapters.memory.blob_links import MemoryLinks
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
-from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryRoots
 from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
 from regalia_registry.adapters.memory.placing import MemoryCollections, MemoryPlacings
 from regalia_registry.adapters.memory.tables import Tables
