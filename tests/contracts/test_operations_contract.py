@@ -122,6 +122,23 @@ def test_a_channel_that_nothing_keeps_has_no_open_operation(store: Store) -> Non
         assert tx.operations.find_open(PROD) is None
 
 
+def test_what_is_open_is_listed_of_all_namespaces_the_oldest_first(store: Store) -> None:
+    states = list(OperationState)
+    add(store, *(replace(operation(9 - number), state=state) for number, state in enumerate(states)))
+    add(store, operation(10, namespace="other"))
+
+    with store.read() as tx:
+        found = [(one.namespace, one.state) for one in tx.operations.list_open()]
+
+    assert found == [
+        ("acme", OperationState.COMMITTED),
+        ("acme", OperationState.PREPARED),
+        ("acme", OperationState.RUNNING),
+        ("acme", OperationState.QUEUED),
+        ("other", OperationState.QUEUED),
+    ]
+
+
 def test_an_operation_that_lets_go_of_its_channel_makes_way_for_the_next(store: Store) -> None:
     add(store, move_of(PROD, 1))
     with store.note() as tx:

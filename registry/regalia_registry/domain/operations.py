@@ -44,6 +44,7 @@ class OperationKind(StrEnum):
     RESTORE = "restore"
     REBIND = "rebind"
     PREPARE = "prepare"
+    GC = "gc"
 
 
 EVERY_KIND = frozenset(OperationKind)

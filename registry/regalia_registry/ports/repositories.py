@@ -71,6 +71,10 @@ class ArtifactRepository(Protocol):
         """List versions, highest first; `after` is a version."""
         ...
 
+    def manifests(self, *, after: Digest | None, limit: int) -> Mapping[Digest, bytes]:
+        """List the manifests of all namespaces by digest; there are no more where there is none behind `after`."""
+        ...
+
 
 class BundleRepository(Protocol):
     """Bundles of all applications."""
@@ -340,6 +344,10 @@ class OperationRepository(Protocol):
 
     def list(self, namespace: str, *, after: str | None, limit: int) -> Sequence[Operation]:
         """List a namespace's operations, newest first; `after` is an id."""
+        ...
+
+    def list_open(self) -> Sequence[Operation]:
+        """List the operations of all namespaces that are not over, oldest first."""
         ...
 
     def find_open(self, channel: str) -> Operation | None:

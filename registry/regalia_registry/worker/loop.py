@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,10 +21,13 @@ from regalia_registry.domain.operations import EVERY_KIND, Holder, Operation, Op
 from regalia_registry.domain.texts import readable
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Paused, Ports
+from regalia_registry.services.garbage import collect_daily
+from regalia_registry.worker.background import Background, Chore
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
 _GLANCE_S = 0.02  # a glance costs some microseconds, and whoever waits for a channel waits for this
+_GARBAGE_S = 600.0  # whether a day has passed is looked for this often
 _AGAIN = timedelta(seconds=15)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -49,6 +53,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.RESTORE: ("preparing", "prepare_move"),
     OperationKind.REBIND: ("preparing", "prepare_move"),
     OperationKind.PREPARE: ("preparing", "prepare_move"),
+    OperationKind.GC: ("collecting", "collect_garbage"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
@@ -100,7 +105,9 @@ class Worker:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         urgent = threading.Thread(target=self._take_urgent, name="urgent")
         urgent.start()
-        self._take(EVERY_KIND)
+        chores = [Chore("collecting garbage daily", _GARBAGE_S, partial(collect_daily, self.ports))]
+        with Background(chores, self.stopping):
+            self._take(EVERY_KIND)
         urgent.join()
         self.targets.close()
 
@@ -281,7 +288,9 @@ class _Task:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
         holder = Holder(self._claimed.id, self._claimed.epoch)
-        return Bench(targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
+        return Bench(
+            targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep, self._worker.lease
+        )
 
 
 @contextmanager

@@ -40,6 +40,10 @@ class MemoryOperations:
         found = [one for one in self._tables.operations.values() if one.namespace == namespace]
         return page(found, key=lambda one: one.id, after=after, limit=limit, is_descending=True)
 
+    def list_open(self) -> Sequence[Operation]:
+        """List all that are not over."""
+        return [one for _, one in sorted(self._tables.operations.items()) if not one.state.is_over]
+
     def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Look for one."""
         return any(one.kind in kinds and one.is_claimable(now) for one in self._tables.operations.values())

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from regalia.core import times
 from regalia.core.digest import Digest
-from regalia_registry.adapters.sql.engine import insert_new
+from regalia_registry.adapters.sql.engine import insert_missing, insert_new
 from regalia_registry.adapters.sql.statements import BLOB, CLAIM, batches
 
 
@@ -86,5 +86,5 @@ class SqlBlobs:
         self._connection.execute(delete(CLAIM).where(is_over))
 
     def _insert(self, batch: Sequence[str], until: str) -> None:
-        for digest in batch:
-            insert_new(self._connection, CLAIM, {"digest": digest, "until": until, "operation": None})
+        rows = [{"digest": digest, "until": until, "operation": None} for digest in batch]
+        insert_missing(self._connection, CLAIM, rows)
