@@ -1,15 +1,19 @@
 """Collections of channels, collected by a worker over the memory twins: what goes, what stays and why."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from regalia.core.errors import ConflictError
 from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
-from regalia_registry.domain.operations import OperationState, Target
+from regalia_registry.domain.operations import Holder, OperationState, Target
 from regalia_registry.domain.placing import ChannelPlacings, CollectionState
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.domain.retention import GarbageWish
 from regalia_registry.services import garbage
+from regalia_registry.services.context import Bench
+from regalia_registry.services.steps.dropping import drop
 from tests.support.garbage import (
     ADMIN,
     CONTENT,
@@ -30,6 +34,10 @@ from tests.support.segments import SCHEMA
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path)
+
+
+def told_nobody(_: object) -> None:
+    """Take whatever a worker's service tells."""
 
 
 def test_what_nothing_names_for_a_week_is_retired_and_dropped_a_lease_later(registry: Registry) -> None:
@@ -169,7 +177,7 @@ def test_an_engine_that_does_not_answer_keeps_what_it_has_and_no_other(registry:
     outcome = registry.collect()
 
     assert [registry.state(one) for one in (here, far)] == [DROPPED, READY]
-    assert whys(outcome["kept"]) == {far.name: '"far" does not answer: nothing answers'}
+    assert whys(outcome["kept"]) == {far.name: '"far" was not looked at: nothing answers'}
     assert whys(outcome["odd"]) == {"far": "nothing answers"}
 
 
@@ -282,3 +290,14 @@ def test_retiring_twice_ends_alike(registry: Registry) -> None:
     registry.retire(one.name)
 
     assert registry.retire(one.name)["state"] == "done"
+
+
+@pytest.mark.parametrize("state", [CollectionState.BUILDING, READY])
+def test_what_is_not_retiring_is_never_dropped(registry: Registry, tmp_path: Path, state: CollectionState) -> None:
+    one = registry.made(1, state=state)
+    bench = Bench(registry.engines, Holder("op-gc", 1), tmp_path, told_nobody, told_nobody, told_nobody)
+
+    with pytest.raises(ConflictError, match=f"is {state}, and is not dropped"):
+        drop(registry.ports, ADMIN, bench, registry.engines.vectors["local"], replace(one, state=RETIRING))
+
+    assert (registry.state(one), set(registry.held)) == (state, {one.name})

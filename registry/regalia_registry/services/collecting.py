@@ -97,7 +97,7 @@ class _Collecting:
             try:
                 self._look_at(target, found)
             except RegaliaError as error:
-                silent[target] = f'"{target}" does not answer: {error.message}'
+                silent[target] = f'"{target}" was not looked at: {error.message}'
                 found.odd.append({"target": target, "why": error.message})
         with self.ports.store.read() as tx:
             uses = uses_of(tx, bundles=self.ports.retention.bundles, aliased=found.aliased)

@@ -36,7 +36,7 @@ def collect(ports: Ports, caller: Caller, *, wish: GarbageWish) -> OperationEntr
     )
     with ports.store.write(caller.actor) as tx:
         if made.channel is not None and (there := tx.operations.find_open(made.channel)) is not None:
-            raise ConflictError(f"{there.id} removes garbage already", hint="reg gc, once it is over")
+            raise ConflictError(f"{there.id} removes garbage already", hint="ask again once it is over: reg gc")
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}"))
     return operation_entry(made)
@@ -46,7 +46,7 @@ def collect_daily(ports: Ports) -> None:
     """Ask for one where none was asked for within a day; of two workers that do, one is enough."""
     with ports.store.read() as tx:
         recent = tx.operations.list(EVERYWHERE, after=None, limit=_LOOKED_AT)
-    begun = [one for one in recent if not GarbageWish.parse(one.request).is_plan]
+    begun = [one for one in recent if one.kind is OperationKind.GC and not GarbageWish.parse(one.request).is_plan]
     if begun and ports.clock.now() - begun[0].created_at < _DAILY:
         return
     try:

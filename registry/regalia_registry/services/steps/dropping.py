@@ -15,6 +15,8 @@ from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.uses import aliased_on, aliases_on, uses_of
 
+_GOING = {CollectionState.RETIRING, CollectionState.DROPPED}
+
 
 def layers_of(ports: Ports, collection: Collection) -> tuple[int, int]:
     """Say how many bytes a collection's snapshot has, and how many of its files are gone; all, where it is unknown."""
@@ -84,9 +86,13 @@ def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collect
     """Drop a retiring collection, and see that it is gone; its name stays in the catalog, and is never used again.
 
     Raises:
-        ConflictError: Something else has its name: ours is gone, and the other is left alone.
+        ConflictError: It is not retiring; or something else has its name: ours is gone, and the other is left alone.
         UnavailableError: It is still there.
     """
+    with ports.store.read() as tx:
+        state = tx.collections.get(collection.id).state
+    if state not in _GOING:
+        raise ConflictError(f'"{collection.name}" is {state}, and is not dropped', hint="reg gc --dry-run says why")
     bench.tell({"step": "dropping", "target": collection.target, "collection": collection.name})
     found: ConflictError | None = None
     try:
