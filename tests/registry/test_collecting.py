@@ -144,6 +144,20 @@ def test_what_an_open_operation_makes_stays_and_what_one_gave_up_goes(registry: 
     assert [registry.state(one) for one in (made, left, begun)] == [DROPPED, DROPPED, CollectionState.BUILDING]
 
 
+def test_what_was_given_up_goes_at_once_though_a_worker_dies_after_retiring_it(registry: Registry) -> None:
+    begun = registry.made(1, state=CollectionState.BUILDING, verified_at=None)
+    orphan = registry.store_blob(b"an orphan")
+    asked = garbage.collect(registry.ports, ADMIN, wish=GarbageWish())
+    registry.blobs.dies_at = (orphan, True)
+    with pytest.raises(Killed):
+        registry.worker.run_one()
+    assert registry.state(begun) is RETIRING
+
+    registry.finish_after_a_lease(asked.id)
+
+    assert (registry.state(begun), registry.held) == (DROPPED, {})
+
+
 def test_what_came_out_wrong_is_kept_for_a_day(registry: Registry) -> None:
     one = registry.made(1, state=RETIRING, sealed=False, verified_at=None, unbound_at=registry.clock.now())
 

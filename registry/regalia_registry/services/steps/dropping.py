@@ -61,7 +61,7 @@ def retire(
                 continue
             decided[one] = decide(there, uses, ports.retention, now=ports.clock.now(), is_asked=is_asked)
             if decided[one].fate is Fate.RETIRE:
-                _retired(ports, tx, there)
+                _retire(tx, there)
                 record(ports, caller, tx, Event("collection.retiring", f"target/{there.target}/{there.name}"))
         if not any(decision.fate is Fate.RETIRE for decision in decided.values()):
             record(ports, caller, tx, Event("collections.kept", f"operation/{bench.holder.operation}"))
@@ -110,8 +110,6 @@ def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collect
         raise found
 
 
-def _retired(ports: Ports, tx: Transaction, there: Collection) -> None:
-    unbound_at = there.unbound_at or ports.clock.now()
-    retiring = replace(there, state=CollectionState.RETIRING, unbound_at=unbound_at)
-    if not tx.collections.update(retiring, expected=there.state):
+def _retire(tx: Transaction, there: Collection) -> None:
+    if not tx.collections.update(replace(there, state=CollectionState.RETIRING), expected=there.state):
         raise UnavailableError(f'"{there.name}" was changed meanwhile', hint="try again in a moment")
