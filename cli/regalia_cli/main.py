@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collection": ("collection", "List, show, search and retire the collections of a target."),
     "snapshot": ("snapshot", "Take, show, compare and search snapshots of vector collections."),
     "operation": ("operation", "List, watch and cancel the work of the worker."),
+    "gc": ("gc", "Remove what nothing needs any more."),
     "key": ("key", "Make, back up, restore and protect keys."),
     "trust": ("trust", "Show and change the trust root."),
     "token": ("token", "Make, list and revoke tokens."),

@@ -101,6 +101,11 @@ def start_look(client: Client, namespace: str, target: str, *, what: str, collec
     return client.registry.send(OperationEntry, "POST", path, {"what": what, "collection": collection})
 
 
+def start_garbage(client: Client, *, plan: bool) -> OperationEntry:
+    """Ask for what nothing needs any more to be removed, or for what would be; its namespace is `*`."""
+    return client.registry.send(OperationEntry, "POST", "/v1/gc", {"plan": plan})
+
+
 def list_snapshots(client: Client, namespace: str, name: str) -> Iterator[ArtifactEntry]:
     """List a snapshot's versions, highest first."""
     return client.registry.pages(ArtifactEntry, f"/v1/namespaces/{namespace}/artifacts/snapshot/{name}")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regalia.core.digest import Digest
 from regalia.core.errors import NotFoundError, VersionConflictError
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.versions import Version
@@ -207,3 +208,20 @@ def test_versions_come_in_pages_highest_first(shared_store: Store, added: set[st
     add(shared_store, *(artifact(version, name=name) for version in added))
 
     assert listed(shared_store, name, limit=limit) == sorted(added, key=Version, reverse=True)
+
+
+def test_the_manifests_of_all_namespaces_are_listed_by_digest_each_once(store: Store) -> None:
+    shared = artifact("1.0.0")
+    stored = [shared, artifact("1.1.0"), artifact("2.0.0")]
+    with changing(store) as tx:
+        for one in (*stored, replace(shared, artifact=ELSEWHERE)):
+            tx.artifacts.add(one)
+
+    with store.read() as tx:
+        found: dict[Digest, bytes] = {}
+        after = None
+        while page := tx.artifacts.manifests(after=after, limit=1):
+            found |= page
+            after = max(page)
+
+    assert found == {one.digest: one.manifest for one in stored}

@@ -5,16 +5,26 @@ from datetime import timedelta
 
 import pytest
 
-from regalia.core.errors import NotFoundError
-from regalia_registry.domain.operations import Operation, OperationKind, OperationState, Target
+from regalia.core.errors import ConflictError, NotFoundError
+from regalia_registry.domain.operations import MOVES, Operation, OperationKind, OperationState, Target
 from regalia_registry.ports.store import Store
 from tests.support.records import NOW
 
 LEASE = timedelta(seconds=75)
+PROD = "acme/support-agent:prod"
 
 
 def operation(number: int, *, namespace: str = "acme") -> Operation:
     return Operation(f"op-{number:04}", OperationKind.SNAPSHOT, namespace, "snapshot/kb", {"name": "kb"}, NOW, "ann")
+
+
+def move_of(channel: str, number: int = 1) -> Operation:
+    return replace(operation(number), kind=OperationKind.RESTORE, subject=channel, channel=channel)
+
+
+def waiting(state: OperationState) -> Operation:
+    """Make a move that is at no worker's, until its time is over."""
+    return replace(move_of(PROD), state=state, epoch=3, lease_until=NOW + LEASE, outcome={"left": "sha256:…"})
 
 
 def add(store: Store, *added: Operation) -> None:
@@ -90,6 +100,101 @@ def test_what_is_over_is_never_claimed(store: Store, state: OperationState) -> N
     assert claim(store, after=timedelta(days=1)) is None
     with store.read() as tx:
         assert tx.operations.get("op-0001") == over
+
+
+def test_one_operation_a_channel_is_open(store: Store) -> None:
+    add(store, move_of(PROD, 1), move_of("acme/support-agent:staging", 2), operation(3), operation(4))
+
+    with pytest.raises(ConflictError, match=f'an operation of "{PROD}" is open already'):
+        add(store, move_of(PROD, 5))
+
+    with store.read() as tx:
+        assert tx.operations.find_open(PROD) == move_of(PROD, 1)
+        assert [one.id for one in tx.operations.list("acme", after=None, limit=9)] == [
+            f"op-{number:04}" for number in (4, 3, 2, 1)
+        ]
+
+
+def test_a_channel_that_nothing_keeps_has_no_open_operation(store: Store) -> None:
+    add(store, operation(1))
+
+    with store.read() as tx:
+        assert tx.operations.find_open(PROD) is None
+
+
+def test_what_is_open_is_listed_of_all_namespaces_the_oldest_first(store: Store) -> None:
+    states = list(OperationState)
+    add(store, *(replace(operation(9 - number), state=state) for number, state in enumerate(states)))
+    add(store, operation(10, namespace="other"))
+
+    with store.read() as tx:
+        found = [(one.namespace, one.state) for one in tx.operations.list_open()]
+
+    assert found == [
+        ("acme", OperationState.COMMITTED),
+        ("acme", OperationState.PREPARED),
+        ("acme", OperationState.RUNNING),
+        ("acme", OperationState.QUEUED),
+        ("other", OperationState.QUEUED),
+    ]
+
+
+def test_an_operation_that_lets_go_of_its_channel_makes_way_for_the_next(store: Store) -> None:
+    add(store, move_of(PROD, 1))
+    with store.note() as tx:
+        assert tx.operations.update(tx.operations.get("op-0001").asked_to_end(NOW), epoch=0)
+
+    add(store, move_of(PROD, 2))
+
+    with store.read() as tx:
+        found = tx.operations.find_open(PROD)
+        assert found is not None
+        assert found.id == "op-0002"
+        assert tx.operations.get("op-0001").state is OperationState.CANCELLED
+
+
+def test_an_operation_keeps_its_channel_while_it_is_at_work(store: Store) -> None:
+    add(store, move_of(PROD))
+
+    claimed = claim(store)
+
+    with store.read() as tx:
+        assert tx.operations.find_open(PROD) == claimed
+
+
+@pytest.mark.parametrize("state", [OperationState.PREPARED, OperationState.COMMITTED])
+def test_what_waits_keeps_its_state_when_it_is_claimed(store: Store, state: OperationState) -> None:
+    add(store, waiting(state))
+
+    assert claim(store, after=LEASE - timedelta(seconds=1)) is None
+    taken = claim(store, after=LEASE)
+
+    assert taken == replace(waiting(state), epoch=4, lease_until=NOW + 2 * LEASE)
+
+
+def test_only_what_is_of_the_kinds_asked_for_is_claimed(store: Store) -> None:
+    add(store, operation(1), move_of(PROD, 2))
+
+    with store.note() as tx:
+        assert not tx.operations.is_waiting(now=NOW, kinds={OperationKind.LOOK})
+        assert tx.operations.is_waiting(now=NOW, kinds=MOVES)
+        assert tx.operations.claim(now=NOW, until=NOW + LEASE, kinds={OperationKind.LOOK}) is None
+        taken = tx.operations.claim(now=NOW, until=NOW + LEASE, kinds=MOVES)
+        assert taken is not None
+        assert taken.id == "op-0002"
+        assert not tx.operations.is_waiting(now=NOW, kinds=MOVES)
+        assert tx.operations.is_waiting(now=NOW)
+
+
+def test_what_was_asked_for_never_changes(store: Store) -> None:
+    add(store, operation(1))
+    other = replace(operation(1), namespace="other", subject="snapshot/other", request={"name": "x"}, created_by="joe")
+
+    with store.note() as tx:
+        assert tx.operations.update(replace(other, journal={"rows": 1}), epoch=0)
+
+    with store.read() as tx:
+        assert tx.operations.get("op-0001") == replace(operation(1), journal={"rows": 1})
 
 
 def test_operations_are_listed_by_namespace_newest_first(store: Store) -> None:

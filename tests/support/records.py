@@ -7,10 +7,11 @@ from itertools import count
 
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope, Signature
-from regalia.core.names import ApplicationName, ArtifactName, Kind
+from regalia.core.names import ApplicationName, ArtifactName, Kind, Slot
 from regalia.core.statements import STATEMENT_PAYLOAD, ChannelPointer, Move
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.entries import DeploymentRecord, Entry, Event
+from regalia_registry.domain.placing import Collection, Mode, Placing
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 from regalia_registry.ports.store import Store, Transaction
 
@@ -93,6 +94,31 @@ def hold(version: str, *, held_at: datetime = NOW, application: ApplicationName 
 def root(version: int, content: str = "") -> StoredRoot:
     envelope = f"root {version} {content}".encode()
     return StoredRoot(version, Digest.of(envelope), envelope)
+
+
+def collection(number: int) -> Collection:
+    """Make one that is being built, of the content "kb"."""
+    return Collection(
+        id=f"c-{number:04}",
+        namespace="acme",
+        target="local",
+        provider="embedded",
+        logical="kb",
+        name=f"kb_{number:08}",
+        snapshot=digest("snapshot of kb"),
+        content_root=digest("kb"),
+        schema_digest=digest("schema"),
+        rows=100,
+        operation="op-1",
+        made_at=NOW,
+    )
+
+
+def placing(
+    name: str, *, target: str = "local", logical: str = "", mode: Mode = Mode.FROZEN, alias: str | None = None
+) -> Placing:
+    """Place the slot of this name."""
+    return Placing(Slot(Kind.SNAPSHOT, name), target, logical or name, mode, alias)
 
 
 def token(number: int, *, secret: str = "", expires_at: datetime | None = None) -> Token:

@@ -1,5 +1,6 @@
 """The adapters that every process of the service needs."""
 
+from datetime import timedelta
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.system import SystemClock, SystemIds
 from regalia_registry.adapters.vectors.pgvector import places
+from regalia_registry.domain.retention import Retention
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.services.context import LocalEngine, Ports
 from regalia_registry.settings import Settings
@@ -26,6 +28,7 @@ def make_ports(settings: Settings) -> Ports:
         keys=FolderKeys(server_keys_folder(settings.data)),
         root_file=FolderRoot(settings.data / ROOT_FILE),
         local=_local_engine(settings),
+        retention=Retention(unbound=timedelta(hours=settings.retire_after_hours)),
     )
 
 

@@ -9,7 +9,7 @@ from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Holder
 from regalia_registry.services.reconciling import Reconciler
 from regalia_registry.settings import Settings
-from regalia_registry.worker.background import Duty
+from regalia_registry.worker.background import Chore
 from regalia_registry.worker.loop import Worker
 
 _WORK = "work"
@@ -22,5 +22,5 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     lease = Lease(timedelta(seconds=settings.lease_s))
     ports = make_ports(settings)
     reconciler = Reconciler(ports, targets, Holder(f"reconciler-{ports.ids.new()}", 1))
-    duties = (Duty("reconciling", _RECONCILE_S, reconciler.run),)
-    return Worker(ports, targets, settings.data / _WORK, stopping, lease, duties=duties)
+    chores = (Chore("reconciling", _RECONCILE_S, reconciler.run),)
+    return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores)

@@ -45,6 +45,7 @@ class OperationKind(StrEnum):
     REBIND = "rebind"
     PREPARE = "prepare"
     ADOPT = "adopt"
+    GC = "gc"
 
 
 EVERY_KIND = frozenset(OperationKind)

@@ -53,8 +53,8 @@ class Placing:
         check_logical(self.logical)
         if self.alias is not None:
             check_text(self.alias, what="an alias")
-            if not 0 < len(self.alias) <= _MAX_ALIAS:
-                raise InvalidError(f"an alias has 1 to {_MAX_ALIAS} characters", hint="for example alias=kb")
+            if not 0 < len(self.alias) <= _MAX_ALIAS or not self.alias.isprintable():
+                raise InvalidError(f"an alias has 1 to {_MAX_ALIAS} plain characters", hint="for example alias=kb")
 
 
 @dataclass(frozen=True, slots=True)

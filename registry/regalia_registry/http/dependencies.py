@@ -8,6 +8,7 @@ from fastapi.security import HTTPBearer
 from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, Kind, check_channel, check_namespace
 from regalia.core.references import BundleReference
+from regalia_registry.domain.access import EVERYWHERE
 from regalia_registry.http.resolve import bearer_of
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.resolve import Resolver
@@ -39,6 +40,10 @@ def _namespace(namespace: Annotated[str, Path(max_length=200)]) -> str:
     return check_namespace(namespace)
 
 
+def _any_namespace(namespace: Annotated[str, Path(max_length=200)]) -> str:
+    return namespace if namespace == EVERYWHERE else check_namespace(namespace)
+
+
 def _channel(channel: Annotated[str, Path(max_length=200)]) -> str:
     return check_channel(channel)
 
@@ -65,6 +70,7 @@ CurrentResolver = Annotated[Resolver, Depends(_resolver)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 ApplicationPath = Annotated[ApplicationName, Depends(_application)]
 NamespacePath = Annotated[str, Depends(_namespace)]
+AnyNamespacePath = Annotated[str, Depends(_any_namespace)]  # `*` too: what is about all of them
 ChannelPath = Annotated[str, Depends(_channel)]
 DigestPath = Annotated[Digest, Depends(_digest)]
 RawBody = Annotated[bytes, Depends(_raw_body)]  # FastAPI would parse what calls itself +json

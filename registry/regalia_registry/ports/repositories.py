@@ -72,6 +72,10 @@ class ArtifactRepository(Protocol):
         """List versions, highest first; `after` is a version."""
         ...
 
+    def manifests(self, *, after: Digest | None, limit: int) -> Mapping[Digest, bytes]:
+        """List the manifests of all namespaces by digest; there are no more where there is none behind `after`."""
+        ...
+
 
 class BundleRepository(Protocol):
     """Bundles of all applications."""
@@ -227,7 +231,11 @@ class RootRepository(Protocol):
 
 
 class BlobRepository(Protocol):
-    """Which namespace may see which blob: it sent it, or a manifest of its own links it."""
+    """Which namespace may see which blob: it sent it, or a manifest of its own links it; and which blobs may go.
+
+    A blob that no manifest links is kept for as long as somebody claims it. Whoever removes it takes it first, so that
+    of a claim and a taking the first wins, and nothing is stored where it is about to be removed.
+    """
 
     def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
         """Let the namespace see these blobs of these sizes in bytes; what it sees keeps its size."""
@@ -235,6 +243,38 @@ class BlobRepository(Protocol):
 
     def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
         """Find which of these blobs the namespace may see, with their sizes in bytes."""
+        ...
+
+    def claim(self, *, digests: Collection[Digest], until: datetime) -> frozenset[Digest]:
+        """Keep these blobs until then, those that are not stored yet among them.
+
+        Returns:
+            Those that are being removed: they are not kept, and nothing is stored there until that is over.
+        """
+        ...
+
+    def find_claimed(self, *, digests: Collection[Digest], at: datetime) -> frozenset[Digest]:
+        """Find which of these are kept at a time, or being removed."""
+        ...
+
+    def take(self, *, digests: Collection[Digest], at: datetime, operation: str) -> frozenset[Digest]:
+        """Take those that nobody keeps at a time, for an operation to remove; no namespace sees them any more.
+
+        Returns:
+            Those that the operation has, from before too.
+        """
+        ...
+
+    def taken(self, *, after: Digest | None, limit: int) -> Sequence[tuple[Digest, str]]:
+        """List what is being removed by digest, each with its operation."""
+        ...
+
+    def forget(self, *, digests: Collection[Digest]) -> None:
+        """Forget those that were taken, once they are removed."""
+        ...
+
+    def end_claims(self, *, at: datetime) -> None:
+        """Forget the claims that are over at a time."""
         ...
 
 
@@ -317,6 +357,10 @@ class OperationRepository(Protocol):
 
     def list(self, namespace: str, *, after: str | None, limit: int) -> Sequence[Operation]:
         """List a namespace's operations, newest first; `after` is an id."""
+        ...
+
+    def list_open(self) -> Sequence[Operation]:
+        """List the operations of all namespaces that are not over, oldest first."""
         ...
 
     def find_open(self, channel: str) -> Operation | None:

@@ -1,13 +1,15 @@
 """What every service is given: the ports, and who asks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
+from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Holder, OperationState
+from regalia_registry.domain.retention import Retention
 from regalia_registry.ports.blobs import BlobStore
 from regalia_registry.ports.store import Store, Transaction
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
@@ -33,6 +35,7 @@ class Ports:
     keys: OwnKeys
     root_file: RootFile
     local: LocalEngine | None = None
+    retention: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Bench:
 
     `tell` raises where the operation was cancelled or taken over: nothing is done after it. `fence` does so in the
     transaction that commits, so that a late worker commits nothing. `keep` replaces the operation's journal, which the
-    next worker is given, and raises likewise.
+    next worker is given, and raises likewise. `lease` is how long a worker may go on without a sign of life.
     """
 
     targets: Targets
@@ -67,3 +70,4 @@ class Bench:
     tell: Callable[[JsonObject], None]
     fence: Callable[[Transaction], None]
     keep: Callable[[JsonObject], None]
+    lease: Lease = field(default_factory=Lease)

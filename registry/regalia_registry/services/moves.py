@@ -18,7 +18,7 @@ from regalia_registry.domain.refusals import void_pointer
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import pointer_entry, signers_of
-from regalia_registry.services.steps.binding import Prepared, bind, find_prepared
+from regalia_registry.services.steps.binding import Prepared, bind, find_prepared, unbind
 from regalia_registry.services.steps.changes import Difference, difference, told
 from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.course import COMMIT, crossing
@@ -186,6 +186,7 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
                 for_kind=OperationKind(str(pointer.move)),
                 now=ports.clock.now(),
             )
+            unbind(tx, read.current, named=(), now=ports.clock.now())
         if attempt.submission.hold and read.current is not None and read.current.pointer.bundle != pointer.bundle:
             add_hold(
                 ports,

@@ -20,22 +20,32 @@ from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.claims import KEPT_FOR, claim_blobs
 from regalia_registry.services.steps.snapshots import LISTING
 
 
 def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequence[Digest]) -> MissingBlobs:
-    """Say which of these blobs the namespace doesn't have; another namespace's don't count."""
+    """Say which of these blobs the namespace doesn't have; another namespace's don't count.
+
+    Those that it has are kept for a day, until the manifest that links them is there.
+    """
     caller.actor.require(Right.PUBLISH, on=namespace)
-    with ports.store.read() as tx:
+    with ports.store.note() as tx:
         known = tx.blobs.find_sizes(namespace, digests=digests)
+        tx.blobs.claim(digests=known, until=ports.clock.now() + KEPT_FOR)
     return MissingBlobs(tuple(str(digest) for digest in digests if digest not in known))
 
 
 def put_blob(
     ports: Ports, caller: Caller, *, namespace: str, digest: Digest, source: BufferedIOBase, size_bytes: int
 ) -> bool:
-    """Keep a blob for the namespace; False where the namespace had it."""
+    """Keep a blob for the namespace; False where the namespace had it.
+
+    Raises:
+        UnavailableError: The blob is being removed; in a moment it can be sent.
+    """
     caller.actor.require(Right.PUBLISH, on=namespace)
+    claim_blobs(ports, [digest])
     ports.blobs.put(digest=digest, source=source, size_bytes=size_bytes)
     with ports.store.read() as tx:
         if digest in tx.blobs.find_sizes(namespace, digests=[digest]):

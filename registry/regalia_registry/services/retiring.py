@@ -1,37 +1,49 @@
-"""Retiring a collection: only one that an operation of this namespace made, and that no channel names. By a worker."""
+"""Retiring a collection: only one that an operation of this namespace made, and that nothing uses. By a worker.
+
+One that was made for a channel has a row: it is retired first, and dropped a lease later. One that a load made is its
+maker's, who may write into it: it has none, and nothing but this retires it.
+"""
 
 from contextlib import closing
+from dataclasses import dataclass
 
 from regalia.core.errors import ConflictError, NotFoundError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.operations import Operation, OperationKind
+from regalia_registry.domain.operations import Operation, OperationKind, OperationState, Target
+from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.questions import RetireWish
+from regalia_registry.domain.retention import Decision, Fate
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import CollectionEntry, Provider
-from regalia_registry.services.context import Bench, Caller, Ports
+from regalia_registry.services.context import Bench, Caller, Paused, Ports
+from regalia_registry.services.steps.dropping import drop, judge, require_unaliased, retire
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.uses import aliased_on, aliases_on, uses_of
 
 _PAGE = 200
 _PUBLIC = "public"  # PostgreSQL's schema for names without one
 _LEFT_ALONE = "what this registry did not make is dropped with the engine's own tools"
 
 
-def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
-    """Drop a collection that a load made; the record says that it is gone once it is.
+def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:
+    """Drop a collection that we made; the record says that it is gone once it is.
 
     What is to be dropped stands in the journal before it is, so that a worker that takes over ends the same way.
 
     Raises:
         NotFoundError: The target has no such collection.
-        ConflictError: It is not ours, its load is not over, or a channel's pointer names it.
+        ConflictError: It is not ours, its load is not over, or something uses it.
     """
     wish = RetireWish.parse(operation.request)
     with ports.store.read() as tx:
         target = require_use(tx, wish.target, namespace=operation.namespace)
+        row = _row(tx, wish)
+    if row is not None:
+        return _retire_row(_Retiring(ports, Caller(actor, operation.id), bench, target), operation, row)
     bench.tell({"step": "connecting", "target": wish.target})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         if operation.journal is None:
@@ -50,6 +62,55 @@ def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
             ports, Caller(actor, operation.id), tx, Event("collection.retired", f"target/{wish.target}/{collection}")
         )
     return {"target": wish.target, "collection": collection, "retired": True}
+
+
+@dataclass(frozen=True, slots=True)
+class _Retiring:
+    """What one attempt works with."""
+
+    ports: Ports
+    caller: Caller
+    bench: Bench
+    target: Target
+
+
+def _row(tx: Transaction, wish: RetireWish) -> Collection | None:
+    """Find the row of a collection, which is called by its schema or by its table in it."""
+    found = tx.collections.find(wish.target, wish.collection)
+    return found or tx.collections.find(wish.target, wish.collection.rpartition(".")[0])
+
+
+def _retire_row(retiring: _Retiring, operation: Operation, row: Collection) -> JsonObject | Paused:
+    """Retire a collection that was made for a channel, or, a lease later, drop it."""
+    told: JsonObject = {"target": row.target, "collection": row.name, "retired": True}
+    ports, caller, bench = retiring.ports, retiring.caller, retiring.bench
+    if row.namespace != operation.namespace:
+        raise ConflictError(f'"{row.name}" was made by no operation of "{operation.namespace}"', hint=_LEFT_ALONE)
+    if row.state is CollectionState.DROPPED:
+        return told
+    bench.tell({"step": "connecting", "target": row.target})
+    with closing(bench.targets.connect(retiring.target, holder=bench.holder)) as provider:
+        if operation.journal is not None:
+            require_unaliased(ports, provider, row)
+            drop(ports, caller, bench, provider, row)
+            return told
+        with ports.store.read() as tx:
+            aliases = aliases_on(tx, row.target)
+            uses = uses_of(tx, bundles=ports.retention.bundles, aliased={})
+        aliased = aliased_on(provider, row.target, aliases)
+    _require_free(row, judge(ports, row, uses, is_asked=True))
+    decided = retire(ports, caller, bench, [row.id], aliased, is_asked=True)
+    if row.id in decided:
+        _require_free(row, decided[row.id])
+    bench.keep({"dropping": row.id})
+    return Paused(OperationState.RUNNING, told, ports.clock.now() + bench.lease.takeover)
+
+
+def _require_free(row: Collection, decision: Decision) -> None:
+    if decision.fate is Fate.KEEP:
+        raise ConflictError(
+            f'"{row.name}" is not retired: {decision.reason}', hint="reg gc --dry-run says of each collection why"
+        )
 
 
 def _ours(ports: Ports, namespace: str, provider: Provider, wish: RetireWish) -> tuple[str, str]:

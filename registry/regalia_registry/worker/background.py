@@ -1,46 +1,60 @@
-"""What a worker does beside its operations, over and over: each duty in its own time, in one thread."""
+"""What a worker does beside its operations, again and again: a thread, and a list of what is due when."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from regalia.core.errors import RegaliaError
-from regalia_registry.ports.system import Clock
 
 log = structlog.get_logger("regalia.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
-    """Something that is done every `period_s` seconds; what it could not do now, it does next time."""
+class Chore:
+    """Something short that is done every `period_s` seconds, first after one; what it raises is told."""
 
     name: str
     period_s: float
-    run: Callable[[], None]
+    do: Callable[[], None]
 
 
 class Background:
-    """Does duties until it is told to stop."""
+    """Does chores, at least one, one after another, from the block's beginning to its end."""
 
-    def __init__(self, clock: Clock, duties: Sequence[Duty], stopping: threading.Event) -> None:
+    def __init__(self, chores: Sequence[Chore], stopping: threading.Event) -> None:
         """Do nothing yet."""
-        self._clock = clock
-        self._duties = duties
+        self._chores = chores
         self._stopping = stopping
+        self._thread = threading.Thread(target=self._run, name="background")
 
-    def run(self) -> None:
-        """Do each duty when it is due, the first time at once; what failed is logged, and done again in its time."""
-        due = [self._clock.monotonic()] * len(self._duties)
-        while self._duties and not self._stopping.is_set():
-            place = min(range(len(due)), key=due.__getitem__)
-            if self._stopping.wait(max(0.0, due[place] - self._clock.monotonic())):
+    def __enter__(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        """End after the chore that is at work."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        """Do them; where that ends by a fault, so does the worker, and is started anew."""
+        try:
+            self._do_all()
+        finally:
+            self._stopping.set()
+
+    def _do_all(self) -> None:
+        due = [(time.monotonic() + chore.period_s, number) for number, chore in enumerate(self._chores)]
+        while not self._stopping.is_set():
+            at, number = min(due)
+            if self._stopping.wait(max(0.0, at - time.monotonic())):
                 return
-            duty = self._duties[place]
+            chore = self._chores[number]
             try:
-                duty.run()
+                chore.do()
             except RegaliaError as error:
-                log.warning("put off", duty=duty.name, error=error.message)
-            due[place] = self._clock.monotonic() + duty.period_s
-        self._stopping.wait()
+                log.warning("chore failed", chore=chore.name, error=error.message)
+            due[number] = time.monotonic() + chore.period_s, number

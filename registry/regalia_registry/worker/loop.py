@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,11 +21,13 @@ from regalia_registry.domain.operations import EVERY_KIND, Holder, Operation, Op
 from regalia_registry.domain.texts import readable
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Paused, Ports
-from regalia_registry.worker.background import Background, Duty
+from regalia_registry.services.garbage import collect_daily
+from regalia_registry.worker.background import Background, Chore
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
 _GLANCE_S = 0.02  # a glance costs some microseconds, and whoever waits for a channel waits for this
+_GARBAGE_S = 600.0  # whether a day has passed is looked for this often
 _AGAIN = timedelta(seconds=15)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -51,6 +54,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.REBIND: ("preparing", "prepare_move"),
     OperationKind.PREPARE: ("preparing", "prepare_move"),
     OperationKind.ADOPT: ("adopting", "adopt_collection"),
+    OperationKind.GC: ("collecting", "collect_garbage"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.
@@ -97,16 +101,17 @@ class Worker:
     stopping: threading.Event
     lease: Lease = field(default_factory=Lease)
     patience: Patience = field(default_factory=Patience)
-    duties: tuple[Duty, ...] = ()
+    chores: tuple[Chore, ...] = ()
 
     def run(self) -> None:
         """Take operations, two at once; what is at work when it must stop is left for the next worker at once."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        background = Background(self.ports.clock, self.duties, self.stopping)
-        beside = [self._thread("urgent", lambda: self._take(_URGENT)), self._thread("background", background.run)]
-        self._take(EVERY_KIND)
-        for thread in beside:
-            thread.join()
+        urgent = threading.Thread(target=self._take_urgent, name="urgent")
+        urgent.start()
+        daily = Chore("collecting garbage daily", _GARBAGE_S, partial(collect_daily, self.ports))
+        with Background([daily, *self.chores], self.stopping):
+            self._take(EVERY_KIND)
+        urgent.join()
         self.targets.close()
 
     def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
@@ -128,18 +133,12 @@ class Worker:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
-        """Run something beside; where that ends by a fault, so does the worker, and is started anew."""
-
-        def guarded() -> None:
-            try:
-                run()
-            finally:
-                self.stopping.set()
-
-        started = threading.Thread(target=guarded, name=name)
-        started.start()
-        return started
+    def _take_urgent(self) -> None:
+        """Take what is urgent; where that ends by a fault, so does the worker, and is started anew."""
+        try:
+            self._take(_URGENT)
+        finally:
+            self.stopping.set()
 
     def _take(self, kinds: Collection[OperationKind]) -> None:
         """Take one operation of these kinds after another."""
@@ -293,7 +292,9 @@ class _Task:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
         holder = Holder(self._claimed.id, self._claimed.epoch)
-        return Bench(targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep)
+        return Bench(
+            targets, holder, self._folder, self._hold.tell, self._hold.fence, self._hold.keep, self._worker.lease
+        )
 
 
 @contextmanager

@@ -91,6 +91,13 @@ class MemoryArtifacts:
         )
         return [ListedArtifact(one.artifact, one.version, one.digest, one.fingerprint, one.pushed_at) for one in found]
 
+    def manifests(self, *, after: Digest | None, limit: int) -> Mapping[Digest, bytes]:
+        """List manifests by digest."""
+        found = {one.digest: one.manifest for one in self._tables.artifacts.values()}
+        return dict(
+            page(found.items(), key=lambda one: one[0].hex, after=None if after is None else after.hex, limit=limit)
+        )
+
     def _versions(self, artifact: ArtifactName) -> list[ArtifactVersion]:
         return [one for one in self._tables.artifacts.values() if one.artifact == artifact]
 

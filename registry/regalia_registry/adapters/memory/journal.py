@@ -1,6 +1,6 @@
-"""Trust roots, what a namespace may see, tokens and audit entries in memory."""
+"""Trust roots, tokens and audit entries in memory."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -58,24 +58,6 @@ class MemoryProvenance:
     def find(self, namespace: str, manifest: Digest) -> Provenance | None:
         """Find how a version came to be."""
         return self._tables.provenance.get((namespace, manifest))
-
-
-class MemoryLinks:
-    """A `BlobRepository` in memory."""
-
-    def __init__(self, tables: Tables) -> None:
-        """Keep the tables."""
-        self._tables = tables
-
-    def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
-        """Let the namespace see these blobs."""
-        for digest, size_bytes in sizes.items():
-            self._tables.blobs.setdefault((namespace, digest), size_bytes)
-
-    def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
-        """Find which of these blobs the namespace may see."""
-        blobs = self._tables.blobs
-        return {digest: blobs[namespace, digest] for digest in digests if (namespace, digest) in blobs}
 
 
 class MemoryAccess:

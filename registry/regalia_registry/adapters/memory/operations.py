@@ -40,6 +40,10 @@ class MemoryOperations:
         found = [one for one in self._tables.operations.values() if one.namespace == namespace]
         return page(found, key=lambda one: one.id, after=after, limit=limit, is_descending=True)
 
+    def list_open(self) -> Sequence[Operation]:
+        """List all that are not over."""
+        return [one for _, one in sorted(self._tables.operations.items()) if not one.state.is_over]
+
     def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Look for one."""
         return any(one.kind in kinds and one.is_claimable(now) for one in self._tables.operations.values())
@@ -61,7 +65,7 @@ class MemoryOperations:
         there = self._tables.operations.get(operation.id)
         if there is None or there.epoch != epoch:
             return False
-        self._tables.operations[operation.id] = _whole(operation)
+        self._tables.operations[operation.id] = _whole(_changed(there, operation))
         return True
 
     def append(self, operation_id: str, *, time: datetime, body: JsonObject) -> OperationEvent:
@@ -103,6 +107,20 @@ class MemoryTargets:
     def remove(self, name: str) -> bool:
         """Remove a target."""
         return self._tables.targets.pop(name, None) is not None
+
+
+def _changed(there: Operation, operation: Operation) -> Operation:
+    """Take over what may change; what was asked for stays."""
+    return replace(
+        there,
+        state=operation.state,
+        epoch=operation.epoch,
+        lease_until=operation.lease_until,
+        cancel_requested=operation.cancel_requested,
+        outcome=operation.outcome,
+        journal=operation.journal,
+        channel=operation.channel,
+    )
 
 
 def _whole(operation: Operation) -> Operation:

@@ -59,7 +59,7 @@ class MemoryCollections:
         there = self._tables.collections.get(collection.id)
         if there is None or there.state is not expected:
             return False
-        self._tables.collections[collection.id] = _whole(collection)
+        self._tables.collections[collection.id] = _whole(_changed(there, collection))
         return True
 
     def _ready(self, target: str) -> Sequence[Collection]:
@@ -100,6 +100,22 @@ class MemoryPlacings:
         return [
             found for _, found in sorted(self._tables.placings.items(), key=lambda one: (str(one[0][0]), one[0][1]))
         ]
+
+
+def _changed(there: Collection, collection: Collection) -> Collection:
+    """Take over what may change; what it was made of stays."""
+    return replace(
+        there,
+        state=collection.state,
+        table=collection.table,
+        sealed=collection.sealed,
+        marker=collection.marker,
+        seconds=collection.seconds,
+        verified_at=collection.verified_at,
+        bound_at=collection.bound_at,
+        unbound_at=collection.unbound_at,
+        leftover=collection.leftover,
+    )
 
 
 def _whole(collection: Collection) -> Collection:

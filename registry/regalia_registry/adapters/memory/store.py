@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from regalia_registry.adapters.memory.blob_links import MemoryLinks
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
 from regalia_registry.adapters.memory.journal import (
     MemoryAccess,
     MemoryAudit,
-    MemoryLinks,
     MemoryProvenance,
     MemoryRoots,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Self, TypeVar
 
 from regalia.core.digest import Digest
@@ -12,6 +13,14 @@ from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.placing import ChannelPlacings, Collection
 from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Until when a blob is kept, or which operation removes it."""
+
+    until: datetime
+    operation: str | None = None
 
 
 @dataclass(slots=True)
@@ -25,6 +34,7 @@ class Tables:
     holds: dict[tuple[ApplicationName, Digest], Hold] = field(default_factory=dict)
     roots: dict[int, StoredRoot] = field(default_factory=dict)
     blobs: dict[tuple[str, Digest], int] = field(default_factory=dict)
+    claims: dict[Digest, Claim] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     entries: dict[str, StoredEntry] = field(default_factory=dict)
     deployments: dict[str, tuple[ApplicationName, str]] = field(default_factory=dict)

@@ -94,6 +94,14 @@ class SqlArtifacts:
         rows = self._connection.execute(query.order_by(ARTIFACT.c.sort_key.desc()).limit(limit)).mappings()
         return [_read_listed(row) for row in rows]
 
+    def manifests(self, *, after: Digest | None, limit: int) -> Mapping[Digest, bytes]:
+        """List manifests by digest; one that several namespaces have may stand at a page's end, and once."""
+        query = select(ARTIFACT.c.digest, ARTIFACT.c.manifest)
+        if after is not None:
+            query = query.where(ARTIFACT.c.digest > after.hex)
+        rows = self._connection.execute(query.order_by(ARTIFACT.c.digest).limit(limit))
+        return {Digest(row.digest): row.manifest for row in rows}
+
     def _find(self, condition: ColumnElement[bool]) -> ArtifactVersion | None:
         row = self._connection.execute(select(ARTIFACT).where(condition).limit(1)).mappings().first()
         return None if row is None else _read(row)

@@ -1,7 +1,7 @@
 """Opening a database so that transactions mean what they say; the one file that knows which database it is."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from threading import Lock
@@ -64,6 +64,12 @@ def insert_new(connection: Connection, table: Table, row: Mapping[str, object]) 
     """Insert a row, or say that a unique rule refused it; the transaction goes on either way."""
     statement = _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
     return connection.execute(statement, row).rowcount == 1
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert those of many rows that no unique rule refuses."""
+    if rows:
+        connection.execute(_INSERTS[connection.dialect.name](table).on_conflict_do_nothing(), list(rows))
 
 
 class Changes:

@@ -20,6 +20,8 @@ from regalia_registry.domain.operations import (
 )
 from regalia_registry.domain.refusals import channel_taken, no_operation
 
+_OPEN = [str(state) for state in OperationState if not state.is_over]
+
 
 class SqlOperations:
     """An `OperationRepository` over one transaction."""
@@ -62,6 +64,11 @@ class SqlOperations:
             query = query.where(OPERATION.c.id < after)
         rows = self._connection.execute(query.order_by(OPERATION.c.id.desc()).limit(limit)).mappings()
         return [_read(row) for row in rows]
+
+    def list_open(self) -> Sequence[Operation]:
+        """List all that are not over."""
+        query = select(OPERATION).where(OPERATION.c.state.in_(_OPEN)).order_by(OPERATION.c.id)
+        return [_read(row) for row in self._connection.execute(query).mappings()]
 
     def is_waiting(self, *, now: datetime, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Look for one."""
@@ -157,8 +164,7 @@ def _target(row: RowMapping) -> Target:
 
 
 def _is_claimable(now: datetime, kinds: Collection[OperationKind]) -> ColumnElement[bool]:
-    open_states = [str(state) for state in OperationState if not state.is_over]
-    is_left = and_(OPERATION.c.state.in_(open_states), OPERATION.c.lease_until <= times.write(now))
+    is_left = and_(OPERATION.c.state.in_(_OPEN), OPERATION.c.lease_until <= times.write(now))
     is_free = or_(OPERATION.c.state == str(OperationState.QUEUED), is_left)
     return and_(is_free, OPERATION.c.kind.in_([str(kind) for kind in kinds]))
 

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, Engine
 from regalia_registry.adapters.sql.access import SqlAccess
 from regalia_registry.adapters.sql.artifacts import SqlArtifacts
 from regalia_registry.adapters.sql.audit import SqlAudit
+from regalia_registry.adapters.sql.blobs import SqlBlobs
 from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
 from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
 from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
 from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
 from regalia_registry.adapters.sql.provenance import SqlProvenance
-from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
+from regalia_registry.adapters.sql.trust import SqlRoots
 from regalia_registry.domain.access import Actor
 
 

@@ -128,6 +128,17 @@ class NamespaceBlob(SQLModel, table=True):
     size_bytes: int = Field(sa_type=BigInteger)
 
 
+class BlobClaim(SQLModel, table=True):
+    """Until when a blob is kept without a manifest that links it; `operation` removes it, where one does."""
+
+    __tablename__ = "blob_claim"
+    __table_args__ = (Index("blob_claim_operation", "operation", "digest"),)
+
+    digest: str = Field(max_length=_DIGEST, primary_key=True)
+    until: str = Field(max_length=_TIME)
+    operation: str | None = Field(default=None, max_length=_ID)
+
+
 class AccessToken(SQLModel, table=True):
     """A token by the hash of its secret; `grants` is JSON."""
 

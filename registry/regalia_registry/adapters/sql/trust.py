@@ -1,12 +1,12 @@
-"""Trust roots, and which namespace may see which blob, in SQL."""
+"""Trust roots in SQL."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, Select, select
 
 from regalia.core.digest import Digest
 from regalia_registry.adapters.sql.engine import insert_new
-from regalia_registry.adapters.sql.statements import BLOB, ROOT, batches
+from regalia_registry.adapters.sql.statements import ROOT
 from regalia_registry.domain.records import StoredRoot
 from regalia_registry.domain.refusals import root_exists
 
@@ -45,26 +45,3 @@ class SqlRoots:
     def _first(self, query: Select[tuple[object, ...]]) -> StoredRoot | None:
         row = self._connection.execute(query).mappings().first()
         return None if row is None else StoredRoot(row["version"], Digest(row["identity"]), row["envelope"])
-
-
-class SqlBlobs:
-    """A `BlobRepository` over one transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        """Keep the transaction."""
-        self._connection = connection
-
-    def link(self, namespace: str, *, sizes: Mapping[Digest, int]) -> None:
-        """Let the namespace see these blobs."""
-        for digest, size_bytes in sizes.items():
-            insert_new(self._connection, BLOB, {"namespace": namespace, "digest": digest.hex, "size_bytes": size_bytes})
-
-    def find_sizes(self, namespace: str, *, digests: Collection[Digest]) -> Mapping[Digest, int]:
-        """Find which of these blobs the namespace may see."""
-        found = {}
-        for batch in batches([digest.hex for digest in digests]):
-            query = select(BLOB.c.digest, BLOB.c.size_bytes).where(
-                BLOB.c.namespace == namespace, BLOB.c.digest.in_(batch)
-            )
-            found.update({Digest(row.digest): row.size_bytes for row in self._connection.execute(query)})
-        return found

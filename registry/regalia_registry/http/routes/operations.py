@@ -22,7 +22,14 @@ from regalia_registry.domain.operations import (
     Target,
     VerifyWish,
 )
-from regalia_registry.http.dependencies import After, CurrentCaller, CurrentPorts, Limit, NamespacePath
+from regalia_registry.http.dependencies import (
+    After,
+    AnyNamespacePath,
+    CurrentCaller,
+    CurrentPorts,
+    Limit,
+    NamespacePath,
+)
 from regalia_registry.http.pages import Page, page_of
 from regalia_registry.services import operations, targets
 
@@ -179,7 +186,7 @@ def start_look(
 
 @router.get("/namespaces/{namespace}/operations")
 def list_operations(
-    namespace: NamespacePath, caller: CurrentCaller, ports: CurrentPorts, after: After = None, limit: Limit = 50
+    namespace: AnyNamespacePath, caller: CurrentCaller, ports: CurrentPorts, after: After = None, limit: Limit = 50
 ) -> Page[OperationEntry]:
     """List operations, newest first."""
     found = operations.list_operations(ports, caller, namespace=namespace, after=after, limit=limit)
@@ -188,7 +195,7 @@ def list_operations(
 
 @router.get("/namespaces/{namespace}/operations/{operation_id}")
 async def follow_operation(
-    namespace: NamespacePath,
+    namespace: AnyNamespacePath,
     operation_id: str,
     caller: CurrentCaller,
     ports: CurrentPorts,
@@ -211,7 +218,7 @@ async def follow_operation(
 
 @router.post("/namespaces/{namespace}/operations/{operation_id}/cancel")
 def cancel_operation(
-    namespace: NamespacePath, operation_id: str, caller: CurrentCaller, ports: CurrentPorts
+    namespace: AnyNamespacePath, operation_id: str, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask an operation to end."""
     return operations.cancel_operation(ports, caller, namespace=namespace, operation_id=operation_id[:64])

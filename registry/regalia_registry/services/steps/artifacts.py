@@ -4,11 +4,18 @@ from regalia_registry.domain.entries import Event
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
+from regalia_registry.services.steps.claims import keep_linked
 from regalia_registry.services.steps.records import record
 
 
 def add_version(ports: Ports, caller: Caller, tx: Transaction, artifact: ArtifactVersion) -> bool:
-    """Insert a version and say so in the log; False where it was there."""
+    """Insert a version and say so in the log; False where it was there.
+
+    Raises:
+        NotFoundError: A blob that it links was removed meanwhile.
+        VersionConflictError: The version has other content, or the content another version.
+    """
+    keep_linked(ports, tx, artifact)
     created = tx.artifacts.add(artifact)
     event = "artifact.pushed" if created else "artifact.unchanged"
     record(ports, caller, tx, Event(event, f"{artifact.artifact}@{artifact.version}", after=artifact.digest))

@@ -72,17 +72,22 @@ def bind(tx: Transaction, prepared: Prepared, *, left: StoredPointer | None, now
             raise ConflictError(
                 f'"{place.collection}" is not what was proved any more', hint="ask again: it is made anew"
             )
-    named = {(place.target, place.collection) for place in prepared.places}
-    for place in () if left is None else left.pointer.collections:
-        collection = tx.collections.find(place.target, place.collection)
-        if collection is not None and (place.target, place.collection) not in named:
-            tx.collections.update(replace(collection, unbound_at=now), expected=collection.state)
+    unbind(tx, left, named=prepared.places, now=now)
     there = tx.operations.get(prepared.operation.id)
     outcome = {**(there.outcome or {}), **({} if left is None else {"left": str(left.identity)})}
     committed = replace(there, state=OperationState.COMMITTED, lease_until=now, channel=None, outcome=outcome)
     is_ours = there == prepared.operation and tx.operations.update(committed, epoch=there.epoch)
     if not is_ours:
         raise ConflictError("the operation was ended meanwhile", hint=f"reg operation show {there.id}")
+
+
+def unbind(tx: Transaction, left: StoredPointer | None, *, named: tuple[Place, ...], now: datetime) -> None:
+    """Note when a channel let go of the collections that its next pointer does not name: they are kept a while."""
+    still = {(place.target, place.collection) for place in named}
+    for place in () if left is None else left.pointer.collections:
+        collection = tx.collections.find(place.target, place.collection)
+        if collection is not None and (place.target, place.collection) not in still:
+            tx.collections.update(replace(collection, unbound_at=now), expected=collection.state)
 
 
 def _bound(tx: Transaction, collection: Collection, now: datetime) -> bool:

@@ -19,6 +19,7 @@ from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
+from regalia_registry.services.steps.claims import claim_blobs
 from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
 
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
@@ -62,12 +63,14 @@ class Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
+        claim_blobs(self._ports, [digest])
         self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
         self._link(digest, len(body))
         return body
 
     def file(self, file: StoredFile) -> None:
         """Store a file that nobody writes to any more; it stays where it is."""
+        claim_blobs(self._ports, [file.digest])
         blobs = self._ports.blobs
         if isinstance(blobs, Linking):
             blobs.link(digest=file.digest, path=file.path, size_bytes=file.size_bytes)

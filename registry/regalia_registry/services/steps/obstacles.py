@@ -7,7 +7,7 @@ from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import ArtifactName, Kind
 from regalia_registry.domain.plans import MoveWish, Plan, Step
 from regalia_registry.ports.serving import Serving
-from regalia_registry.ports.vectors import EngineRight, Provider
+from regalia_registry.ports.vectors import Checked, EngineRight, Provider
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.snapshots import open_snapshot
 
@@ -38,20 +38,34 @@ def _obstacles(ports: Ports, wish: MoveWish, step: Step, provider: Provider) -> 
         return []
     artifact = ArtifactName(wish.application.namespace, Kind.SNAPSHOT, step.member.name)
     snapshot = open_snapshot(ports, artifact, version=step.member.version)
-    checked, reasons = provider.collections.check(), list[str]()
-    if step.warm is None:
-        if EngineRight.CREATE not in checked.rights:
-            reasons.append(f'the credential of "{target}" may make no collection there')
-        if checked.free_bytes is not None and checked.free_bytes < step.member.size_bytes:
-            reasons.append(f'"{target}" has {checked.free_bytes:,} bytes left, {step.member.size_bytes:,} are needed')
-    if step.placing.alias is not None:
-        if not checked.aliases or EngineRight.ALIAS not in checked.rights:
-            reasons.append(f'no alias can be set on "{target}" with its credential')
-        schema = provider.collections.hosted(snapshot.schema).schema
-        alias, shown = step.placing.alias, _shown_embedding(ports, wish, step)
+    reasons, alias = list[str](), step.placing.alias
+    is_known = alias is None or _is_set(provider, alias)  # what was set before can be set again
+    if step.warm is None or not is_known:
+        reasons += _lacking(step, provider.collections.check(), is_alias_new=not is_known)
+    if alias is not None:
+        schema, shown = provider.collections.hosted(snapshot.schema).schema, _shown_embedding(ports, wish, step)
         reasons += [f"{reason}: {_RESOLVER}" for reason in provider.aliases.refusals(alias, schema)]
         if shown is not None and shown != snapshot.config.embedding:
             reasons.append(f'"{alias}" shows vectors of {shown}, these are of {snapshot.config.embedding}: {_RESOLVER}')
+    return reasons
+
+
+def _is_set(provider: Serving, alias: str) -> bool:
+    try:
+        return provider.aliases.get(alias) is not None
+    except ConflictError:  # a table has the name: its refusal says so
+        return False
+
+
+def _lacking(step: Step, checked: Checked, *, is_alias_new: bool) -> list[str]:
+    """Tell which rights and room the target lacks."""
+    target, reasons = step.placing.target, list[str]()
+    if step.warm is None and EngineRight.CREATE not in checked.rights:
+        reasons.append(f'the credential of "{target}" may make no collection there')
+    if step.warm is None and checked.free_bytes is not None and checked.free_bytes < step.member.size_bytes:
+        reasons.append(f'"{target}" has {checked.free_bytes:,} bytes left, {step.member.size_bytes:,} are needed')
+    if is_alias_new and (not checked.aliases or EngineRight.ALIAS not in checked.rights):
+        reasons.append(f'no alias can be set on "{target}" with its credential')
     return reasons
 
 

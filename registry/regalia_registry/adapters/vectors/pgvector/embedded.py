@@ -5,7 +5,8 @@ import secrets
 import shutil
 import socket
 import time
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import psycopg
@@ -57,6 +58,7 @@ class EmbeddedPostgres:
         self._given_folder = folder
         self._binaries = binaries
         self._port = port
+        self.has_started = False
 
     @property
     def url(self) -> str:
@@ -88,6 +90,7 @@ class EmbeddedPostgres:
         with translated(), psycopg.connect(self._as_superuser("postgres"), autocommit=True) as superuser:
             password = reader_password(self._given_folder)
             prepare(superuser, self._as_superuser(places.DATABASE), password=password)
+        self.has_started = True
 
     def stop(self) -> None:
         """Stop it and wait; running transactions end."""
@@ -244,12 +247,21 @@ def open_embedded(
 ) -> PgvectorProvider:
     """Start the registry's own PostgreSQL where it does not run, and open it as a provider.
 
-    The URL is `embedded:`, and the loopback port for agents where there is one.
+    The URL is `embedded:`, and the loopback port for agents where there is one. What this process has started once is
+    looked after again only when it does not answer: a look takes longer than all of a warm restore.
     """
-    port = int(url.partition(":")[2] or 0)
-    server = EmbeddedPostgres(places.embedded_folder(data), wheel_binaries(), port=port)
+    server = _server(data, int(url.partition(":")[2] or 0))
+    if server.has_started:
+        with suppress(UnavailableError):
+            return provide(server.url, holder=holder, folder=server.folder)
     server.start()
     return provide(server.url, holder=holder, folder=server.folder)
+
+
+@lru_cache
+def _server(data: Path, port: int) -> EmbeddedPostgres:
+    """Give the one of a data folder, as this process knows it."""
+    return EmbeddedPostgres(places.embedded_folder(data), wheel_binaries(), port=port)
 
 
 def stop_embedded(data: Path) -> None:

@@ -1,0 +1,44 @@
+"""Keeping blobs from being removed: before they are stored, and until a manifest that is stored links them."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from regalia.core.digest import Digest
+from regalia.core.errors import NotFoundError, UnavailableError
+from regalia.core.manifest import Manifest
+from regalia_registry.domain.records import ArtifactVersion
+from regalia_registry.ports.store import Transaction
+from regalia_registry.services.context import Ports
+
+KEPT_FOR = timedelta(hours=24)
+
+
+def claim_blobs(ports: Ports, digests: Collection[Digest]) -> None:
+    """Keep blobs for a day, those that are about to be stored among them.
+
+    Raises:
+        UnavailableError: One is being removed: what is stored there now would go with it.
+    """
+    with ports.store.note() as tx:
+        removed = tx.blobs.claim(digests=digests, until=ports.clock.now() + KEPT_FOR)
+    if removed:
+        raise UnavailableError(
+            f"the blob {min(removed).short} is being removed, and can be stored again then",
+            hint="try again in a moment",
+        )
+
+
+def keep_linked(ports: Ports, tx: Transaction, artifact: ArtifactVersion) -> None:
+    """Keep what a version links, in the transaction that adds it: whoever removes blobs may not have seen it yet.
+
+    Raises:
+        NotFoundError: A blob was removed since it was sent.
+    """
+    linked = {descriptor.digest for descriptor in Manifest.parse(artifact.manifest).descriptors}
+    gone = linked - tx.blobs.find_sizes(artifact.artifact.namespace, digests=linked).keys()
+    if gone:
+        raise NotFoundError(
+            f"{len(gone)} blobs of the manifest were removed since they were sent: {min(gone).short}",
+            hint="send them again, and the manifest within a day: reg push",
+        )
+    tx.blobs.claim(digests=linked, until=ports.clock.now() + KEPT_FOR)
