@@ -59,6 +59,7 @@ _ROOMS = frozenset(
         "counting",
         "credentials",
         "exports",
+        "following",
         "founding",
         "keystore",
         "moving",

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError, RegaliaError
-from regalia.core.names import ApplicationName, check_channel
+from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia_registry.http.errors import Answer, problem_of
 from regalia_registry.services.resolve import Question, Resolver
@@ -69,10 +69,7 @@ def _question(path: str, query: bytes) -> Question:
         raise InvalidError(f"{path[:120]!r} is no address to resolve")
     namespace, name, what, selector = map(unquote, matched.groups())
     application = ApplicationName(namespace, name)
-    if what == "channels":
-        reference = BundleReference(application, channel=check_channel(selector))
-    else:
-        reference = BundleReference.parse(f"{application}@{selector}")
+    reference = BundleReference.parse(f"{application}{':' if what == 'channels' else '@'}{selector}")
     try:
         asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20))
     except ValueError as error:
