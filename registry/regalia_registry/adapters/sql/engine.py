@@ -1,7 +1,7 @@
 """Opening a database so that transactions mean what they say; the one file that knows which database it is."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from threading import Lock
@@ -64,6 +64,15 @@ def insert_new(connection: Connection, table: Table, row: Mapping[str, object]) 
     """Insert a row, or say that a unique rule refused it; the transaction goes on either way."""
     statement = _INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
     return connection.execute(statement, row).rowcount == 1
+
+
+def replace_older(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], *, by: str) -> None:
+    """Insert rows, each in place of the one of its key unless that one's `by` is later."""
+    statement = _INSERTS[connection.dialect.name](table)
+    changing = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    is_older = table.c[by] <= statement.excluded[by]
+    keys = [column.name for column in table.primary_key]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changing, where=is_older), rows)
 
 
 class Changes:
