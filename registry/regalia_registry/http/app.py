@@ -11,7 +11,16 @@ from regalia.core.errors import RegaliaError, RequestShapeError
 from regalia_registry.http import health
 from regalia_registry.http.errors import Answer, failure, problem, problem_of
 from regalia_registry.http.front import Front
-from regalia_registry.http.routes import administration, artifacts, bundles, channels, files, operations, questions
+from regalia_registry.http.routes import (
+    administration,
+    artifacts,
+    bundles,
+    channels,
+    files,
+    fleet,
+    operations,
+    questions,
+)
 from regalia_registry.services.context import Ports
 from regalia_registry.services.resolve import Resolver
 
@@ -53,7 +62,7 @@ def make_app(
     )
     routes.state.ports = ports
     routes.state.resolver = resolver = Resolver(ports)
-    for family in (artifacts, bundles, channels, operations, questions, files, administration):
+    for family in (artifacts, bundles, channels, fleet, operations, questions, files, administration):
         routes.include_router(family.router)
     routes.include_router(health.make_router(readiness))
     routes.add_exception_handler(RegaliaError, _ours)

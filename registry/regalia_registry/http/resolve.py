@@ -18,6 +18,7 @@ from regalia_registry.http.errors import Answer, problem_of
 from regalia_registry.services.resolve import Question, Resolver
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
+_INSTANCE, _SERVES = b"regalia-instance", b"regalia-serves"  # what a follower tells of itself
 _MAX_ROOT = 2**53
 _MAX_QUERY = 1024
 _MAX_KEPT = 4096
@@ -39,9 +40,14 @@ def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
     try:
         headers = dict(scope["headers"])
         actor = view.actor(bearer_of(headers.get(b"authorization")))
-        body = view.resolve(actor, _question(path_of(scope), scope["query_string"]))
+        question = _question(path_of(scope), scope["query_string"])
+        body = view.resolve(actor, question)
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
+    instance = headers.get(_INSTANCE)
+    if instance is not None:
+        serves = headers.get(_SERVES, b"")
+        view.saw(question, instance=instance.decode("latin-1"), serves=serves.decode("latin-1"))
     etag = body.etag.encode("ascii")
     common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
     if etag in _tags(headers.get(b"if-none-match", b"")):

@@ -18,11 +18,13 @@ from regalia.core.trust import Role, Root
 from regalia.core.values import replace
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
+from regalia_registry.domain.agents import read_agent
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
 from regalia_registry.domain.refusals import no_entry
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
+from regalia_registry.services.sightings import Sightings
 from regalia_registry.services.steps.lookups import find_bundle, find_pointer
 from regalia_registry.services.steps.trust import current_root
 
@@ -84,6 +86,7 @@ class Resolver:
     def __init__(self, ports: Ports) -> None:
         """Start empty."""
         self._ports = ports
+        self.sightings = Sightings(ports)
         self._lock = Lock()
         self._heads: dict[BundleReference, _Head] = {}
         self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()
@@ -113,6 +116,13 @@ class Resolver:
         if not found.is_valid(self._ports.clock.now()):
             raise no_entry(is_sent=token is not None)
         return found.actor()
+
+    def saw(self, question: Question, *, instance: str, serves: str) -> None:
+        """Take note of an agent that was answered, by what it tells of itself."""
+        now = self._ports.clock.now()
+        agent = read_agent(question.reference, instance=instance, serves=serves, seen_at=now)
+        if agent is not None:
+            self.sightings.saw(agent)
 
     def resolve(self, actor: Actor, question: Question) -> Body:
         """Answer a question; the bytes are those of the last time while nothing changed.
