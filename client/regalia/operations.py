@@ -65,9 +65,23 @@ def start_snapshot(
     return client.registry.send(OperationEntry, "POST", f"/v1/namespaces/{namespace}/snapshots", body)
 
 
-def start_load(client: Client, namespace: str, name: str, version: str, *, target: str, logical: str) -> OperationEntry:
-    """Ask for a version to be loaded into a new collection whose name begins with `logical`."""
+def start_load(
+    client: Client,
+    namespace: str,
+    name: str,
+    version: str,
+    *,
+    target: str,
+    logical: str,
+    min_recall: float | None = None,
+) -> OperationEntry:
+    """Ask for a version to be loaded into a new collection whose name begins with `logical`.
+
+    `min_recall` is what its index must find of the nearest rows that the snapshot knows, from 0 to 1.
+    """
     body: JsonObject = {"target": target, "logical": logical}
+    if min_recall is not None:
+        body["min_recall"] = min_recall
     return client.registry.send(OperationEntry, "POST", f"{_snapshot(namespace, name, version)}/load", body)
 
 

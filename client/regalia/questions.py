@@ -13,8 +13,9 @@ from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import JsonObject, JsonValue, parse_object
 from regalia.core.values import frozen
 from regalia.publishing import fetch_artifact
-from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, OperationEntry
+from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, OperationEntry, ProvenanceEntry
 
+_CANARY = "dev.regalia.snapshot.canary"
 _MAX_LAYER = 8 * 1024 * 1024
 _MAX_SEGMENTS = 4096
 _MAX_LINE = 64 * 1024
@@ -103,8 +104,38 @@ def describe(client: Client, reference: ArtifactReference) -> JsonObject:
         "bytes": sum(layer.size_bytes for layer in artifact.manifest.layers),
         "schema": {name: schema.raw[name] for name in ("family", "key", "properties") if schema.has(name)},
         "segments": segments,
+        "canary": _canary(layers),
     }
     return described
+
+
+def definition(client: Client, reference: ArtifactReference) -> str | None:
+    """Fetch how its engine described the collection that was taken, in the engine's words; None where it has none.
+
+    It is for people to read: it may say more than what is rebuilt, and nothing executes it.
+
+    Raises:
+        DocumentError: It is no text.
+    """
+    artifact = fetch_artifact(client, reference)
+    layer = artifact.manifest.layer("definition")
+    if layer is None:
+        return None
+    if layer.size_bytes > _MAX_LAYER:
+        raise DocumentError(f"the definition has {layer.size_bytes} bytes, the cap is {_MAX_LAYER}")
+    body = client.registry.blob(reference.artifact.namespace, layer.digest, size_bytes=layer.size_bytes)
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError("the definition is no text") from error
+
+
+def provenance(client: Client, reference: ArtifactReference) -> ProvenanceEntry | None:
+    """Get how a version came to be; None where the registry did not make it, or kept no record."""
+    try:
+        return client.registry.get(ProvenanceEntry, f"{_snapshot(reference)}/provenance")
+    except NotFoundError:
+        return None
 
 
 def start_diff(client: Client, old: ArtifactReference, new: ArtifactReference, *, rows: bool = False) -> OperationEntry:
@@ -154,6 +185,23 @@ def all_rows(client: Client, namespace: str, outcome: Mapping[str, object]) -> I
         *lines, left = (left + part).split(b"\n")
         for line in lines:
             yield parse_object(line, what="a line of the diff", max_bytes=_MAX_LINE)
+
+
+def _canary(layers: Mapping[str, Descriptor]) -> JsonObject | None:
+    """Read what is told of the canary beside it: by vector its questions, and what the source's own index found."""
+    told = layers["canary.parquet"].annotations.get(_CANARY) if "canary.parquet" in layers else None
+    if told is None:
+        return None
+    found: JsonObject = {}
+    for name, one in parse_object(told.encode(), what=_CANARY, max_bytes=oci.MAX_ANNOTATION * 4).items():
+        fields = Fields(one if isinstance(one, dict) else {}, _CANARY)
+        recall = fields.raw.get("recall")
+        found[name] = {
+            "questions": fields.integer("questions"),
+            "asked": fields.integer("asked"),
+            "recall": recall if isinstance(recall, int | float) else None,
+        }
+    return found
 
 
 def _layer(client: Client, namespace: str, layers: Mapping[str, Descriptor], title: str) -> Fields:

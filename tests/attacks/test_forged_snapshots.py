@@ -31,6 +31,7 @@ from regalia_registry.domain.questions import Near, QueryWish, Which, encode_vec
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Row, Rows, encode_key, row_digests
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.segments.columns import row_groups
 from regalia_registry.segments.parquet import read_rows
 from regalia_registry.segments.spool import RootSpool
 from regalia_registry.services import operations
@@ -318,3 +319,31 @@ def test_properties_that_are_stored_once_for_thousands_of_rows_are_read_some_at_
 
     assert path.stat().st_size < 1024 * 1024
     assert 0 < len(first) <= 64
+
+
+@pytest.mark.parametrize("keys", [[None], [b"k" * 9000]], ids=["null", "too long"])
+def test_a_key_that_is_none_is_refused(tmp_path: Path, keys: list[bytes | None]) -> None:
+    path = tmp_path / "made.rows.parquet"
+    pq.write_table(pa.table({"key": pa.array(keys, pa.binary())}), path)
+
+    with pytest.raises(DocumentError, match="a key that is none"):
+        next(row_groups(path, np.ones(1, dtype=bool))).keys()
+
+
+HUGE = '{"text":"' + "x" * 1024 * 1024 + '"}'
+
+
+@pytest.mark.parametrize("column", ["properties", "key", "vector:default"])
+def test_a_row_group_that_few_bytes_make_huge_is_refused(tmp_path: Path, column: str) -> None:
+    count, dims = 4000, 20_000
+    repeated = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array([HUGE]))
+    ends = pa.array(range(0, (count + 1) * dims, dims), pa.int32())
+    zeros = pa.array(np.zeros(count * dims, np.float32))
+    made = {"properties": repeated, "key": repeated, "vector:default": pa.ListArray.from_arrays(ends, zeros)}
+    path = tmp_path / "made.rows.parquet"
+    pq.write_table(pa.table({column: made[column]}), path, compression="zstd")
+    groups = row_groups(path, np.ones(count, dtype=bool))
+
+    assert path.stat().st_size < 1024 * 1024
+    with pytest.raises(DocumentError, match="a row group of more than"):
+        next(groups).read(column)

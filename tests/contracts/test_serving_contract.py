@@ -9,7 +9,8 @@ from regalia.core.errors import ConflictError, NotFoundError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.ports.vectors import Aliases, EngineRight, Provider, Seals, Serving
+from regalia_registry.ports.serving import Aliases, Seals, Serving
+from regalia_registry.ports.vectors import EngineRight, Provider
 from tests.support.engines import SCHEMA, SERVING, Engine, RefusedWriteError, groups, loaded, opened, rows_of
 
 ROWS = 20
@@ -88,6 +89,19 @@ def test_a_sealed_collection_refuses_every_writer_and_keeps_its_rows(engine: Eng
         list(engine.provider.sink.load(fresh, schema, groups(rows, 5), ledger=MemoryLedger()))
 
     assert rows_of(engine, fresh) == rows
+
+
+def test_a_load_that_is_whole_is_said_again_after_the_seal(engine: Engine, fresh: str) -> None:
+    schema, rows = loaded(engine, fresh, engine.fill(ROWS))
+    seals_of(engine.provider).seal(fresh, mark="test")
+    before = marker(engine, fresh)
+
+    ledger = MemoryLedger(started=1, acknowledged=1)
+    told = list(engine.provider.sink.load(fresh, schema, groups(rows), ledger=ledger))
+    engine.provider.sink.build_index(fresh, schema)
+
+    assert told == [ROWS]
+    assert marker(engine, fresh) == before
 
 
 def test_a_sealed_collection_is_described_read_and_searched_as_before(engine: Engine, fresh: str) -> None:

@@ -13,7 +13,7 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.domain.snapshots.translation import Hosted, translator
-from regalia_registry.ports.vectors import EngineRight
+from regalia_registry.ports.vectors import Defining, EngineRight
 from tests.support.engines import COUNT, ENGINES, Engine, groups, loaded, name_of, opened, root_of, rows_of, vector
 
 FOREIGN = {
@@ -224,6 +224,16 @@ def test_what_is_not_there_is_not_found(engine: Engine) -> None:
         engine.provider.collections.describe("absent")
     with pytest.raises(NotFoundError), engine.provider.source.open("absent"):
         pass
+
+
+def test_what_has_words_of_its_own_spells_a_collection_in_them(engine: Engine) -> None:
+    collections = engine.provider.collections
+    if not isinstance(collections, Defining):
+        return
+
+    assert "kb" in collections.definition(engine.fill(3)).lower()
+    with pytest.raises(NotFoundError):
+        collections.definition("absent")
 
 
 def test_a_name_that_the_engine_would_cut_is_refused(engine: Engine) -> None:

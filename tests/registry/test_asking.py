@@ -336,6 +336,13 @@ def test_a_loaded_collection_is_retired_and_the_record_says_so(taken: Registry) 
     assert taken.audited()[0] == "collection.retired"
 
 
+@pytest.mark.parametrize("asked", ["working", "public.working"])
+def test_a_table_without_a_schema_is_one_in_public(taken: Registry, asked: str) -> None:
+    taken.hold("public.working", row(1))
+
+    assert "not made by this registry" in taken.refusal(RetireWish("local", asked))
+
+
 def test_what_no_load_of_this_namespace_made_is_left_alone(taken: Registry) -> None:
     made, name = loaded(taken)
     snapshot = taken.ask(SnapshotWish("local", "docs", "kb"))

@@ -27,6 +27,7 @@ from regalia_registry.domain.files import ExportWish, FileForm, ImportWish
 from regalia_registry.domain.operations import Wish
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.services import operations
+from regalia_registry.services.artifacts import find_provenance
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.snapshots import find_newest
 from regalia_registry.worker.loop import Worker
@@ -88,6 +89,8 @@ def test_a_file_becomes_a_snapshot_and_the_snapshot_a_file(registry: Registry) -
     assert table["n"].to_pylist() == [None, 2**53 + 1]
     assert written["fidelity"] == []
     assert list(registry.worker.folder.iterdir()) == []
+    found = find_provenance(registry.ports, READER, ArtifactName("acme", Kind.SNAPSHOT, "kb"), version="1.0.0")
+    assert (found.kind, found.target, found.source) == ("import", None, str(Digest.of(LINES)))
 
 
 @FORMS
@@ -114,6 +117,18 @@ def test_a_version_is_exported_as_one_and_the_same_blob(registry: Registry, form
 
     assert first == second
     assert registry.outcome(ExportWish("kb", "1.0.1", form))["file"] != first
+
+
+def test_an_export_tells_that_it_writes_a_file(registry: Registry) -> None:
+    registry.outcome(ImportWish("kb", registry.keep(LINES), FileForm.JSONL))
+
+    registry.outcome(ExportWish("kb", "1.0.0", FileForm.JSONL))
+
+    with registry.ports.store.read() as tx:
+        [exported] = [one for one in tx.operations.list("acme", after=None, limit=9) if one.kind == "export"]
+        steps = {str(event.body["step"]) for event in tx.operations.events(exported.id, after=0, limit=99)}
+    assert "writing" in steps
+    assert {"loading", "indexing"} & steps == set()
 
 
 def test_who_may_only_read_exports_and_imports_nothing(registry: Registry) -> None:

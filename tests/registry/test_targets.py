@@ -5,6 +5,7 @@ import pytest
 from regalia.core.errors import InvalidError, NotFoundError
 from regalia_registry.adapters.memory.store import MemoryStore
 from regalia_registry.domain.access import SYSTEM, Actor, Grant
+from regalia_registry.domain.addresses import require_address
 from regalia_registry.domain.operations import Look, LookWish, Operation, OperationKind, Target
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
@@ -66,6 +67,45 @@ def test_a_url_with_a_secret_or_of_no_form_is_refused_and_never_repeated(url: st
         target(url)
 
     assert SECRET not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [
+        ("pgvector", "postgresql://reader@db.example.com:5432/kb?sslmode=verify-full"),
+        ("pgvector", "postgres:///kb?host=/var/run/postgresql"),
+        ("weaviate", "https://weaviate.example.com:8443/?grpc=50051"),
+        ("weaviate", "http://[::1]:8080"),
+        ("files", "file:///srv/passages"),
+        ("somebody-elses", "any:thing?at=all"),
+    ],
+)
+def test_an_address_that_its_provider_takes_is_added(provider: str, url: str) -> None:
+    require_address(provider, url)
+
+
+NO_ADDRESSES = {
+    "another engine's scheme": ("pgvector", "https://127.0.0.1/x", "no PostgreSQL address"),
+    "no host": ("pgvector", "postgresql:///x", "names no host"),
+    "settings of the session": ("pgvector", "postgresql://a@h/x?options=-csearch_path%3Devil", '"options"'),
+    "a service file": ("pgvector", "postgresql://a@h/x?service=other", '"service"'),
+    "a password file": ("pgvector", "postgresql://a@h/x?passfile=/etc/shadow", '"passfile"'),
+    "an unknown word": ("pgvector", "postgresql://a@h/x?color=red", '"color"'),
+    "a database": ("weaviate", "postgresql://h/x", "no Weaviate address"),
+    "a path": ("weaviate", "http://h/v1", "no Weaviate address"),
+    "a user": ("weaviate", "http://a@h", "no Weaviate address"),
+    "no name of a host": ("weaviate", "http://:8080", "no Weaviate address"),
+    "an open bracket": ("weaviate", "http://[::1", "no Weaviate address"),
+    "an option of nobody": ("weaviate", "http://h?mode=x", '"mode"'),
+    "another machine's folder": ("files", "file://h/srv", "no folder"),
+    "a relative folder": ("files", "file:srv", "no folder"),
+}
+
+
+@pytest.mark.parametrize(("provider", "url", "words"), NO_ADDRESSES.values(), ids=NO_ADDRESSES)
+def test_an_address_that_its_provider_would_refuse_is_not_added(provider: str, url: str, words: str) -> None:
+    with pytest.raises(InvalidError, match=words):
+        require_address(provider, url)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,12 @@ def test_a_snapshot_is_loaded_beside_its_source_and_is_the_same(served: Home) ->
     )
 
     assert loaded["content_root"] == again["content_root"] == taken["content_root"]
+    assert loaded["recall"]["embedding"]["asked"] == 64
+    assert loaded["recall"]["embedding"]["recall"] >= 0.9
+    assert "USING hnsw (embedding vector_l2_ops);" in served.must("snapshot", "show", "kb", "--definition")
+    assert "made of local/public.kb by PostgreSQL 18" in served.must("snapshot", "show", "kb")
+    assert "canary: 64 questions" in served.must("snapshot", "show", "kb")
+    assert "where it was taken, recall of embedding" in served.must("snapshot", "show", "kb")
     assert str(loaded["collection"]).startswith("kb_")
     with psycopg.connect(local_of(served).url) as connection:
         found = connection.execute(f"SELECT count(*) FROM {loaded['collection']}.kb").fetchone()  # noqa: S608 # our name
@@ -364,7 +370,7 @@ def test_a_snapshot_is_a_member_of_a_bundle_and_its_embedder_is_bound(served: Ho
     again = json.loads(served.must("push", "--json"))
     assert not any(one["created"] for one in again)
     served.must("bundle", "create", "1.0.0")
-    served.must("promote", "1.0.0", "--to", "prod")
+    served.must("promote", "1.0.0", "--to", "prod", "--unplaced")
     fill(served, "DELETE FROM kb WHERE id > 4000")
     created = served.reg("bundle", "create", "1.0.1")
     assert "Updated kb snapshot: 5,000 → 4,000 rows" in created.stderr

@@ -115,12 +115,6 @@ BAD = {
     "nothing answers": ("postgresql://a@127.0.0.1:1/x", "unavailable", "Connection refused"),
     "no such machine": ("postgresql://a@nowhere.invalid/x", "unavailable", "resolve host"),
     "no such socket": ("postgresql://a@/x?host=/nowhere", "unavailable", "No such file"),
-    "another engine's scheme": ("https://127.0.0.1/x", "configuration", "is no PostgreSQL address"),
-    "no host": ("postgresql:///x", "configuration", "names no host"),
-    "settings of the session": ("postgresql://a@h/x?options=-csearch_path%3Devil", "configuration", '"options"'),
-    "a service file": ("postgresql://a@h/x?service=other", "configuration", '"service"'),
-    "a password file": ("postgresql://a@h/x?passfile=/etc/shadow", "configuration", '"passfile"'),
-    "an unknown word": ("postgresql://a@h/x?color=red", "configuration", "is no PostgreSQL address"),
     "an abstract socket": ("postgresql://a@/x?host=@postgres", "configuration", "names no host"),
     "an encoded keyword": ("postgresql://a@h/x?host=/tmp%00", "configuration", "is no PostgreSQL address"),
 }
@@ -194,6 +188,14 @@ def test_a_url_that_holds_a_secret_is_stored_nowhere(served: Home, admin: Client
     data = served.folder / ".local/share/regalia"
     assert WRONG.encode() not in b"".join(path.read_bytes() for path in data.glob("registry.db*"))
     assert WRONG not in (served.folder / "registry.log").read_text()
+
+
+def test_a_url_that_its_provider_would_refuse_is_not_added(served: Home, admin: Client) -> None:
+    refused = served.reg("target", "add", "bad", "http://127.0.0.1:8080")
+
+    assert refused.returncode == 1
+    assert "no PostgreSQL address" in refused.stderr
+    assert [one.name for one in operations.list_targets(admin)] == ["local"]
 
 
 def test_each_namespace_uses_and_knows_its_own_targets(served: Home, admin: Client, other: EmbeddedPostgres) -> None:

@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,11 +17,13 @@ import pytest
 
 from regalia.core.errors import AccessError, ConfigurationError, UnavailableError
 from regalia_cli.demo.stage import free_port
+from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import connect
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
+from regalia_registry.domain.snapshots.rows import Row, encode_key
 from tests.servers import postgres
 
 HOLDER = Holder("test", 1)
@@ -85,6 +89,41 @@ def test_an_agent_changes_nothing_and_gets_no_further(reader: psycopg.Connection
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         reader.execute(statement.encode())
+
+
+def test_an_agent_reads_what_the_registry_serves_and_where_it_leads_next(
+    server: EmbeddedPostgres, reader: psycopg.Connection
+) -> None:
+    with closing(open_pgvector(server.url, holder=HOLDER)) as provider:
+        schema, names = provider.describe("public.kb").schema, ("kb_e5f6g7h8", "kb_i9j0k1l2")
+        for count, name in enumerate(names):
+            rows = [Row(encode_key(number), (("embedding", struct.pack("<f", 1)),), b"{}") for number in range(count)]
+            provider.create(name, schema, mark="test")
+            list(provider.load(name, schema, [rows], ledger=MemoryLedger()))
+            provider.seals.seal(name, mark="test")
+
+        found = []
+        for name in names:
+            provider.aliases.set("served", name)
+            found.append(reader.execute("SELECT count(*) FROM served").fetchall())
+
+        assert found == [[(0,)], [(1,)]]
+        assert reader.execute("SELECT count(*) FROM kb_i9j0k1l2.kb").fetchall() == [(1,)]
+        for name in names:
+            provider.drop(name, mark="test")
+
+
+def test_what_the_owner_made_is_adopted_and_read_on(server: EmbeddedPostgres, reader: psycopg.Connection) -> None:
+    with closing(open_pgvector(server.url, holder=HOLDER)) as provider:
+        with psycopg.connect(server.url, autocommit=True) as owner:
+            owner.execute(
+                "CREATE TABLE used (id int PRIMARY KEY, embedding vector(1)); INSERT INTO used VALUES (1, '[1]')"
+            )
+
+        provider.adoption.adopt("used", into="used_a1b2c3d4", mark="test")
+
+        assert reader.execute("SELECT count(*) FROM used").fetchall() == [(1,)]
+        assert provider.drop("used_a1b2c3d4", mark="test")
 
 
 @pytest.mark.parametrize("statement", ["COPY kb TO PROGRAM 'cat'", "CREATE ROLE mine", "CREATE DATABASE mine"])

@@ -1,6 +1,7 @@
 """Weaviate as it really answers: every type, what is refused, what a cut batch leaves, what moves meanwhile."""
 
 import base64
+import json
 import random
 import struct
 import threading
@@ -29,6 +30,7 @@ from regalia.core.errors import (
 )
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.weaviate.connection import Address
+from regalia_registry.adapters.vectors.weaviate.definition import define
 from regalia_registry.adapters.vectors.weaviate.provider import WeaviateProvider, open_weaviate
 from regalia_registry.adapters.vectors.weaviate.values import encode
 from regalia_registry.domain.operations import Holder
@@ -646,3 +648,27 @@ def test_an_address_names_rest_and_grpc() -> None:
         "https://kb.example.com:443", "kb.example.com", 443, is_secure=True
     )
     assert Address.parse("http://[::1]:81?grpc=82") == Address("http://[::1]:81", "[::1]", 82, is_secure=False)
+
+
+def test_a_class_is_spelled_without_what_its_modules_are_told() -> None:
+    address = "https://evil.example.com"
+    found = {
+        "class": "Docs",
+        "description": "see https://wiki.example.com",
+        "moduleConfig": {"text2vec-openai": {"baseURL": address, "apiKey": "hunter2"}},
+        "properties": [{"name": "body", "moduleConfig": {"text2vec-openai": {"skip": False, "at": "hunter2"}}}],
+        "vectorConfig": {"body": {"vectorizer": {"text2vec-openai": {"baseURL": address, "model": "hunter2"}}}},
+        "vectorizer": "text2vec-openai",
+        "elsewhere": [{"url": address}],
+        "replicationConfig": {"factor": 1},
+    }
+
+    text = define(found)
+
+    told = json.loads(text)
+    assert "hunter2" not in text
+    assert address not in text
+    assert told["vectorConfig"] == {"body": {"vectorizer": {"text2vec-openai": "left out"}}}
+    assert told["moduleConfig"] == {"text2vec-openai": "left out"}
+    assert told["elsewhere"] == [{"url": "left out"}]
+    assert (told["description"], told["replicationConfig"]) == (found["description"], {"factor": 1})

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ import httpx
 import pytest
 from weaviate.proto.v1 import base_search_pb2, search_get_pb2, weaviate_pb2_grpc
 
-from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, UnavailableError
+from regalia.core.errors import AccessError, ConflictError, InvalidNameError, NotFoundError, UnavailableError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.adapters.memory.vectors import MemoryLedger
@@ -26,6 +26,7 @@ from regalia_registry.adapters.vectors.weaviate.provider import WeaviateProvider
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.ports.vectors import EngineRight
 from tests.servers import weaviate
 from tests.servers.weaviate import Weaviate
 from tests.snapshots.test_weaviate import answering, name_of
@@ -173,6 +174,8 @@ def test_one_shard_of_three_that_somebody_opened_is_no_seal(rest: httpx.Client, 
     assert not provider.seals.standing(KB, mark="test").sealed
     with pytest.raises(ConflictError, match="is sealed"):
         list(provider.load(KB, SCHEMA, [rows("late")], ledger=MemoryLedger()))
+    provider.seals.seal(KB, mark="test")
+    assert provider.seals.standing(KB, mark="test").sealed
 
 
 def test_an_index_that_was_waited_for_is_ready_when_it_is_sealed(provider: WeaviateProvider) -> None:
@@ -345,6 +348,70 @@ def test_an_alias_that_is_a_class_but_for_its_case_is_refused(provider: Weaviate
 def test_a_server_that_has_no_aliases_is_a_refusal() -> None:
     with answering(b'{"version": "1.31.0"}') as url, closing(open_weaviate(url, holder=HOLDER)) as provider:
         assert provider.aliases.refusals("Docs", SCHEMA) == ("Weaviate 1.31.0 is too old",)
+
+
+KEYED = {
+    "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
+    "AUTHENTICATION_APIKEY_ENABLED": "true",
+    "AUTHENTICATION_APIKEY_ALLOWED_KEYS": "root,ours",
+    "AUTHENTICATION_APIKEY_USERS": "root,ours",
+    "AUTHORIZATION_RBAC_ENABLED": "true",
+    "AUTHORIZATION_RBAC_ROOT_USERS": "root",
+}
+PERMISSIONS = [
+    *({"action": f"{verb}_collections", "collections": {"collection": "*"}} for verb in ("create", "read", "delete")),
+    *({"action": f"{verb}_data", "data": {"collection": "*"}} for verb in ("create", "read", "update", "delete")),
+    *({"action": f"{verb}_aliases", "aliases": {"collection": "*"}} for verb in ("create", "read", "update", "delete")),
+    {"action": "update_tenants", "tenants": {"collection": "*"}},
+    {"action": "read_nodes", "nodes": {"verbosity": "verbose", "collection": "*"}},
+]
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weaviate]:
+    with weaviate.running(tmp_path_factory.mktemp("keyed"), **KEYED) as running:
+        yield running
+
+
+@contextmanager
+def allowed(keyed: Weaviate, *, without: str = "") -> Iterator[WeaviateProvider]:
+    """Give a connection with all rights of our role but one."""
+    granted = [one for one in PERMISSIONS if one["action"] != without]
+    with httpx.Client(base_url=keyed.origin, headers={"authorization": "Bearer root"}, timeout=60) as root:
+        root.post("/v1/authz/roles", json={"name": "ours", "permissions": granted}).raise_for_status()
+        root.post("/v1/authz/users/ours/assign", json={"roles": ["ours"], "userType": "db"}).raise_for_status()
+        with closing(open_weaviate(keyed.url, password="ours", holder=HOLDER)) as provider:
+            yield provider
+        for one in root.get("/v1/schema").json()["classes"]:
+            root.delete(f"/v1/schema/{one['class']}")
+        root.delete("/v1/authz/roles/ours").raise_for_status()
+
+
+def test_the_rights_that_are_told_of_are_those_that_serving_takes(keyed: Weaviate) -> None:
+    with allowed(keyed) as provider:
+        checked = provider.check()
+        sealed(provider)
+        provider.aliases.set("Docs", KB)
+
+        assert checked.rights == {EngineRight.READ, EngineRight.CREATE, EngineRight.ALIAS}
+        assert checked.warnings == ()
+        assert provider.aliases.remove("Docs")
+        assert provider.drop(KB, mark="test")
+
+
+@pytest.mark.parametrize("right", ["update_tenants", "read_nodes"])
+def test_a_key_that_may_not_seal_is_told_by_a_check(keyed: Weaviate, right: str) -> None:
+    with allowed(keyed, without=right) as provider:
+        provider.create(KB, SCHEMA, mark="test")
+
+        assert any("may not seal" in warning for warning in provider.check().warnings)
+        with pytest.raises(AccessError):
+            provider.seals.seal(KB, mark="test")
+
+
+def test_a_key_that_may_not_move_an_alias_has_no_right_to_aliases(keyed: Weaviate) -> None:
+    with allowed(keyed, without="update_aliases") as provider:
+        assert EngineRight.ALIAS not in provider.check().rights
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def pgvector(folder: Path) -> Iterator[Engine]:
 
         def seen(alias: str) -> int:
             with psycopg.connect(server.url, autocommit=True) as connection:
-                [row] = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(alias))).fetchall()
+                [row] = connection.execute(
+                    sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*alias.split(".")))
+                ).fetchall()
             return int(row[0])
 
         def lose(name: str) -> None:
@@ -211,10 +213,10 @@ def of_weaviate(folder: Path) -> Iterator[Engine]:
                 raise RefusedWriteError(answer.text)
             answer.raise_for_status()
 
-        def seen(name: str) -> int:
-            question = f"{{ Aggregate {{ {name} {{ meta {{ count }} }} }} }}"
+        def seen(alias: str) -> int:
+            question = f"{{ Aggregate {{ {alias} {{ meta {{ count }} }} }} }}"
             told = client.post("/v1/graphql", json={"query": question}).json()
-            return int(told["data"]["Aggregate"][name][0]["meta"]["count"])
+            return int(told["data"]["Aggregate"][alias][0]["meta"]["count"])
 
         def lose(name: str) -> None:
             client.delete(f"/v1/schema/{name}").raise_for_status()
@@ -233,6 +235,8 @@ ENGINES: dict[str, Callable[[Path], Iterator[Engine]]] = {
     "jsonl": jsonl,
 }
 SERVING = ("memory", "pgvector", "weaviate")  # of these, what a channel can serve from
+ADOPTING = SERVING  # and what collections in use can be adopted in
+RENAMING = ("memory", "pgvector")  # where what is adopted gets another name, and an alias takes its own
 
 
 def opened(kind: str, factory: pytest.TempPathFactory) -> Iterator[Engine]:

@@ -9,11 +9,13 @@ import click
 
 from regalia import questions
 from regalia.core.errors import SourceError
+from regalia.core.references import ArtifactReference
 from regalia.core.strict_json import parse
 from regalia.questions import Near
+from regalia.wire.answers import ProvenanceEntry
 from regalia_cli import output
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import found_of
+from regalia_cli.commands.wording import found_of, recalls_told
 from regalia_cli.state import State, pass_state
 
 _MAX_VECTOR_FILE = 4 * 1024 * 1024
@@ -57,13 +59,19 @@ def answer_hits(outcome: Mapping[str, Any], *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("reference", metavar="NAME[@VERSION]")
+@click.option("--definition", is_flag=True, help="Show the collection in its engine's own words, to read.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def show(state: State, reference: str, *, as_json: bool) -> None:
+def show(state: State, reference: str, *, definition: bool, as_json: bool) -> None:
     """Show what a stored snapshot is made of. Where no version is named, it is the newest."""
-    found: dict[str, Any] = questions.describe(state.client, found_of(state, reference))
+    if definition:
+        _answer_definition(state, found_of(state, reference), as_json=as_json)
+        return
+    named = found_of(state, reference)
+    found: dict[str, Any] = questions.describe(state.client, named)
+    made = questions.provenance(state.client, named)
     if as_json:
-        output.answer_json(found)
+        output.answer_json({**found, "provenance": made})
         return
     schema, segments = found["schema"], found["segments"]
     output.answer(f"{found['reference']}  {found['digest'][:19]}")
@@ -76,14 +84,40 @@ def show(state: State, reference: str, *, as_json: bool) -> None:
     embedding = found.get("embedding")
     told = "not said" if embedding is None else f"{embedding['provider']}/{embedding['model']}@{embedding['revision']}"
     output.answer(f"  embedder: {told}")
+    _answer_origin(found, made)
+    dead = sum(one["count"] - one["live"] for one in segments)
+    many = "segment" if len(segments) == 1 else "segments"
+    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+
+
+def _answer_origin(found: Mapping[str, Any], made: ProvenanceEntry | None) -> None:
+    """Say what the rows are of, how they were read, and what is known of their nearest ones."""
     for name in ("consistency", "fidelity"):
         if name in found:
             output.answer(f"  {name}: {found[name]}")
     if "derived_from" in found:
         output.answer(f"  derived from: {found['derived_from']['reference']}")
-    dead = sum(one["count"] - one["live"] for one in segments)
-    many = "segment" if len(segments) == 1 else "segments"
-    output.answer(f"  {len(segments)} {many}, {_size(found['bytes'])}, {dead:,} rows in them are of older versions")
+    canary = found["canary"]
+    if canary is not None:
+        output.answer(f"  canary: {sum(one['questions'] for one in canary.values())} questions with their nearest rows")
+        for line in recalls_told(canary):
+            output.answer(f"  where it was taken, {line}")
+    if made is not None:
+        source = made.source if made.target is None else f"{made.target}/{made.source}"
+        output.answer(f"  made of {source}{f' by {made.engine}' if made.engine else ''}")
+        output.answer(f"  {made.kind} {made.operation}, {made.started} to {made.finished}, {made.writer}; not signed")
+
+
+def _answer_definition(state: State, reference: ArtifactReference, *, as_json: bool) -> None:
+    text = questions.definition(state.client, reference)
+    if as_json:
+        output.answer_json({"reference": str(reference), "definition": text})
+        return
+    if text is None:
+        output.tell(f"{reference} has no definition: its engine has no words of its own, or it was taken before")
+        return
+    for line in text.splitlines():
+        output.answer(line)
 
 
 @click.command()

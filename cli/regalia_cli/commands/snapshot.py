@@ -1,12 +1,14 @@
 """`reg snapshot`: the content of a live vector collection as one more version."""
 
+from typing import Any
+
 import click
 
 from regalia import operations, questions
 from regalia_cli import output
 from regalia_cli.commands import asking, filing
 from regalia_cli.commands.operation import finished
-from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of
+from regalia_cli.commands.wording import answer_taken, called, embedding_of, found_of, recalls_told
 from regalia_cli.state import State, pass_state
 
 
@@ -94,9 +96,16 @@ def list_(state: State, name: str | None, *, as_json: bool) -> None:
 @click.argument("reference", metavar="NAME[@VERSION]")
 @click.option("--target", required=True, help="Where to: local, or one of reg target list.")
 @click.option("--as", "logical", help="How the new collection's name begins; default: the snapshot's name.")
+@click.option(
+    "--min-recall",
+    type=click.FloatRange(0, 1),
+    help="Refuse an index that finds less of the nearest rows, as 0.95; else a low recall is a warning.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def load(state: State, reference: str, target: str, logical: str | None, *, as_json: bool) -> None:
+def load(
+    state: State, reference: str, target: str, logical: str | None, min_recall: float | None, *, as_json: bool
+) -> None:  # an option each
     """Load a snapshot into a new collection. It is indexed, and proved to be what was taken.
 
     Where no version is named, it is the newest.
@@ -104,12 +113,22 @@ def load(state: State, reference: str, target: str, logical: str | None, *, as_j
     found = found_of(state, reference)
     namespace, name = found.artifact.namespace, found.artifact.name
     asked = operations.start_load(
-        state.client, namespace, name, found.selector, target=target, logical=logical or name.replace("-", "_")
+        state.client,
+        namespace,
+        name,
+        found.selector,
+        target=target,
+        logical=logical or name.replace("-", "_"),
+        min_recall=min_recall,
     )
-    outcome = finished(state, asked).outcome or {}
+    outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     if as_json:
         output.answer_json(outcome)
         return
+    for line in recalls_told(outcome["recall"]):
+        output.tell(f"  {line}")
+    for warning in outcome["warnings"]:
+        output.tell(f"  warning: {warning}")
     output.answer(f"{outcome['target']}  {outcome['collection']}  {outcome['count']:,} rows, verified")
 
 

@@ -11,6 +11,8 @@ from regalia.core.references import ArtifactReference
 from regalia_cli import output
 from regalia_cli.state import State
 
+_ANSWERS = 10
+
 
 def found_of(state: State, text: str) -> ArtifactReference:
     """Find the stored snapshot that NAME, or NAME@ a version, range or digest, names; a bare name is the newest."""
@@ -42,3 +44,12 @@ def answer_taken(outcome: Mapping[str, Any]) -> None:
         f"{outcome['consistency']}"
     )
     output.answer(f"{outcome['reference']}  {told}  {str(outcome['digest'])[:19]}")
+
+
+def recalls_told(recall: Mapping[str, Any]) -> list[str]:
+    """Say of each vector how many of the nearest rows an index found."""
+    return [
+        f"recall of {name}: {one['recall']:.1%} of the {_ANSWERS} nearest, by {one['asked']} questions"
+        for name, one in recall.items()
+        if one["recall"] is not None
+    ]

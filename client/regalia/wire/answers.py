@@ -35,6 +35,25 @@ class ArtifactEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenanceEntry:
+    """How a snapshot's version came to be: a record of the registry, that nobody signed.
+
+    `source` is the target's collection; where `target` is None, a file's digest, or the version that was rewritten.
+    """
+
+    operation: str
+    kind: str
+    target: str | None
+    source: str
+    provider: str
+    engine: str
+    consistency: str
+    started: str
+    finished: str
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArtifactNameEntry:
     """A named artifact."""
 

@@ -6,14 +6,21 @@ from datetime import timedelta
 from regalia_registry.adapters.vectors.targets import InstalledTargets
 from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.domain.leases import Lease
+from regalia_registry.domain.operations import Holder
+from regalia_registry.services.reconciling import Reconciler
 from regalia_registry.settings import Settings
+from regalia_registry.worker.background import Duty
 from regalia_registry.worker.loop import Worker
 
 _WORK = "work"
+_RECONCILE_S = 5.0
 
 
 def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     """Build a worker on migrated storage."""
     targets = InstalledTargets(settings.data, local_port=settings.local_port)
     lease = Lease(timedelta(seconds=settings.lease_s))
-    return Worker(make_ports(settings), targets, settings.data / _WORK, stopping, lease)
+    ports = make_ports(settings)
+    reconciler = Reconciler(ports, targets, Holder(f"reconciler-{ports.ids.new()}", 1))
+    duties = (Duty("reconciling", _RECONCILE_S, reconciler.run),)
+    return Worker(ports, targets, settings.data / _WORK, stopping, lease, duties=duties)

@@ -191,15 +191,21 @@ class VerifyWish:
 
 @dataclass(frozen=True, slots=True)
 class LoadWish:
-    """Which version is to be loaded where; `logical` begins the collection's name."""
+    """Which version is to be loaded where; `logical` begins the collection's name.
+
+    `min_recall` is what its index must find of the canary's nearest rows, from 0 to 1.
+    """
 
     name: str
     version: str
     target: str
     logical: str
+    min_recall: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a name that engines would fold or cut."""
+        """Refuse a name that engines would fold or cut, and a recall that is none."""
+        if self.min_recall is not None and not 0 <= self.min_recall <= 1:
+            raise InvalidError(f"{self.min_recall} is no recall", hint="a number from 0 to 1, as 0.95")
         check_logical(self.logical)
 
     @classmethod
@@ -207,11 +213,22 @@ class LoadWish:
         """Read what `written` wrote."""
         fields = Fields(request, "the operation")
         which = VerifyWish.parse(request)
-        return cls(which.name, which.version, fields.text("target"), fields.text("logical"))
+        least = request.get("min_recall")
+        if least is not None and not isinstance(least, int | float):
+            raise InvalidError("the least recall is no number")
+        return cls(which.name, which.version, fields.text("target"), fields.text("logical"), least)
 
     def written(self) -> JsonObject:
         """Give it as the journal keeps it."""
-        return {"name": self.name, "version": self.version, "target": self.target, "logical": self.logical}
+        written: JsonObject = {
+            "name": self.name,
+            "version": self.version,
+            "target": self.target,
+            "logical": self.logical,
+        }
+        if self.min_recall is not None:
+            written["min_recall"] = self.min_recall
+        return written
 
 
 class Look(StrEnum):

@@ -14,6 +14,7 @@ from regalia_registry.domain.entries import Entry, StoredEntry
 from regalia_registry.domain.operations import EVERY_KIND, Operation, OperationEvent, OperationKind, Target
 from regalia_registry.domain.placing import ChannelPlacings, CollectionState
 from regalia_registry.domain.placing import Collection as MadeCollection
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import (
     ArtifactKey,
     ArtifactVersion,
@@ -182,6 +183,18 @@ class HoldRepository(Protocol):
 
     def lift(self, application: ApplicationName, bundle: Digest) -> bool:
         """Lift a hold; False where there was none."""
+        ...
+
+
+class ProvenanceRepository(Protocol):
+    """How the versions of snapshots came to be, by the digests of their manifests: a record, that nobody signed."""
+
+    def add(self, namespace: str, manifest: Digest, provenance: Provenance) -> None:
+        """Keep how a version came to be; what was told of it before stays."""
+        ...
+
+    def find(self, namespace: str, manifest: Digest) -> Provenance | None:
+        """Find how a version came to be; None for one that was pushed by hand, or made before this was kept."""
         ...
 
 

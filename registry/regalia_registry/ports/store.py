@@ -16,6 +16,7 @@ from regalia_registry.ports.repositories import (
     HoldRepository,
     OperationRepository,
     PlacingRepository,
+    ProvenanceRepository,
     RootRepository,
     TargetRepository,
 )
@@ -82,6 +83,11 @@ class Transaction(Protocol):
     @property
     def agents(self) -> AgentRepository:
         """Which instances follow which channel."""
+        ...
+
+    @property
+    def provenance(self) -> ProvenanceRepository:
+        """How snapshots came to be."""
         ...
 
     @property

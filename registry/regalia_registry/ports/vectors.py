@@ -81,18 +81,6 @@ class Checked:
     free_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a collection of ours stands: whether it takes no writes, and a marker of what it holds.
-
-    Two equal markers of a sealed collection say that nothing was written in between, cheaply; whatever the engine can't
-    vouch for differs. An open collection's marker says nothing: who seals it again looks once more.
-    """
-
-    sealed: bool
-    marker: str
-
-
 class Reading(Protocol):
     """An open reading of one collection."""
 
@@ -261,76 +249,6 @@ class RowSink(Protocol):
         ...
 
 
-class Seals(Protocol):
-    """Stops the writers of collections that we made. All of it may be said twice."""
-
-    def seal(self, name: str, *, mark: str) -> None:
-        """Let nobody write into a collection any more; who tries is told to resolve the channel again.
-
-        Raises:
-            NotFoundError: There is none of this name.
-            ConflictError: It has another mark, or a later worker of its operation has it.
-        """
-        ...
-
-    def unseal(self, name: str, *, mark: str) -> None:
-        """Let writers in, where a channel serves a collection that its application writes into.
-
-        Raises:
-            NotFoundError: There is none of this name.
-            ConflictError: It has another mark, or a later worker of its operation has it.
-        """
-        ...
-
-    def standing(self, name: str, *, mark: str) -> Standing:
-        """Look whether it is sealed and what it holds, in milliseconds whatever its size.
-
-        Raises:
-            NotFoundError: There is none of this name.
-            ConflictError: It has another mark.
-        """
-        ...
-
-
-class Aliases(Protocol):
-    """Names in the engine that always lead to one collection, for applications that keep saying them."""
-
-    def get(self, alias: str) -> str | None:
-        """Name the collection that an alias of ours leads to; None where there is none, or it shows something else.
-
-        An alias that was changed by hand is such a one: `set` makes it right.
-
-        Raises:
-            ConflictError: Something that is no alias of ours has the name.
-        """
-        ...
-
-    def set(self, alias: str, collection: str) -> None:
-        """Make an alias lead to a collection of ours, at once for every reader that comes after; it may be said twice.
-
-        Raises:
-            NotFoundError: There is no such collection.
-            ConflictError: Something that is no alias of ours has the name.
-            UnavailableError: Somebody's open transaction is in the way, and who; nothing was changed.
-        """
-        ...
-
-    def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
-        """Say why an alias can't be made to lead to a collection of this schema: what its readers would stumble over.
-
-        It is asked before there is such a collection, with the schema that `hosted` gave.
-        """
-        ...
-
-    def remove(self, alias: str) -> bool:
-        """Remove an alias of ours; False where there is none.
-
-        Raises:
-            ConflictError: Something that is no alias of ours has the name.
-        """
-        ...
-
-
 class Provider(Protocol):
     """One connection to one engine."""
 
@@ -363,26 +281,34 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Serving(Protocol):
-    """What a provider is as well, where a channel can serve from its collections; files can't be served from."""
-
-    @property
-    def seals(self) -> Seals:
-        """Stops writers."""
-        ...
-
-    @property
-    def aliases(self) -> Aliases:
-        """Its aliases."""
-        ...
-
-
-@runtime_checkable
 class Interruptible(Protocol):
     """What a provider is as well, where a single call of its ports may take minutes."""
 
     def interrupt(self) -> None:
         """End the call that another thread is in, if it is in one: it raises `UnavailableError`."""
+        ...
+
+
+@runtime_checkable
+class Defining(Protocol):
+    """What the collections are as well, where another program answers that has words of its own for one."""
+
+    def version(self) -> str:
+        """Name the engine with its version.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+        ...
+
+    def definition(self, name: str) -> str:
+        """Spell a collection in them, for people to read: nothing executes the text, and nothing parses it.
+
+        What could hold a secret is left out.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
         ...
 
 

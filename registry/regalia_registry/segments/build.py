@@ -16,7 +16,7 @@ from regalia_registry.domain.snapshots.rows import Row, Rows, row_digests
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.base import Base
 from regalia_registry.segments.spool import RootSpool
-from regalia_registry.segments.writing import SegmentWriter, Store
+from regalia_registry.segments.writing import Look, SegmentWriter, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,18 @@ class Built:
 
 
 class Build:
-    """Takes batches of rows in any order; `store` is called with each segment that is complete, by one other thread.
+    """Takes batches of rows in any order.
 
+    One other thread calls `store` with each segment that is complete, and `look` with the rows of each row group.
     Leaving its block ends that thread, whether or not the build is finished.
     """
 
-    def __init__(self, folder: Path, schema: Schema, base: Base | None, store: Store) -> None:
+    def __init__(self, folder: Path, schema: Schema, base: Base | None, store: Store, look: Look | None = None) -> None:
         """Write into `folder`, which is empty."""
         self._schema = schema
         self._base = base
         self._spool = RootSpool(folder / "root")
-        self._writer = SegmentWriter(folder, schema.vectors, store)
+        self._writer = SegmentWriter(folder, schema.vectors, store, look)
         self._kept = 0
 
     def __enter__(self) -> Self:

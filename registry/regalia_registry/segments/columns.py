@@ -1,21 +1,26 @@
 """Reading single columns of a segment's files, for those who need no whole rows."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
+from regalia_registry.domain.snapshots.rows import MAX_KEY
 from regalia_registry.segments.reading import dead_rows, lives, require_count
 
 Mask = NDArray[np.bool_]
 
+_MAX_GROUP_BYTES = 128 * 1024 * 1024  # ours have 12 MiB, and one row more
+_MAX_PIECE_ROWS = 1024
+_FLOAT_BYTES = 4
 _KEYS = pa.schema([("key", pa.binary()), ("digest", pa.binary(32))])
 
 
@@ -33,10 +38,49 @@ class RowGroup:
         """Read columns of all its rows.
 
         Raises:
-            DocumentError: They are not there, or damaged.
+            DocumentError: They are not there, or damaged, or more than a row group of ours ever holds.
         """
-        with _translated(self.path):
-            return self.file.read_row_group(self.number, columns=list(columns)).select(list(columns))
+        with translated(self.path):
+            pieces, size_bytes = list[pa.Table](), 0
+            for piece in self.file.iter_batches(
+                self._piece_rows(columns), row_groups=[self.number], columns=list(columns), use_threads=False
+            ):
+                pieces.append(_unpacked(pa.Table.from_batches([piece])))
+                size_bytes += pieces[-1].nbytes
+                self._require_room(size_bytes)
+            return pa.concat_tables(pieces).select(list(columns))
+
+    def keys(self) -> pa.ChunkedArray:
+        """Read the keys of all its rows.
+
+        Raises:
+            DocumentError: They are not there, or none.
+        """
+        found = self.read("key")
+        with translated(self.path):
+            keys = found["key"].cast(pa.binary())
+            if keys.null_count or (pc.max(pc.binary_length(keys)).as_py() or 0) > MAX_KEY + 1:
+                raise DocumentError(f'the segment file "{self.path.name}" has a key that is none')
+        return keys
+
+    def _piece_rows(self, columns: Collection[str]) -> int:
+        """Say how many rows are read at a time: in a file, one long text may stand for thousands."""
+        footer = self.file.metadata.row_group(self.number)
+        largest = 1
+        for column in map(footer.column, range(footer.num_columns)):
+            if column.path_in_schema in columns:
+                largest = max(largest, column.total_uncompressed_size)
+            elif column.path_in_schema.startswith(tuple(f"{name}." for name in columns)):
+                self._require_room(column.num_values * _FLOAT_BYTES)  # a list of numbers, which has no long ones
+        self._require_room(largest)
+        return min(_MAX_PIECE_ROWS, max(1, _MAX_GROUP_BYTES // largest))
+
+    def _require_room(self, size_bytes: int) -> None:
+        if size_bytes > _MAX_GROUP_BYTES:
+            raise DocumentError(
+                f'the segment file "{self.path.name}" has a row group of more than {_MAX_GROUP_BYTES} bytes',
+                hint="take the snapshot again, under another name",
+            )
 
 
 def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
@@ -46,7 +90,7 @@ def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
         DocumentError: It is no Parquet file, or has another number of rows.
     """
     require_count(path, len(marked))
-    with _translated(path):
+    with translated(path):
         file = pq.ParquetFile(path)
     with file:
         start = 0
@@ -65,7 +109,7 @@ def read_marked_keys(path: Path, marked: Mask) -> Iterator[tuple[list[bytes], li
     """
     for group in row_groups(path, marked):
         found = group.read(*_KEYS.names)
-        with _translated(path):
+        with translated(path):
             rows = found.cast(_KEYS).filter(pa.array(group.marked))
         yield rows["key"].to_pylist(), rows["digest"].to_pylist()
 
@@ -79,8 +123,24 @@ def alive(segment: Segment, tombstones: bytes) -> Mask:
     return lives(dead_rows(segment, tombstones), segment.count)
 
 
+def _unpacked(table: pa.Table) -> pa.Table:
+    """Spell every value out where a file says that it is to be read as a dictionary."""
+    if not any(pa.types.is_dictionary(field.type) for field in table.schema):
+        return table
+    plain = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(plain))
+
+
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into our error.
+
+    Raises:
+        DocumentError: The file is damaged, or not what it should be.
+    """
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:

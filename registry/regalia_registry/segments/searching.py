@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
+from regalia_registry.segments.columns import RowGroup, alive, row_groups
+from regalia_registry.segments.vectors import MEASURES, Vectors, column_of, vectors_of
 
-Vectors = NDArray[np.float64]
 Places = NDArray[np.intp]
 Fetch = Callable[[Segment], Path]
 
@@ -53,7 +53,7 @@ class Search:
             wanted = np.zeros(segment.count, dtype=bool)
             wanted[place] = True
             for group in row_groups(self._rows(segment), wanted):
-                flat, has = _vectors(group.read(_column(space)).slice(place - group.start, 1), space)
+                flat, has = vectors_of(group.read(column_of(space)).slice(place - group.start, 1), space)
                 return flat.astype("<f4").tobytes() if has[0] else None
         return None
 
@@ -64,7 +64,7 @@ class Search:
             DocumentError: A file is no segment, or the question has other dimensions.
             UnsupportedError: The metric is none that can be measured here.
         """
-        measure = _METRICS.get(space.metric)
+        measure = MEASURES.get(space.metric)
         if measure is None:
             raise UnsupportedError(
                 f'"{space.name}" has the metric "{space.metric}", which can\'t be measured in a snapshot',
@@ -79,7 +79,7 @@ class Search:
         best, done = list[Found](), 0
         for segment in self._listing.segments:
             for group in row_groups(self._rows(segment), alive(segment, self._tombstones)):
-                flat, has = _vectors(group.read(_column(space)), space)
+                flat, has = vectors_of(group.read(column_of(space)), space)
                 lives = group.marked[has]
                 best = _merged(best, measure(flat[lives], asked), np.flatnonzero(has)[lives], group, limit)
                 done += int(group.marked.sum())
@@ -107,49 +107,3 @@ def _merged(best: list[Found], distances: Vectors, places: Places, group: RowGro
         Found, distances[near].tolist(), rows["key"].to_pylist(), rows["properties"].cast(pa.binary()).to_pylist()
     )
     return heapq.nsmallest(limit, [*best, *met])
-
-
-def _column(space: VectorSpace) -> str:
-    return f"vector:{space.name}"
-
-
-def _vectors(table: pa.Table, space: VectorSpace) -> tuple[Vectors, Mask]:
-    """Give the vectors of those rows that have one, a row each, and a mark for each row that does."""
-    column = table[_column(space)].combine_chunks()
-    has = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
-    sizes = set(pc.unique(pc.list_value_length(column.drop_null())).to_pylist())
-    if sizes - {space.dims}:
-        raise DocumentError(f'a segment holds a vector "{space.name}" of another size than {space.dims}')
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    return flat.reshape(-1, space.dims), has
-
-
-# einsum: a row's sum does not depend on where in the block it stands, so that equal vectors are equally far.
-def _dot(vectors: Vectors, asked: Vectors) -> Vectors:
-    found: Vectors = np.einsum("ij,j->i", vectors, asked)
-    return found
-
-
-def _cosine(vectors: Vectors, asked: Vectors) -> Vectors:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors) * np.einsum("j,j->", asked, asked))
-    alike: Vectors = np.divide(_dot(vectors, asked), lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    return 1.0 - alike
-
-
-def _l2(vectors: Vectors, asked: Vectors) -> Vectors:
-    away = vectors - asked
-    found: Vectors = np.sqrt(np.einsum("ij,ij->i", away, away))
-    return found
-
-
-def _l1(vectors: Vectors, asked: Vectors) -> Vectors:
-    found: Vectors = np.abs(vectors - asked).sum(axis=1)
-    return found
-
-
-_METRICS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
-    "cosine": _cosine,
-    "l2": _l2,
-    "dot": lambda vectors, asked: -_dot(vectors, asked),
-    "l1": _l1,
-}

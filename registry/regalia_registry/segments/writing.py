@@ -21,15 +21,19 @@ _LARGER = 4
 _MAX_WAITING = 1  # row groups: one is written, one waits, one is filled
 
 Store = Callable[[StoredSegment], None]
+Look = Callable[[Sequence[Rows]], None]
 Part = tuple[Rows, Sequence[bytes]]
 
 
 class SegmentWriter:
     """Cuts rows into row groups of 12 MiB and segments of 64 MiB of raw bytes, wherever the batches begin and end."""
 
-    def __init__(self, folder: Path, spaces: Sequence[VectorSpace], store: Store) -> None:
-        """Write nothing yet; `store` is called by the writing thread with each segment that is complete."""
-        self._files = _Files(folder, tuple(spaces), store)
+    def __init__(self, folder: Path, spaces: Sequence[VectorSpace], store: Store, look: Look | None = None) -> None:
+        """Write nothing yet.
+
+        The writing thread calls `store` with each segment that is complete, and `look` with each row group.
+        """
+        self._files = _Files(folder, tuple(spaces), store, look)
         self._thread = ThreadPoolExecutor(1, "segments")
         self._waiting: deque[Future[StoredSegment | None]] = deque()
         self._parts: list[Part] = []
@@ -86,6 +90,7 @@ class _Files:
     folder: Path
     spaces: tuple[VectorSpace, ...]
     store: Store
+    look: Look | None
     number: int = 0
     open: SegmentFiles | None = None
 
@@ -95,6 +100,8 @@ class _Files:
             if self.open is None:
                 self.open = SegmentFiles(self.folder, f"{self.number:06}", self.spaces)
             self.open.write([rows for rows, _ in parts], [digests for _, digests in parts])
+            if self.look is not None:
+                self.look([rows for rows, _ in parts])
         if not is_last or self.open is None:
             return None
         made = self.open.finish()

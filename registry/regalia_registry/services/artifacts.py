@@ -2,8 +2,9 @@
 
 from regalia.core import times
 from regalia.core.digest import Digest
+from regalia.core.errors import NotFoundError
 from regalia.core.names import ArtifactName, Kind
-from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry
+from regalia.wire.answers import ArtifactEntry, ArtifactNameEntry, ProvenanceEntry
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.records import ArtifactKey, ArtifactVersion, ListedArtifact
 from regalia_registry.services.context import Caller, Ports
@@ -41,6 +42,34 @@ def get_version(ports: Ports, caller: Caller, artifact: ArtifactName, *, version
     caller.actor.require(Right.READ, on=artifact.namespace)
     with ports.store.read() as tx:
         return _entry(tx.artifacts.get(artifact, version=version))
+
+
+def find_provenance(ports: Ports, caller: Caller, artifact: ArtifactName, *, version: str) -> ProvenanceEntry:
+    """Tell how a version came to be, as far as the registry made it.
+
+    Raises:
+        NotFoundError: There is no such version, or nothing is known of it.
+    """
+    caller.actor.require(Right.READ, on=artifact.namespace)
+    with ports.store.read() as tx:
+        stored = tx.artifacts.get(artifact, version=version)
+        found = tx.provenance.find(artifact.namespace, stored.digest)
+    if found is None:
+        raise NotFoundError(
+            f'how "{artifact}@{version}" came to be is not known', hint="it was pushed by hand, or made before"
+        )
+    return ProvenanceEntry(
+        operation=found.operation,
+        kind=found.kind,
+        target=found.target,
+        source=found.source,
+        provider=found.provider,
+        engine=found.engine,
+        consistency=found.consistency,
+        started=times.write(found.started),
+        finished=times.write(found.finished),
+        writer=found.writer,
+    )
 
 
 def _entry(stored: ArtifactVersion | ListedArtifact) -> ArtifactEntry:

@@ -4,7 +4,6 @@ import json
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from regalia.core.digest import Digest
 from regalia.core.errors import NotFoundError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia.core.names import ArtifactName, Kind
@@ -12,7 +11,6 @@ from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.questions import DiffWish, Near, QueryWish, SearchWish, Which, read_key
-from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.segments.comparing import Comparison, RowChange, Side, Sign
@@ -21,7 +19,7 @@ from regalia_registry.segments.searching import Search
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.hits import shown_hits, shown_key
 from regalia_registry.services.steps.keeping import Keeper
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, open_snapshot
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, SegmentFiles, open_snapshot
 from regalia_registry.services.steps.targets import require_use
 
 _PAGE_ROWS = 1000
@@ -38,7 +36,7 @@ def diff_snapshots(ports: Ports, actor: Actor, operation: Operation, bench: Benc
     wish = DiffWish.parse(operation.request)
     old, new = (_opened(ports, operation, which) for which in (wish.old, wish.new))
     bench.tell({"step": "comparing"})
-    files = _Files(ports, _made(bench.folder / "keys"))
+    files = SegmentFiles(ports, _made(bench.folder / "keys"))
     compared = Comparison(_made(bench.folder / "parts"), _side(old), _side(new), files.keys)
 
     def told(rows: int) -> None:
@@ -75,7 +73,7 @@ def query_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Benc
     wish = QueryWish.parse(operation.request)
     snapshot = _opened(ports, operation, wish.which)
     space, like = _asked(snapshot.schema, wish.near)
-    files = _Files(ports, _made(bench.folder / "segments"))
+    files = SegmentFiles(ports, _made(bench.folder / "segments"))
     search = Search(snapshot.listing, snapshot.tombstones, keys=files.keys, rows=files.rows)
 
     def told(rows: int) -> None:
@@ -121,25 +119,6 @@ def search_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
         "metric": space.metric,
         "hits": shown_hits(hits),
     }
-
-
-class _Files:
-    """The files of a snapshot's segments, one at a time in a folder."""
-
-    def __init__(self, ports: Ports, folder: Path) -> None:
-        self._ports = ports
-        self._folder = folder
-
-    def keys(self, segment: Segment) -> Path:
-        return self._only(segment.keys, segment.keys_title)
-
-    def rows(self, segment: Segment) -> Path:
-        return self._only(segment.rows, segment.rows_title)
-
-    def _only(self, digest: Digest, title: str) -> Path:
-        for left in self._folder.iterdir():
-            left.unlink()
-        return fetched(self._ports, digest, self._folder / title)
 
 
 class _Page:

@@ -10,6 +10,7 @@ from regalia.core.values import replace
 from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import CompactWish, Operation
+from regalia_registry.domain.provenance import Making
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.rows import Rows
@@ -17,8 +18,9 @@ from regalia_registry.segments.build import Built
 from regalia_registry.segments.compaction import Compaction
 from regalia_registry.segments.reading import live_rows
 from regalia_registry.services.context import Bench, Caller, Ports
+from regalia_registry.services.steps.about import WRITER
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, stored_sizes
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest, stored_sizes, told_layers
 
 
 def compact_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
@@ -35,14 +37,17 @@ def compact_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Be
     worn = newest.listing.worn(stored_sizes(newest))
     if not worn:
         return _outcome(newest.stored, newest, newest.listing)
+    making = Making(operation, "", "", ports.clock.now(), WRITER)
     keep = Keeper(ports, operation.namespace)
     built = _compacted(ports, newest, frozenset(worn), keep, bench)
     if len(built.listing.segments) >= len(newest.listing.segments) and all(one.live == one.count for one in worn):
         return _outcome(newest.stored, newest, newest.listing)
     config = replace(newest.config, version=str(Version(newest.config.version).raised(Part.PATCH)))
     bench.tell({"step": "storing", "rows": built.stored})
-    stored = store_version(ports, artifact, config, keep.layers(newest.schema, built))
-    add_next(ports, Caller(actor, operation.id), bench, stored)
+    stored = store_version(ports, artifact, config, keep.layers(newest.schema, built, told_layers(newest)))
+    source = f"{artifact}@{newest.stored.version}"
+    provenance = making.ended(ports.clock.now(), consistency=config.consistency or "", source=source)
+    add_next(ports, Caller(actor, operation.id), bench, stored, provenance)
     return _outcome(stored, newest, built.listing)
 
 

@@ -29,7 +29,7 @@ def export_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     folder = bench.folder / "export"
     folder.mkdir()
     with closing(bench.targets.connect(folder_target(folder), holder=bench.holder)) as provider:
-        planned = Planned(wish.file_name, str(snapshot.stored.digest))
+        planned = Planned(wish.file_name, str(snapshot.stored.digest), ("writing", "completing the file"))
         filled = Filling(ports, bench, snapshot, provider, planned).run(operation.journal)
     file = StoredFile.of(folder / wish.file_name)
     bench.tell({"step": "storing", "bytes": file.size_bytes})

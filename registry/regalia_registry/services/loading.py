@@ -14,6 +14,7 @@ from regalia_registry.domain.operations import LoadWish, Operation, VerifyWish
 from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.segments.verifying import Verification
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.canaries import Held, check_canary
 from regalia_registry.services.steps.filling import JOURNAL, Filling, Planned
 from regalia_registry.services.steps.proving import prove
 from regalia_registry.services.steps.snapshots import fetched, open_snapshot
@@ -31,7 +32,7 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
 
     Raises:
         UnsupportedError: The target can't hold it.
-        ConflictError: What is there in the end is not what was loaded.
+        ConflictError: What is there in the end is not what was loaded, or its index has less recall than was asked for.
     """
     wish = LoadWish.parse(operation.request)
     snapshot = open_snapshot(ports, ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name), version=wish.version)
@@ -48,12 +49,14 @@ def load_snapshot(ports: Ports, actor: Actor, operation: Operation, bench: Bench
                 f'{lost} rows of "{collection}" are stored and can\'t be found by a search',
                 hint="load it again, under another name",
             )
+        told = check_canary(ports, bench, snapshot, provider, Held(collection, filled.hosted.schema, wish.min_recall))
     return {
         "collection": collection,
         "target": wish.target,
         "count": snapshot.config.count,
         "content_root": str(filled.root),
         "fidelity": list(filled.hosted.fidelity),
+        **told,
     }
 
 

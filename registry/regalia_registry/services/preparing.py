@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from regalia.core import times
-from regalia.core.errors import ConflictError, DigestError, NotFoundError, RegaliaError, UnavailableError
+from regalia.core.errors import ConflictError, DigestError, RegaliaError, UnavailableError
 from regalia.core.names import ArtifactName, Kind
 from regalia.core.statements import Move
 from regalia.core.strict_json import JsonObject
@@ -17,11 +17,13 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, OperationState, Target
 from regalia_registry.domain.placing import Collection, CollectionState, Mode
 from regalia_registry.domain.plans import MoveWish, Plan, Step
-from regalia_registry.ports.vectors import EngineRight, Provider, Serving
+from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
-from regalia_registry.services.steps.building import Building, seals_of
+from regalia_registry.services.steps.building import Building
 from regalia_registry.services.steps.movejournal import MoveJournal
+from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
+from regalia_registry.services.steps.sealing import is_intact, seals_of
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
@@ -36,7 +38,7 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
         ConflictError: The plan can't be carried out as a whole, or nobody signed in time; nothing has moved.
     """
     if operation.state is OperationState.COMMITTED:
-        return settle(operation)
+        return settle(ports, operation, bench)
     if operation.state is OperationState.PREPARED:
         raise ConflictError("nobody signed it in time", hint="ask again: what was made is there, and warm")
     wish = MoveWish.parse(operation.request)
@@ -50,7 +52,7 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
     _require_placed(plan, wish)
     with ExitStack() as opened:
         providers = {name: opened.enter_context(closing(_connect(bench, target))) for name, target in targets.items()}
-        _require_possible(plan, providers)
+        require_possible(ports, wish, plan, providers)
         if wish.is_plan:
             return plan.written()
         preparing = _Preparing(ports, operation, bench, MoveJournal.of(ports, operation, bench), targets, providers)
@@ -160,16 +162,8 @@ class _Preparing:
 
     def _is_intact(self, collection: Collection) -> bool:
         """Say whether a collection is what it was when it was proved; one that is not is never used again."""
-        seals = seals_of(self.providers[collection.target])
-        try:
-            standing = seals.standing(collection.name, mark=collection.id)
-            if standing.marker == collection.marker and not standing.sealed:  # a restart of the engine opens some
-                seals.seal(collection.name, mark=collection.id)
-                standing = seals.standing(collection.name, mark=collection.id)
-            if standing.sealed and standing.marker == collection.marker:
-                return True
-        except (ConflictError, NotFoundError):  # it is gone, or another has its name
-            pass
+        if is_intact(self.providers[collection.target], collection):
+            return True
         self.journal.change(replace(collection, sealed=False), expected=collection.state)
         return False
 
@@ -186,31 +180,3 @@ def _require_placed(plan: Plan, wish: MoveWish) -> None:
         raise ConflictError(
             f'"{wish.subject}" does not place {slots}', hint=f"reg channel set {wish.subject} {placing}, or --unplaced"
         )
-
-
-def _require_possible(plan: Plan, providers: Mapping[str, Provider]) -> None:
-    """Refuse a plan that could not be carried out whole, with all that is in the way.
-
-    Raises:
-        ConflictError: Something is.
-    """
-    reasons = [reason for step in plan.steps for reason in _obstacles(step, providers[step.placing.target])]
-    if reasons:
-        raise ConflictError(
-            f"nothing was moved: {'; '.join(dict.fromkeys(reasons))}",
-            hint="reg target check TARGET tells what a target can",
-        )
-
-
-def _obstacles(step: Step, provider: Provider) -> list[str]:
-    target = step.placing.target
-    if not isinstance(provider, Serving):
-        return [f'a channel can\'t serve from "{target}", which holds files']
-    if step.warm is not None:
-        return []
-    checked, reasons = provider.collections.check(), []
-    if EngineRight.CREATE not in checked.rights:
-        reasons.append(f'the credential of "{target}" may make no collection there')
-    if checked.free_bytes is not None and checked.free_bytes < step.member.size_bytes:
-        reasons.append(f'"{target}" has {checked.free_bytes:,} bytes left, {step.member.size_bytes:,} are needed')
-    return reasons

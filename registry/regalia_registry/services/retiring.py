@@ -10,12 +10,13 @@ from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import Operation, OperationKind
 from regalia_registry.domain.questions import RetireWish
 from regalia_registry.ports.store import Transaction
-from regalia_registry.ports.vectors import Provider
+from regalia_registry.ports.vectors import CollectionEntry, Provider
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
 
 _PAGE = 200
+_PUBLIC = "public"  # PostgreSQL's schema for names without one
 _LEFT_ALONE = "what this registry did not make is dropped with the engine's own tools"
 
 
@@ -53,13 +54,7 @@ def retire_collection(ports: Ports, actor: Actor, operation: Operation, bench: B
 
 def _ours(ports: Ports, namespace: str, provider: Provider, wish: RetireWish) -> tuple[str, str]:
     """Give the collection's own name and its mark, once all allows to drop it."""
-    found = next(
-        (one for one in provider.collections.list() if wish.collection in {one.name, one.name.rpartition(".")[0]}), None
-    )
-    if found is None:
-        raise NotFoundError(
-            f'"{wish.target}" has no collection "{wish.collection[:80]}"', hint=f"reg collection list {wish.target}"
-        )
+    found = _found(provider, wish)
     if not found.mark:
         raise ConflictError(f'"{wish.collection}" was not made by this registry', hint=_LEFT_ALONE)
     with ports.store.read() as tx:
@@ -74,6 +69,18 @@ def _ours(ports: Ports, namespace: str, provider: Provider, wish: RetireWish) ->
     if collection not in {found.name, found.name.rpartition(".")[0]}:
         raise ConflictError(f'"{wish.collection}" is not what its operation made', hint=_LEFT_ALONE)
     return collection, found.mark
+
+
+def _found(provider: Provider, wish: RetireWish) -> CollectionEntry:
+    """Find it by the name that the target lists, by its schema's, or by that of a table in `public`."""
+    listed = provider.collections.list()
+    for name in (wish.collection, f"{_PUBLIC}.{wish.collection}"):
+        for one in listed:
+            if name in {one.name, one.name.rpartition(".")[0]}:
+                return one
+    raise NotFoundError(
+        f'"{wish.target}" has no collection "{wish.collection[:80]}"', hint=f"reg collection list {wish.target}"
+    )
 
 
 def _operation(tx: Transaction, mark: str, namespace: str) -> Operation | None:

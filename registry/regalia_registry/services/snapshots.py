@@ -10,10 +10,12 @@ from regalia.core.versions import Part, Version
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.files import ImportWish
 from regalia_registry.domain.operations import Operation, SnapshotWish, Target
+from regalia_registry.domain.provenance import Making
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Description
 from regalia_registry.services.context import Bench, Caller, Ports
+from regalia_registry.services.steps.about import WRITER, engine_of, layers_about
 from regalia_registry.services.steps.keeping import Keeper, add_next, store_version
 from regalia_registry.services.steps.resuming import SegmentJournal, frozen_parts
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, fetched, find_newest
@@ -83,15 +85,19 @@ def _take(
     artifact = ArtifactName(operation.namespace, Kind.SNAPSHOT, wish.name)
     newest = find_newest(ports, artifact)
     keep = Keeper(ports, operation.namespace)
+    started = ports.clock.now()
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         description = provider.collections.describe(wish.collection)
         _require_kept(wish.collection, description)
         schema = description.schema
         journal = SegmentJournal(operation.journal, schema, bench)
-        taken = Taking(ports, provider, wish, schema, newest, keep, journal).settled(bench)
-    if newest is not None and _is_same(newest, taken, schema, wish):
-        return _outcome(newest.stored, taken, created=False)
-    built = taken.built
+        taking = Taking(ports, provider, wish, schema, newest, keep, journal)
+        taken = taking.settled(bench)
+        if newest is not None and _is_same(newest, taken, schema, wish):
+            return _outcome(newest.stored, taken, created=False)
+        built = taken.built
+        about = layers_about(taking, taken, bench)
+        making = Making(operation, target.provider, engine_of(provider), started, WRITER)
     config = SnapshotConfig(
         name=wish.name,
         version=_FIRST if newest is None else str(Version(newest.config.version).raised(Part.PATCH)),
@@ -105,9 +111,10 @@ def _take(
         derived_from=None if description.origin is None else description.origin.snapshot,
     )
     bench.tell({"step": "storing", "rows": built.stored})
-    layers = keep.layers(schema, built)
+    layers = keep.layers(schema, built, about)
     stored = store_version(ports, artifact, config, layers)
-    kept, created = add_next(ports, Caller(actor, operation.id), bench, stored)
+    provenance = making.ended(ports.clock.now(), consistency=str(taken.consistency))
+    kept, created = add_next(ports, Caller(actor, operation.id), bench, stored, provenance)
     worn = built.listing.worn({layer.digest: layer.size_bytes for layer in layers})
     return _outcome(kept, taken, created=created) | {"worn_segments": len(worn)}
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from regalia.core.errors import ConflictError, NotFoundError
 from regalia.wire.answers import TargetEntry
 from regalia_registry.domain.access import EVERYWHERE, Actor, Right
+from regalia_registry.domain.addresses import require_address
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.operations import Target
 from regalia_registry.services.context import Caller, Ports
@@ -18,10 +19,12 @@ def add_target(ports: Ports, caller: Caller, target: Target) -> TargetEntry:
 
     Raises:
         ConflictError: The name is taken, or it is the embedded one under another name.
+        InvalidError: Its provider would refuse the URL.
     """
     caller.actor.require_admin()
     if target.provider == LOCAL.provider:
         raise ConflictError('the embedded PostgreSQL is the target "local"', hint="reg target assign local")
+    require_address(target.provider, target.url)
     with ports.store.write(caller.actor) as tx:
         if target.name == LOCAL.name or not tx.targets.add(target):
             raise ConflictError(f'there is a target "{target.name}"', hint="reg target remove, or choose another name")

@@ -20,6 +20,7 @@ from regalia_registry.domain.operations import EVERY_KIND, Holder, Operation, Op
 from regalia_registry.domain.texts import readable
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Paused, Ports
+from regalia_registry.worker.background import Background, Duty
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
@@ -61,7 +62,8 @@ _UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.PREPARE: ("preparing", "unmake_collections"),
 }
 
-_IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})  # somebody waits to hear whether the target answers
+# Somebody waits to hear whether the target answers; so does who asks for a plan.
+_IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})
 
 # What no snapshot of an hour may stand in front of: a channel that must move, and questions.
 _URGENT = frozenset(
@@ -94,14 +96,16 @@ class Worker:
     stopping: threading.Event
     lease: Lease = field(default_factory=Lease)
     patience: Patience = field(default_factory=Patience)
+    duties: tuple[Duty, ...] = ()
 
     def run(self) -> None:
         """Take operations, two at once; what is at work when it must stop is left for the next worker at once."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        urgent = threading.Thread(target=self._take_urgent, name="urgent")
-        urgent.start()
+        background = Background(self.ports.clock, self.duties, self.stopping)
+        beside = [self._thread("urgent", lambda: self._take(_URGENT)), self._thread("background", background.run)]
         self._take(EVERY_KIND)
-        urgent.join()
+        for thread in beside:
+            thread.join()
         self.targets.close()
 
     def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
@@ -123,12 +127,18 @@ class Worker:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _take_urgent(self) -> None:
-        """Take what is urgent; where that ends by a fault, so does the worker, and is started anew."""
-        try:
-            self._take(_URGENT)
-        finally:
-            self.stopping.set()
+    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        """Run something beside; where that ends by a fault, so does the worker, and is started anew."""
+
+        def guarded() -> None:
+            try:
+                run()
+            finally:
+                self.stopping.set()
+
+        started = threading.Thread(target=guarded, name=name)
+        started.start()
+        return started
 
     def _take(self, kinds: Collection[OperationKind]) -> None:
         """Take one operation of these kinds after another."""
@@ -243,7 +253,8 @@ class _Task:
                     self._hold.look()  # what was interrupted ends like this as well
                 if clock.monotonic() - began > patience.total_s:  # an outage of its own, hours after the one before
                     pauses = patience.pauses()
-                pause_s = None if self._claimed.kind in _IMPATIENT else next(pauses, None)
+                is_awaited = self._claimed.kind in _IMPATIENT or self._claimed.request.get("plan") is True
+                pause_s = None if is_awaited else next(pauses, None)
                 if pause_s is None:
                     raise
                 log.warning("operation waits", operation=self._claimed.id, error=error.message, pause_s=pause_s)

@@ -19,7 +19,7 @@ place = Client().resolve("acme/support-agent:prod").collection("kb")
 vectors = json.loads(Path("knowledge/questions.json").read_text(encoding="utf-8"))  # as its embedder made them
 with psycopg.connect(os.environ["KB_URL"]) as connection:
     found = connection.execute(
-        NEAREST.format(Identifier(place.collection, place.table)), {"asked": json.dumps(vectors[question])}
+        NEAREST.format(Identifier(place.collection, str(place.table))), {"asked": json.dumps(vectors[question])}
     )
     for distance, key, body in found:
         sys.stdout.write(f"{distance:.3f}  {key}: {body}  [{place.collection}]\n")

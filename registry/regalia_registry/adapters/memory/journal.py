@@ -9,6 +9,7 @@ from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName
 from regalia_registry.adapters.memory.tables import Tables, page
 from regalia_registry.domain.entries import Entry, StoredEntry
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import StoredRoot, Token
 from regalia_registry.domain.refusals import no_token, root_exists, token_exists
 
@@ -41,6 +42,22 @@ class MemoryRoots:
     def after(self, version: int, *, limit: int) -> Sequence[StoredRoot]:
         """List the versions after one, oldest first."""
         return page(self._tables.roots.values(), key=lambda root: root.version, after=version, limit=limit)
+
+
+class MemoryProvenance:
+    """A `ProvenanceRepository` in memory."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Keep the tables."""
+        self._tables = tables
+
+    def add(self, namespace: str, manifest: Digest, provenance: Provenance) -> None:
+        """Keep how a version came to be, unless that is told."""
+        self._tables.provenance.setdefault((namespace, manifest), provenance)
+
+    def find(self, namespace: str, manifest: Digest) -> Provenance | None:
+        """Find how a version came to be."""
+        return self._tables.provenance.get((namespace, manifest))
 
 
 class MemoryLinks:

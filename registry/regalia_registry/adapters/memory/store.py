@@ -6,7 +6,13 @@ from threading import Lock
 
 from regalia_registry.adapters.memory.agents import MemoryAgents
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
-from regalia_registry.adapters.memory.journal import MemoryAccess, MemoryAudit, MemoryLinks, MemoryRoots
+from regalia_registry.adapters.memory.journal import (
+    MemoryAccess,
+    MemoryAudit,
+    MemoryLinks,
+    MemoryProvenance,
+    MemoryRoots,
+)
 from regalia_registry.adapters.memory.operations import MemoryOperations, MemoryTargets
 from regalia_registry.adapters.memory.placing import MemoryCollections, MemoryPlacings
 from regalia_registry.adapters.memory.tables import Tables
@@ -30,6 +36,7 @@ class MemoryTransaction:
         self.collections = MemoryCollections(tables)
         self.placings = MemoryPlacings(tables)
         self.agents = MemoryAgents(tables)
+        self.provenance = MemoryProvenance(tables)
         self.audit = MemoryAudit(tables)
 
 

@@ -11,6 +11,7 @@ from regalia_registry.domain.agents import Agent
 from regalia_registry.domain.entries import StoredEntry
 from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.placing import ChannelPlacings, Collection
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 
 
@@ -35,6 +36,7 @@ class Tables:
     collections: dict[str, Collection] = field(default_factory=dict)
     placings: dict[tuple[ApplicationName, str], ChannelPlacings] = field(default_factory=dict)
     agents: dict[tuple[ApplicationName, str, str], Agent] = field(default_factory=dict)
+    provenance: dict[tuple[str, Digest], Provenance] = field(default_factory=dict)
 
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""

@@ -11,16 +11,8 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.domain.snapshots.translation import Hosted
-from regalia_registry.ports.vectors import (
-    Checked,
-    CollectionEntry,
-    Consistency,
-    Description,
-    EngineRight,
-    Hit,
-    Ledger,
-    Standing,
-)
+from regalia_registry.ports.serving import Standing
+from regalia_registry.ports.vectors import Checked, CollectionEntry, Consistency, Description, EngineRight, Hit, Ledger
 
 _BATCH = 1000
 _NUMBERS = count()
@@ -109,6 +101,11 @@ class MemoryVectors:
         """Those of its collections."""
         return MemoryAliases(self.held, self.led)
 
+    @property
+    def adoption(self) -> "MemoryVectors":
+        """Itself."""
+        return self
+
     def physical_name(self, logical: str, suffix: str) -> str:
         """Join the two."""
         return f"{logical}_{suffix}"
@@ -129,6 +126,15 @@ class MemoryVectors:
         """Give the schema that it was made with."""
         held = self._get(name)
         return Description(held.schema, origin=held.origin)
+
+    def version(self) -> str:
+        """Name this."""
+        return "memory"
+
+    def definition(self, name: str) -> str:
+        """Name it: nothing else of it has words of its own."""
+        self._get(name)
+        return f"collection {name}\n"
 
     def hosted(self, schema: Schema) -> Hosted:
         """Hold any family as it is."""
@@ -167,6 +173,24 @@ class MemoryVectors:
         held = self._ours(name, mark)
         return Standing(held.sealed, f"{'sealed' if held.sealed else 'open'} {held.number} {held.unsealings}")
 
+    def consequences(self, name: str) -> tuple[str, ...]:
+        """Say that the name is an alias from then on."""
+        self._foreign(name)
+        return (f'"{name}" is an alias: it can\'t be dropped',)
+
+    def adopt(self, name: str, *, into: str, mark: str) -> str:
+        """Move it, and lead there from where it was."""
+        there = self.held.get(into)
+        if there is not None and there.mark == mark:
+            return into
+        if there is not None:
+            raise ConflictError(f'the name "{into}" is taken', hint="choose another")
+        held = self._foreign(name)
+        held.mark = mark
+        self.held[into] = self.held.pop(name)
+        self.led[name] = into
+        return into
+
     def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
         """Name nothing: a reading is of one moment anyway."""
         return ()
@@ -182,10 +206,10 @@ class MemoryVectors:
     def load(self, name: str, schema: Schema, groups: Iterable[Sequence[Row]], *, ledger: Ledger) -> Iterator[int]:
         """Load groups that were not loaded before."""
         held, total = self._require(name, schema), 0
-        if held.sealed:
-            raise ConflictError(f'the collection "{name}" is sealed', hint="resolve the channel again")
         for number, rows in enumerate(groups, start=1):
             if number > ledger.acknowledged:
+                if held.sealed:
+                    raise ConflictError(f'the collection "{name}" is sealed', hint="resolve the channel again")
                 ledger.start(number)
                 held.rows |= {row.key: row for row in rows}
                 ledger.acknowledge(number)
@@ -224,6 +248,12 @@ class MemoryVectors:
         held = self._get(name)
         if held.mark != mark:
             raise ConflictError(f'the collection "{name}" is not ours', hint="it is left as it is")
+        return held
+
+    def _foreign(self, name: str) -> Held:
+        held = self._get(name)
+        if held.mark:
+            raise ConflictError(f'"{name}" is ours already', hint="name one that an application made")
         return held
 
     def _get(self, name: str) -> Held:

@@ -14,6 +14,7 @@ from regalia_registry.adapters.sql.channels import SqlChannels
 from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
 from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
 from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
+from regalia_registry.adapters.sql.provenance import SqlProvenance
 from regalia_registry.adapters.sql.trust import SqlBlobs, SqlRoots
 from regalia_registry.domain.access import Actor
 
@@ -35,6 +36,7 @@ class SqlTransaction:
         self.collections = SqlCollections(connection)
         self.placings = SqlPlacings(connection)
         self.agents = SqlAgents(connection)
+        self.provenance = SqlProvenance(connection)
         self.audit = SqlAudit(connection)
 
 

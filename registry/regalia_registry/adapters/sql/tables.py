@@ -296,3 +296,11 @@ class Agent(SQLModel, table=True):
     bundle: str = Field(max_length=_DIGEST)
     pinned: bool
     seen_at: str = Field(max_length=_TIME)
+
+
+class Provenance(SQLModel, table=True):
+    """How a snapshot's version came to be, by its manifest's digest; `body` is JSON."""
+
+    namespace: str = Field(max_length=_NAME, primary_key=True)
+    digest: str = Field(max_length=_DIGEST, primary_key=True)
+    body: str

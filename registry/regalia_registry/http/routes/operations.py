@@ -82,12 +82,13 @@ class SnapshotIn(BaseModel):
 
 
 class LoadIn(BaseModel):
-    """Where a snapshot is to be loaded, and how the new collection's name begins."""
+    """Where a snapshot is to be loaded, how the new collection's name begins, and what its index must find."""
 
     model_config = ConfigDict(extra="forbid")
 
     target: str = Field(max_length=64)
     logical: str = Field(max_length=64)
+    min_recall: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
 
 
 class LookIn(BaseModel):
@@ -147,7 +148,7 @@ def start_load(
 ) -> OperationEntry:
     """Ask for a version to be loaded into a new collection; a worker loads and proves it."""
     which = check_segment(name, what="snapshot"), check_version(version)
-    wish = LoadWish(*which, sent.target, sent.logical)
+    wish = LoadWish(*which, sent.target, sent.logical, sent.min_recall)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 

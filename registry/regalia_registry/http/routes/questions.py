@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from regalia.core.names import check_segment
-from regalia.wire.answers import OperationEntry
+from regalia.core.names import ArtifactName, Kind, check_segment, check_version
+from regalia.wire.answers import OperationEntry, ProvenanceEntry
 from regalia_registry.domain.questions import (
     MAX_HITS,
     DiffWish,
@@ -20,7 +20,7 @@ from regalia_registry.domain.questions import (
 from regalia_registry.domain.snapshots.rows import MAX_KEY
 from regalia_registry.domain.snapshots.schema import MAX_DIMS
 from regalia_registry.http.dependencies import CurrentCaller, CurrentPorts, NamespacePath
-from regalia_registry.services import operations
+from regalia_registry.services import artifacts, operations
 
 router = APIRouter(prefix="/v1/namespaces/{namespace}", tags=["operations"])
 
@@ -65,6 +65,15 @@ class RetireIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     collection: CollectionName
+
+
+@router.get("/snapshots/{name}/{version}/provenance")
+def get_provenance(
+    namespace: NamespacePath, name: str, version: str, caller: CurrentCaller, ports: CurrentPorts
+) -> ProvenanceEntry:
+    """Tell how this version came to be, as far as the registry made it."""
+    artifact = ArtifactName(namespace, Kind.SNAPSHOT, check_segment(name, what="snapshot"))
+    return artifacts.find_provenance(ports, caller, artifact, version=check_version(version))
 
 
 @router.post("/snapshots/{name}/{version}/diff", status_code=202)

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from regalia.core.errors import ConflictError, UnsupportedError
+from regalia.core.errors import ConflictError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.placing import Collection
-from regalia_registry.ports.vectors import Provider, Seals, Serving, Standing
+from regalia_registry.ports.serving import Standing
+from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.canaries import Held, check_canary
 from regalia_registry.services.steps.filling import Filling, Planned
 from regalia_registry.services.steps.proving import prove
+from regalia_registry.services.steps.sealing import seals_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
 
 
@@ -24,6 +27,8 @@ class Building:
         Raises:
             UnsupportedError: The engine can't hold the snapshot, or nothing can be served from it.
         """
+        self._ports = ports
+        self._snapshot = snapshot
         self._provider = provider
         self._seals = seals_of(provider)
         self._name, self._mark = collection.name, collection.id
@@ -73,6 +78,10 @@ class Building:
                 f'{lost} rows of "{self._name}" are stored and can\'t be found by a search',
                 hint="it is made again, under another name",
             )
+        held = Held(self._name, self._filling.hosted.schema)
+        told = check_canary(self._ports, self._bench, self._snapshot, self._provider, held)
+        if told["warnings"]:
+            self._bench.tell({"step": "warned", "warnings": told["warnings"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +104,3 @@ STEPS = (
     Step("seal", Building.seal, "said again", "dropped"),
     Step("verify", Building.verify, "read again", "kept, warm, once it is proved"),
 )
-
-
-def seals_of(provider: Provider) -> Seals:
-    """Get what seals a target's collections.
-
-    Raises:
-        UnsupportedError: Nothing can be served from it.
-    """
-    if not isinstance(provider, Serving):
-        raise UnsupportedError(
-            "a channel can't serve from files", hint="place it on a database: reg channel set … --snapshot kb=TARGET"
-        )
-    return provider.seals

@@ -23,10 +23,11 @@ JOURNAL = "the load's journal"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The collection that is to be made: its name, and the mark that says later whose it is."""
+    """The collection that is to be made: its name, the mark that says later whose it is, and what its two steps are."""
 
     name: str
     mark: str
+    steps: tuple[str, str] = ("loading", "indexing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,12 @@ class Filling:
         translated = Translated(bench.folder, self._snapshot, self.hosted)
         groups = _groups(translated.rows(rows_of(self._ports, self._snapshot, bench.folder)))
         for rows in self._provider.sink.load(self._planned.name, self.hosted.schema, groups, ledger=self._ledger):
-            bench.tell({"step": "loading", "rows": rows, "of": count})
+            bench.tell({"step": self._planned.steps[0], "rows": rows, "of": count})
         self._root = translated.root()
 
     def index(self) -> None:
         """Build the index, and wait for it."""
-        self._bench.tell({"step": "indexing", "rows": self._snapshot.config.count})
+        self._bench.tell({"step": self._planned.steps[1], "rows": self._snapshot.config.count})
         self._provider.sink.build_index(self._planned.name, self.hosted.schema)
 
     def run(self, journal: JsonObject | None) -> Filled:

@@ -1,6 +1,7 @@
 """Storing a snapshot's parts: its segments while they are made, its small layers, its config and manifest."""
 
 import io
+from collections.abc import Sequence
 
 from regalia.core import oci
 from regalia.core.digest import Digest
@@ -10,6 +11,7 @@ from regalia.core.manifest import Manifest, fingerprint, write_config
 from regalia.core.names import ArtifactName
 from regalia.core.oci import Descriptor
 from regalia.core.strict_json import parse_object
+from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
@@ -37,8 +39,8 @@ class Keeper:
             self.file(file)
             file.path.unlink()
 
-    def layers(self, schema: Schema, built: Built) -> tuple[Descriptor, ...]:
-        """Store the small layers; gives all of the manifest's, in their order.
+    def layers(self, schema: Schema, built: Built, more: Sequence[Descriptor] = ()) -> tuple[Descriptor, ...]:
+        """Store the small layers; gives all of the manifest's, in their order, with those that are stored already.
 
         Raises:
             NotFoundError: A file of a segment that is kept is gone.
@@ -50,6 +52,7 @@ class Keeper:
             Descriptor.of(self.small(body), media_type, **{oci.TITLE: title})
             for title, (media_type, body) in small.items()
         ]
+        described += more
         for segment in built.listing.segments:
             for title, digest in ((segment.keys_title, segment.keys), (segment.rows_title, segment.rows)):
                 described.append(Descriptor(_PARQUET_TYPE, digest, self._size_of(digest, title), {oci.TITLE: title}))
@@ -100,8 +103,10 @@ def store_version(
     )
 
 
-def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion) -> tuple[ArtifactVersion, bool]:
-    """Add the version that follows the newest, for the worker that holds the operation.
+def add_next(
+    ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion, provenance: Provenance
+) -> tuple[ArtifactVersion, bool]:
+    """Add the version that follows the newest, and how it came to be, for the worker that holds the operation.
 
     Returns:
         The version that has the content, and whether it is new: what is again as it once was is that version.
@@ -113,7 +118,10 @@ def add_next(ports: Ports, caller: Caller, bench: Bench, stored: ArtifactVersion
         with ports.store.write(caller.actor) as tx:
             bench.fence(tx)
             there = tx.artifacts.find_by_fingerprint(stored.artifact, fingerprint=stored.fingerprint) or stored
-            return there, add_version(ports, caller, tx, there)
+            created = add_version(ports, caller, tx, there)
+            if created:
+                tx.provenance.add(stored.artifact.namespace, stored.digest, provenance)
+            return there, created
     except VersionConflictError as error:
         if not _is_taken(ports, stored):
             raise

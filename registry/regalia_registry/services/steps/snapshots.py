@@ -10,13 +10,15 @@ from regalia.core.errors import DigestError, DocumentError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Manifest, parse_config
 from regalia.core.names import ArtifactName
+from regalia.core.oci import Descriptor
 from regalia_registry.domain.records import ArtifactVersion
-from regalia_registry.domain.snapshots.listing import Listing
+from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.services.context import Ports
 
 SCHEMA, LISTING, TOMBSTONES = "schema.json", "segments.json", "tombstones"
+CANARY, DEFINITION = "canary.parquet", "definition"
 
 _CHUNK = 1024 * 1024
 
@@ -69,6 +71,11 @@ def stored_sizes(snapshot: OpenedSnapshot) -> Mapping[Digest, int]:
     return {layer.digest: layer.size_bytes for layer in snapshot.manifest.layers}
 
 
+def told_layers(snapshot: OpenedSnapshot) -> list[Descriptor]:
+    """Give the layers that are about its rows and no content: another version of the same rows keeps them."""
+    return [layer for title in (CANARY, DEFINITION) if (layer := snapshot.manifest.layer(title)) is not None]
+
+
 def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
     """Copy a blob into a file, hashed on the way; gives the file.
 
@@ -84,6 +91,28 @@ def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
     if state.hexdigest() != digest.hex:
         raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
     return path
+
+
+class SegmentFiles:
+    """The files of a snapshot's segments, one at a time in a folder."""
+
+    def __init__(self, ports: Ports, folder: Path) -> None:
+        """Fetch into `folder`, which is empty."""
+        self._ports = ports
+        self._folder = folder
+
+    def keys(self, segment: Segment) -> Path:
+        """Fetch a segment's keys."""
+        return self._only(segment.keys, segment.keys_title)
+
+    def rows(self, segment: Segment) -> Path:
+        """Fetch a segment's rows."""
+        return self._only(segment.rows, segment.rows_title)
+
+    def _only(self, digest: Digest, title: str) -> Path:
+        for left in self._folder.iterdir():
+            left.unlink()
+        return fetched(self._ports, digest, self._folder / title)
 
 
 def _read(ports: Ports, digest: Digest) -> bytes:

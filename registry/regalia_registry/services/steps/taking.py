@@ -9,10 +9,12 @@ from pathlib import Path
 from regalia.core.errors import ConflictError, RegaliaError
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.operations import SnapshotWish
+from regalia_registry.domain.snapshots.canary import Question
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Consistency, Provider
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
+from regalia_registry.segments.nearest import Watch
 from regalia_registry.segments.parquet import StoredSegment
 from regalia_registry.segments.reading import dead_rows
 from regalia_registry.services.context import Bench, Ports
@@ -25,12 +27,16 @@ _MAX_PASSES = 4
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One reading of the whole collection: what was built, how many rows moved, how many no search there finds."""
+    """One reading of the whole collection: what was built, how many rows moved, how many no search there finds.
+
+    `canary` is known where every row was new.
+    """
 
     built: Built
     consistency: Consistency
     moved: int
     unindexed: int
+    canary: tuple[Question, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,12 @@ class Taking:
     def _read(self, folder: Path, bench: Bench) -> Pass:
         source, collection = self.provider.source, self.wish.collection
         about = _about(self.provider, collection, self.newest)
+        base = self._base(folder)
+        watch = Watch(self.schema) if base is None else None
+        look = None if watch is None else watch.look
         with (
             self.journal.frozen(source, collection) if self.wish.freeze else nullcontext() as parts,
-            Build(_made(folder / "build"), self.schema, self._base(folder), self._store) as build,
+            Build(_made(folder / "build"), self.schema, base, self._store, look) as build,
             source.open(collection, freeze=parts) as reading,
         ):
             rows = 0
@@ -87,7 +96,9 @@ class Taking:
                 rows += len(batch)
                 bench.tell({"step": "reading", "rows": rows, **about})
             self._require_schema(collection)
-            return Pass(build.finish(), reading.consistency, reading.moved(), reading.unindexed())
+            built = build.finish()
+            canary = None if watch is None else watch.questions()
+            return Pass(built, reading.consistency, reading.moved(), reading.unindexed(), canary)
 
     def _require_schema(self, collection: str) -> None:
         """Refuse rows that were written under another schema than the one that was described."""

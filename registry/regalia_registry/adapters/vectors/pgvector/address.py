@@ -7,27 +7,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from regalia.core.errors import ConfigurationError
+from regalia_registry.domain.addresses import POSTGRESQL
 
-_SCHEMES = ("postgresql://", "postgres://")
 _PROVING = frozenset({"verify-ca", "verify-full"})
-_EXAMPLE = "postgresql://user@host:5432/database?sslmode=verify-full"
-# Not here: options (settings of the session), service and passfile (other files of the worker's), the timeouts (ours).
-_ALLOWED = frozenset(
-    {
-        "host",
-        "port",
-        "dbname",
-        "user",
-        "sslmode",
-        "sslrootcert",
-        "sslcert",
-        "sslkey",
-        "sslcrl",
-        "channel_binding",
-        "require_auth",
-        "target_session_attrs",
-    }
-)
 
 
 def parse_address(url: str) -> dict[str, str]:
@@ -36,21 +18,21 @@ def parse_address(url: str) -> dict[str, str]:
     Raises:
         ConfigurationError: It is none, names no host, or says what is not ours to say.
     """
-    if not url.startswith(_SCHEMES):
-        raise ConfigurationError("the target's URL is no PostgreSQL address", hint=_EXAMPLE)
+    if not POSTGRESQL.spelled.match(url.partition("?")[0]):
+        raise ConfigurationError("the target's URL is no PostgreSQL address", hint=POSTGRESQL.example)
     try:
         given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError("the target's URL is no PostgreSQL address", hint=_EXAMPLE) from error
-    strangers = sorted(set(given) - _ALLOWED)
+        raise ConfigurationError("the target's URL is no PostgreSQL address", hint=POSTGRESQL.example) from error
+    strangers = sorted(set(given) - POSTGRESQL.options)
     if strangers:
         raise ConfigurationError(
             f'the target\'s URL says "{strangers[0]}", which is not allowed',
-            hint=f"allowed: {', '.join(sorted(_ALLOWED))}",
+            hint=f"allowed: {', '.join(sorted(POSTGRESQL.options))}",
         )
     hosts = given.get("host", "").split(",")
     if not all(hosts) or any(host.startswith("@") for host in hosts):
-        raise ConfigurationError("the target's URL names no host", hint=_EXAMPLE)
+        raise ConfigurationError("the target's URL names no host", hint=POSTGRESQL.example)
     return given
 
 

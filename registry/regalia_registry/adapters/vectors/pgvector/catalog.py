@@ -69,8 +69,9 @@ SELECT 'it is partitioned, or a partition' WHERE EXISTS (
 UNION ALL SELECT format('the table %%s refers to it (foreign key %%s)', conrelid::regclass, conname)
     FROM pg_constraint WHERE confrelid = %(oid)s AND contype = 'f' AND conrelid <> confrelid
 UNION ALL SELECT format('it has the trigger %%s', tgname) FROM pg_trigger WHERE tgrelid = %(oid)s AND NOT tgisinternal
-    AND NOT (tgname IN (%(seal)s, %(seal_of_rows)s)
-             AND tgfoid = to_regproc(format('%%I.%%I', %(schema)s::text, %(seal)s::text)))
+    AND NOT (tgname IN (%(seal)s, %(seal_of_rows)s) AND EXISTS (
+        SELECT FROM pg_proc p JOIN pg_class c ON c.relnamespace = p.pronamespace
+        WHERE p.oid = tgfoid AND p.proname = %(seal)s AND c.oid = tgrelid))
 UNION ALL SELECT format('it has the rule %%s', rulename) FROM pg_rewrite WHERE ev_class = %(oid)s
 """
 _UNKEPT = """
@@ -135,8 +136,8 @@ def find(connection: psycopg.Connection, name: str) -> Place:
 def describe(connection: psycopg.Connection, place: Place) -> Description:
     """Describe a table."""
     columns, indexes = records(connection, _COLUMNS, (place.oid,)), records(connection, _INDEXES, (place.oid,))
-    ours = {"oid": place.oid, "schema": place.schema, "seal": SEAL, "seal_of_rows": SEAL_OF_ROWS}
-    refusals = [row[0] for row in records(connection, _OBSTACLES, ours)]
+    given = {"oid": place.oid, "seal": SEAL, "seal_of_rows": SEAL_OF_ROWS}
+    refusals = [row[0] for row in records(connection, _OBSTACLES, given)]
     unkept = [row[0] for row in records(connection, _UNKEPT, {"oid": place.oid})]
     if place.kind != "r":
         refusals.append("it is no ordinary table: snapshot the table that it reads from")

@@ -27,10 +27,17 @@ SELECT current_setting('server_version') AS version, current_database() AS datab
   has_database_privilege(current_database(), 'TEMPORARY') AS may_stage,
   coalesce((SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
             FROM pg_namespace WHERE nspname = 'regalia'), true) AS may_note,
-  coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public'), false) AS may_alias,
+  coalesce((SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE')
+            FROM pg_namespace WHERE nspname = 'public'), false) AS may_alias,
+  current_setting('server_version_num')::int >= 150000 AS has_aliases,
   has_function_privilege('pg_terminate_backend(integer, bigint)', 'EXECUTE') AS may_end,
   (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
     OR coalesce(inet_server_addr() << '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_private
+"""
+
+
+_ENGINE = """
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')
 """
 
 
@@ -48,8 +55,16 @@ class _Server(NamedTuple):
     may_stage: bool
     may_note: bool
     may_alias: bool
+    has_aliases: bool
     may_end: bool
     is_private: bool
+
+
+def engine(connection: psycopg.Connection) -> str:
+    """Name the server and its extension with their versions."""
+    with translated():
+        [row] = connection.execute(_ENGINE).fetchall()
+    return _spelled(*row)
 
 
 def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
@@ -59,10 +74,10 @@ def check(connection: psycopg.Connection, *, folder: Path | None) -> Checked:
         server = _Server(*row)
     tables = vector_tables(connection)
     return Checked(
-        version=f"PostgreSQL {server.version}, pgvector {server.pgvector or 'absent'}",
+        version=_spelled(server.version, server.pgvector),
         warnings=(*_of_versions(server), *_of_rights(server, tables), *_of_settings(server)),
         rights=frozenset(_rights(server, tables)),
-        aliases=True,
+        aliases=server.has_aliases,
         size_bytes=server.size_bytes,
         free_bytes=None if folder is None else shutil.disk_usage(folder).free,
     )
@@ -74,10 +89,14 @@ def _rights(server: _Server, tables: Sequence[VectorTable]) -> Iterator[EngineRi
         yield EngineRight.READ
     if may_write and server.may_create and server.may_stage and server.may_note:
         yield EngineRight.CREATE
-    if may_write and server.may_alias:
+    if may_write and server.may_alias and server.has_aliases:
         yield EngineRight.ALIAS
     if may_write and server.may_end:
         yield EngineRight.FENCE
+
+
+def _spelled(version: str, pgvector: str | None) -> str:
+    return f"PostgreSQL {version}, pgvector {pgvector or 'absent'}"
 
 
 def _of_versions(server: _Server) -> Iterator[str]:

@@ -31,7 +31,7 @@ _PINNED = {
     "extra_float_digits": "1",
     "client_encoding": "UTF8",
     "row_security": "off",  # a policy that hides rows is an error, not a smaller snapshot
-    "search_path": "public, pg_catalog",
+    "search_path": "public",  # behind pg_catalog, which is not named: no user's function is taken for the server's
     "lock_timeout": "10s",
 }
 _BY_STATE: dict[str, tuple[type[RegaliaError], str]] = {

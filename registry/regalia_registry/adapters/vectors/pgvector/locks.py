@@ -9,7 +9,7 @@ from regalia.core.errors import UnavailableError
 from regalia_registry.adapters.vectors.pgvector.connection import translated
 
 _WAIT = "SET LOCAL lock_timeout = '100ms'"
-_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+_PAUSES_S = (0.0, 0.1, 0.2, 0.4, 0.8)  # before each try
 # What anybody may see of another's connection; never what it asks.
 _HOLDERS = """
 SELECT DISTINCT coalesce(format('process %%s of "%%s"%%s', l.pid, coalesce(a.usename, '?'),
@@ -31,13 +31,13 @@ def patiently(connection: psycopg.Connection, step: Callable[[], Result], *, on:
     """
     with translated():
         for pause_s in _PAUSES_S:
+            connection.execute("SELECT pg_sleep(%s)", (pause_s,))  # which another thread can end
             try:
                 with connection.transaction():
                     connection.execute(_WAIT)
                     return step()
             except psycopg.errors.LockNotAvailable:
                 found = [row[0] for row in connection.execute(_HOLDERS, ([*on],)).fetchall()]
-                connection.execute("SELECT pg_sleep(%s)", (pause_s,))  # which another thread can end
     who = ", ".join(found) or "somebody, who is gone by now"
     raise UnavailableError(
         f"the database waits for the open transaction of {who}", hint="let it end, or end it: pg_terminate_backend()"

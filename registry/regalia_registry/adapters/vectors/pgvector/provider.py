@@ -19,9 +19,11 @@ from regalia.core.errors import (
 )
 from regalia_registry.adapters.vectors.pgvector import catalog, checking, hosting, places
 from regalia_registry.adapters.vectors.pgvector.address import require_foreign
+from regalia_registry.adapters.vectors.pgvector.adopting import PgvectorAdoption
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
+from regalia_registry.adapters.vectors.pgvector.definition import define
 from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, mark_of
@@ -124,6 +126,11 @@ class PgvectorProvider:
         """Its views."""
         return PgvectorAliases(self._connection, self._fence)
 
+    @property
+    def adoption(self) -> PgvectorAdoption:
+        """Moves tables into schemas of ours."""
+        return PgvectorAdoption(self._connection, self._fence, self.aliases)
+
     def physical_name(self, logical: str, suffix: str) -> str:
         """Name a schema; PostgreSQL cuts silently at 63 bytes, so longer names are refused."""
         name = f"{logical}_{suffix}"
@@ -158,6 +165,14 @@ class PgvectorProvider:
     def describe(self, name: str) -> Description:
         """Describe a table."""
         return catalog.describe(self._connection, catalog.find(self._connection, name))
+
+    def version(self) -> str:
+        """Name PostgreSQL and its extension."""
+        return checking.engine(self._connection)
+
+    def definition(self, name: str) -> str:
+        """Spell the table as PostgreSQL does."""
+        return define(self._connection, catalog.find(self._connection, name))
 
     def hosted(self, schema: Schema) -> Hosted:
         """Say as which table a collection is held."""

@@ -13,7 +13,7 @@ from regalia_registry.adapters.vectors.pgvector.connection import translated
 from regalia_registry.adapters.vectors.pgvector.fence import Fence
 from regalia_registry.adapters.vectors.pgvector.locks import patiently
 from regalia_registry.adapters.vectors.pgvector.marks import require_ours
-from regalia_registry.ports.vectors import Standing
+from regalia_registry.ports.serving import Standing
 
 _BODY = "BEGIN RAISE EXCEPTION 'sealed: resolve the channel again' USING ERRCODE = '55000'; END"
 _FUNCTION = "CREATE OR REPLACE FUNCTION {seal}() RETURNS trigger LANGUAGE plpgsql AS {body}"

@@ -1,14 +1,15 @@
 """Aliases: views that show one collection's table with the rights of whoever reads, under a name that stays."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 
-from regalia.core.errors import ConflictError, InvalidNameError, UnsupportedError
+from regalia.core.errors import ConflictError, InvalidNameError, NotFoundError, UnsupportedError
 from regalia_registry.adapters.vectors.pgvector import catalog
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import translated
@@ -25,25 +26,18 @@ from regalia_registry.adapters.vectors.pgvector.grants import (
 )
 from regalia_registry.adapters.vectors.pgvector.hosting import MAX_IDENTIFIER
 from regalia_registry.adapters.vectors.pgvector.locks import patiently
-from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, mark_of, require_ours
+from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, require_ours
 from regalia_registry.domain.snapshots.schema import Schema
 
 OLDEST = 150_000  # whose views can leave rights and row-level security to who reads
 _SCHEMA = "public"
-_MARK = "alias"
+_MARK = re.compile(r"alias [0-9a-f]{64} (.+)\Z")
 _INVOKER = "security_invoker=true"
 _FIND = """
 SELECT c.oid, c.relkind AS kind, coalesce(obj_description(c.oid, 'pg_class'), '') AS comment, c.reloptions AS options,
   CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) ELSE '' END AS definition,
   pg_has_role(c.relowner, 'USAGE') AS is_owned
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
-"""
-_SHOWN = """
-SELECT DISTINCT t.oid, n.nspname, t.relname, t.relkind
-FROM pg_rewrite r
-JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid <> r.ev_class
-JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace n ON n.oid = t.relnamespace WHERE r.ev_class = %s
 """
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
@@ -56,10 +50,10 @@ SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE'
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An alias as it stands; `shown` is the one table that it reads, and `is_whole` whether it is as we made it."""
+    """An alias as it stands; `led` is where it was made to lead to, and `is_whole` whether it is as we made it."""
 
     oid: int
-    shown: Place | None
+    led: Place | None
     is_whole: bool
     is_owned: bool
 
@@ -73,10 +67,10 @@ class PgvectorAliases:
         self._fence = fence
 
     def get(self, alias: str) -> str | None:
-        """Name the schema whose table the view shows, if it shows it as we made it."""
+        """Name the schema whose table the view shows, if it is as we made it."""
         with translated():
             there = self._find(*place_of(alias))
-        return there.shown.schema if there is not None and there.shown is not None and there.is_whole else None
+        return there.led.schema if there is not None and there.led is not None and there.is_whole else None
 
     def set(self, alias: str, collection: str) -> None:
         """See to rights, read under another name as everybody who may, then replace the view in one moment."""
@@ -91,7 +85,7 @@ class PgvectorAliases:
             raise ConflictError(
                 f'the alias "{alias}" shows other columns: {"; ".join(faults)}', hint="use the resolver"
             )
-        old = None if there is None else there.shown
+        old = None if there is None else there.led
         self._fence.prepare()
         locked = [one.oid for one in (there, old, new) if one is not None]
         grants = patiently(self._connection, lambda: self._see_to_rights(there, new), on=locked)
@@ -114,8 +108,8 @@ class PgvectorAliases:
         except ConflictError as error:
             return (error.message,)
         refusals = _faults(columns, {one.name: one.type for one in Table.of(schema).columns}) if columns else []
-        if there is not None and there.shown is not None:
-            shown = catalog.describe(self._connection, there.shown)
+        if there is not None and there.led is not None:
+            shown = catalog.describe(self._connection, there.led)
             refusals += [f"what it shows can't be left: {one}" for one in shown.refusals]
             metrics = {space.name: space.metric for space in shown.schema.vectors}
             refusals += [
@@ -142,7 +136,7 @@ class PgvectorAliases:
         patiently(self._connection, lambda: self._connection.execute(statement), on=[there.oid])
         return True
 
-    def create(self, schema: str, name: str, new: Place, grants: Sequence[Grant] | frozenset[Grant]) -> None:
+    def create(self, schema: str, name: str, new: Place, grants: Collection[Grant]) -> None:
         """Make the view, or replace the one that is there, in the transaction that is open."""
         there = self._find(schema, name)
         columns = self._columns(new.oid if there is None else there.oid)
@@ -160,23 +154,26 @@ class PgvectorAliases:
             "SELECT pg_get_viewdef(%s::regclass)", (view.as_string(self._connection),)
         ).fetchall()
         self._connection.execute(
-            sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(comment_of(_sign(definition))))
+            sql.SQL("COMMENT ON VIEW {} IS {}").format(view, sql.Literal(comment_of(_sign(definition, new.schema))))
         )
         if there is None:
             grant(self._connection, schema, name, grants=grants)
 
     def _see_to_rights(self, there: Alias | None, new: Place) -> frozenset[Grant]:
-        """Give everybody on the new table what he has on the old one and on the view; gives what the view has."""
+        """Give everybody on the new table what he has on the old one and on the view; gives what the view has.
+
+        Who may read some columns only reads none through the view, which names them all.
+        """
         self._fence.touch(new.schema)
         has = grants_of(self._connection, new.oid)
         if there is None:
             let_in(self._connection, new.schema, grants=has)
-            return has
-        on_view = grants_of(self._connection, there.oid)
+            return frozenset(one for one in has if not one.column)
+        on_view = frozenset(one for one in grants_of(self._connection, there.oid) if not one.column)
         wanted = on_view
-        if there.shown is not None and there.shown != new:
-            wanted |= grants_of(self._connection, there.shown.oid)
-            carry_policies(self._connection, there.shown, new)
+        if there.led is not None and there.led != new:
+            wanted |= grants_of(self._connection, there.led.oid)
+            carry_policies(self._connection, there.led, new)
         grant(self._connection, new.schema, new.table, grants=wanted - has)
         let_in(self._connection, new.schema, grants=wanted)
         return on_view
@@ -187,7 +184,7 @@ class PgvectorAliases:
         self.create(schema, side, new, grants)
         roles = {one.role for one in grants if one.role and one.privilege == "SELECT"}
         readers = {role for role in roles if reaches(self._connection, role, schema)}
-        require_readable(self._connection, schema, side, roles=readers)
+        require_readable(self._connection, sql.Identifier(schema, side), new, roles=readers)
 
     def _replace(self, schema: str, name: str, new: Place, grants: frozenset[Grant]) -> None:
         self._fence.touch(new.schema)
@@ -206,12 +203,15 @@ class PgvectorAliases:
         if row is None:
             return None
         mark = mark_in(row.comment)
-        if row.kind != "v" or mark.split(" ")[0] != _MARK:
+        ours = _MARK.match(mark)
+        if row.kind != "v" or ours is None:
             raise ConflictError(f'"{schema}.{name}" is no alias of ours', hint="choose another alias")
-        shown = [Place(*one) for one in self._connection.execute(_SHOWN, (row.oid,)).fetchall()]
-        is_one = len(shown) == 1 and shown[0].kind == "r" and bool(mark_of(self._connection, shown[0].schema))
-        is_whole = is_one and mark == _sign(row.definition) and _INVOKER in (row.options or [])
-        return Alias(row.oid, shown[0] if is_one else None, is_whole, row.is_owned)
+        try:
+            led = require_ours(self._connection, ours.group(1))
+        except (NotFoundError, ConflictError):
+            led = None
+        is_whole = mark == _sign(row.definition, ours.group(1)) and _INVOKER in (row.options or [])
+        return Alias(row.oid, led, is_whole, row.is_owned)
 
 
 def place_of(alias: str) -> tuple[str, str]:
@@ -221,16 +221,16 @@ def place_of(alias: str) -> tuple[str, str]:
         InvalidNameError: It names no view, or one whose name the database would cut.
     """
     parts = alias.split(".")
-    if len(parts) > 2 or not all(0 < len(part.encode("utf-8")) <= MAX_IDENTIFIER for part in parts):  # schema and name
+    if len(parts) > 2 or not all(0 < len(part.encode("utf-8")) <= MAX_IDENTIFIER for part in parts):
         raise InvalidNameError(
             f'"{alias[:80]}" is no name of a view', hint="docs, or app.docs, of at most 63 bytes each"
         )
     return (_SCHEMA, alias) if len(parts) == 1 else (parts[0], parts[1])
 
 
-def _sign(definition: str) -> str:
+def _sign(definition: str, collection: str) -> str:
     """Spell the mark of a view that is defined so: one that was changed by hand keeps its comment."""
-    return f"{_MARK} {hashlib.sha256(definition.encode()).hexdigest()}"
+    return f"alias {hashlib.sha256(definition.encode()).hexdigest()} {collection}"
 
 
 def _faults(shown: Sequence[tuple[str, str]], columns: Mapping[str, str]) -> list[str]:

@@ -119,7 +119,10 @@ class WeaviateAliases:
         if found is None or found["class"] != name:
             return False
         request = ASK(collection=alias, limit=1, properties=search_get_pb2.PropertiesRequest())
-        results = self._connection.call("Search", request).results
+        try:
+            results = self._connection.call("Search", request).results
+        except NotFoundError:  # the leader knows the alias, and the node that answers does not yet
+            return False
         return all(result.properties.target_collection == name for result in results)
 
     def _is_known_everywhere(self) -> bool:

@@ -8,6 +8,7 @@ from weaviate.proto.v1 import batch_pb2
 
 from regalia.core.errors import AccessError, UnsupportedError
 from regalia_registry.adapters.vectors.weaviate.connection import Connection
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, shard_path, shards_of
 from regalia_registry.ports.vectors import Checked, EngineRight
 
 _OLDEST, _ADVISED = (1, 32, 5), (1, 37, 14)
@@ -26,7 +27,8 @@ def check(connection: Connection) -> Checked:
         warnings.append(f"Weaviate {version} is old: 1.37.14 or newer is advised")
     if _makes_classes(connection):
         warnings.append("auto-schema is on: a late batch would bring a dropped class back; AUTOSCHEMA_ENABLED=false")
-    return Checked(f"Weaviate {version}", tuple(warnings), frozenset(_rights(connection)), aliases=True)
+    rights = frozenset(_rights(connection, warnings))
+    return Checked(f"Weaviate {version}", tuple(warnings), rights, aliases=True)
 
 
 def require_new(connection: Connection) -> None:
@@ -40,17 +42,28 @@ def require_new(connection: Connection) -> None:
         raise UnsupportedError(f"Weaviate {version} is too old", hint="1.32.5 or newer is needed")
 
 
-def _rights(connection: Connection) -> Iterator[EngineRight]:
+def _rights(connection: Connection, warnings: list[str]) -> Iterator[EngineRight]:
     try:
         connection.get("/v1/schema")
         yield EngineRight.READ
         with _probe(connection) as name:
             yield EngineRight.CREATE
+            warnings += _unsealed(connection, name)
             connection.send("POST", "/v1/aliases", {"alias": f"{name}_alias", "class": name})
+            connection.send("PUT", f"/v1/aliases/{name}_alias", {"class": name})
             yield EngineRight.ALIAS
             connection.send("DELETE", f"/v1/aliases/{name}_alias")
     except AccessError:
         return  # it may do what was found until then
+
+
+def _unsealed(connection: Connection, name: str) -> Iterator[str]:
+    """Tell where the key may make a class and not seal it: Weaviate counts a shard's status among tenants."""
+    try:
+        for shard in shards_of(connection, name):
+            connection.send("PUT", shard_path(name, shard.name), {"status": READONLY})
+    except AccessError:
+        yield "its key may not seal what it makes, so no channel can serve from it: grant update_tenants and read_nodes"
 
 
 @contextmanager

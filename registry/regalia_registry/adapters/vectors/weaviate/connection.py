@@ -31,6 +31,7 @@ from regalia.core.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from regalia_registry.domain.addresses import WEAVIATE
 
 READ_S = 60.0
 WRITE_S = 300.0  # a batch may wait that long for its place in the graph
@@ -41,7 +42,6 @@ _CONNECT_S = 10.0
 _MAX_ANSWER = 64 * 1024 * 1024
 _GRPC_PORT = 50051
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z|\[[0-9A-Fa-f:.]{2,45}\]\Z")
-_ADDRESS = "http://host:8080?grpc=50051, or https://…"
 
 # A part of what the server says → what it means. Nearly all that it says by gRPC has the code UNKNOWN, what it refuses
 # for good and what it can't do yet, just started, alike: what is not known here is waited for.
@@ -96,12 +96,12 @@ class Address:
             port, query = parts.port, dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
             grpc_port = int(query.pop("grpc", _GRPC_PORT))
         except ValueError as error:
-            raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS) from error
+            raise ConfigurationError("the target's URL is no Weaviate address", hint=WEAVIATE.example) from error
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         is_odd = query or not url.isprintable() or parts.path not in {"", "/"} or parts.fragment
         is_placed = parts.scheme in {"http", "https"} and _HOST.match(host) and 0 < grpc_port < 65536
         if is_odd or not is_placed or parts.username is not None:
-            raise ConfigurationError("the target's URL is no Weaviate address", hint=_ADDRESS)
+            raise ConfigurationError("the target's URL is no Weaviate address", hint=WEAVIATE.example)
         is_secure = parts.scheme == "https"
         return cls(f"{parts.scheme}://{host}:{port or (443 if is_secure else 8080)}", host, grpc_port, is_secure)
 
@@ -280,9 +280,9 @@ def _read(answer: httpx.Response) -> Any | None:
     try:
         found = json.loads(body) if body else {}
     except (ValueError, RecursionError) as error:
-        raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS) from error
+        raise UnavailableError("what answers there is no Weaviate", hint=WEAVIATE.example) from error
     if not isinstance(found, dict | list):
-        raise UnavailableError("what answers there is no Weaviate", hint=_ADDRESS)
+        raise UnavailableError("what answers there is no Weaviate", hint=WEAVIATE.example)
     return found
 
 

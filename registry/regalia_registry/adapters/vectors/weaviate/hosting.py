@@ -39,12 +39,14 @@ class Told:
     """What the description of a class of ours says: whose it is, and what its rows and Weaviate can't say.
 
     An empty class does not know its vectors' dimensions, and a server adds settings of its own to those asked for.
+    `before` is what the description of a class that was adopted said.
     """
 
     mark: str
     engine: JsonObject
     dims: Mapping[str, int]
     origin: Origin | None = None
+    before: str = ""
 
     @classmethod
     def parse(cls, description: str) -> "Told | None":
@@ -80,6 +82,8 @@ class Told:
         body: JsonObject = {"engine": self.engine, "dims": dict(self.dims)}
         if self.origin is not None:
             body["origin"] = self.origin.written()
+        if self.before:
+            body["before"] = self.before
         return f"{_MARK}{self.mark}\n{write(body).decode('utf-8')}"
 
 

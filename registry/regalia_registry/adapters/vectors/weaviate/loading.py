@@ -17,6 +17,7 @@ from regalia_registry.adapters.vectors.weaviate.connection import WRITE_S, Conne
 from regalia_registry.adapters.vectors.weaviate.coverage import SLICE, unreachable
 from regalia_registry.adapters.vectors.weaviate.grammar import KEY_PROPERTY
 from regalia_registry.adapters.vectors.weaviate.messages import FP32, Held, identify, these
+from regalia_registry.adapters.vectors.weaviate.sealing import require_open
 from regalia_registry.adapters.vectors.weaviate.values import encode
 from regalia_registry.domain.snapshots.rows import Row, decode_key
 from regalia_registry.ports.vectors import Ledger
@@ -47,12 +48,14 @@ class Loader:
         """Load groups in order; gives the number of rows after each.
 
         A server that is killed forgets the end of what its index knew, of acknowledged rows too: what an earlier call
-        loaded is looked for, and what is lost is loaded anew.
+        loaded is looked for, and what is lost is loaded anew. A load that is whole may be said again to a sealed class.
         """
         total, before = 0, ledger.started
         for number, rows in enumerate(groups, start=1):
             total += len(rows)
             is_known, is_new = number <= before, number > ledger.acknowledged
+            if is_new:
+                require_open(self._connection, self._name)
             if is_known and is_new:
                 self.delete(rows)
             if is_new:

@@ -18,10 +18,12 @@ from regalia.core.errors import (
 )
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
+from regalia_registry.adapters.vectors.weaviate.adopting import WeaviateAdoption
 from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
+from regalia_registry.adapters.vectors.weaviate.definition import define
 from regalia_registry.adapters.vectors.weaviate.grammar import (
     REFERENCE,
     Captured,
@@ -34,7 +36,7 @@ from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
-from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, require_open
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, shard_path
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -62,7 +64,7 @@ class _Class:
 
 
 class WeaviateProvider:
-    """A `Provider` over one connection; its ports are itself, but for seals and aliases."""
+    """A `Provider` over one connection; its ports are itself, but for those of serving."""
 
     def __init__(self, connection: Connection) -> None:
         """Keep the connection."""
@@ -70,6 +72,7 @@ class WeaviateProvider:
         self._is_new = False
         self.seals = WeaviateSeals(connection)
         self.aliases = WeaviateAliases(connection)
+        self.adoption = WeaviateAdoption(connection)
 
     @property
     def collections(self) -> "WeaviateProvider":
@@ -139,6 +142,14 @@ class WeaviateProvider:
         origin = None if found.told is None else found.told.origin
         return Description(schema, found.captured.refusals, tuple(told), origin)
 
+    def version(self) -> str:
+        """Name Weaviate."""
+        return f"Weaviate {self._connection.version()[0]}"
+
+    def definition(self, name: str) -> str:
+        """Spell the class as the server describes it, without its modules' settings."""
+        return define(self._body_of(name)[1])
+
     def hosted(self, schema: Schema) -> Hosted:
         """Say as which class a collection is held."""
         return hosting.hosted(schema)
@@ -196,7 +207,6 @@ class WeaviateProvider:
         """Load groups; one of unknown fate is deleted before it is sent again."""
         if find(self._connection, name) is None:
             raise NotFoundError(f'there is no class "{name}"', hint=_NO_COLLECTION)  # a batch might make it
-        require_open(self._connection, name)
         held = Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)
         try:
             yield from Loader(self._connection, held).load(groups, ledger)
@@ -263,6 +273,13 @@ class WeaviateProvider:
 
     def _find(self, name: str) -> _Class:
         """Find a class by its name, or by an alias: a cursor through an alias would go on in another class."""
+        physical, found = self._body_of(name)
+        is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
+        told = Told.parse(str(found.get("description") or ""))
+        return _Class(physical, _captured(found), told, is_timed)
+
+    def _body_of(self, name: str) -> tuple[str, dict[str, Any]]:
+        """Give a class's own name, and how its server describes it."""
         self._require_new()
         if not REFERENCE.match(name):
             raise NotFoundError(f'there is no collection "{name[:60]}"', hint=_NO_COLLECTION)
@@ -271,9 +288,7 @@ class WeaviateProvider:
         found: dict[str, Any] | None = self._connection.get(f"/v1/schema/{segment(physical)}")
         if found is None:
             raise NotFoundError(f'there is no collection "{name}"', hint=_NO_COLLECTION)
-        is_timed = bool((found.get("invertedIndexConfig") or {}).get("indexTimestamps"))
-        told = Told.parse(str(found.get("description") or ""))
-        return _Class(physical, _captured(found), told, is_timed)
+        return physical, found
 
     def _require_new(self) -> None:
         """Look at the version once a connection."""
@@ -298,7 +313,7 @@ class WeaviateProvider:
 
     def _set_shards(self, name: str, shards: Iterable[str], status: str) -> None:
         for shard in shards:
-            self._connection.send("PUT", f"/v1/schema/{segment(name)}/shards/{segment(shard)}", {"status": status})
+            self._connection.send("PUT", shard_path(name, shard), {"status": status})
 
 
 def _captured(found: dict[str, Any]) -> Captured:

@@ -15,7 +15,7 @@ from regalia_registry.adapters.vectors.weaviate.connection import Connection, se
 from regalia_registry.adapters.vectors.weaviate.grammar import capture
 from regalia_registry.adapters.vectors.weaviate.messages import Held
 from regalia_registry.adapters.vectors.weaviate.reading import marker
-from regalia_registry.ports.vectors import Standing
+from regalia_registry.ports.serving import Standing
 
 READONLY, READY = "READONLY", "READY"
 
@@ -107,8 +107,7 @@ class WeaviateSeals:
         deadline = time.monotonic() + _WAIT_S
         while time.monotonic() < deadline:
             for shard in {one.name for one in self._opened(name)}:
-                path = f"/v1/schema/{segment(name)}/shards/{segment(shard)}"
-                self._connection.send("PUT", path, {"status": status})
+                self._connection.send("PUT", shard_path(name, shard), {"status": status})
             if all(one.is_stopped if status == READONLY else one.is_open for one in self._opened(name)):
                 return
             self._connection.rest(_POLL_S)
@@ -135,6 +134,11 @@ def shards_of(connection: Connection, name: str) -> Sequence[Shard]:
         for node in found.get("nodes") or []
         for one in node.get("shards") or []
     ]
+
+
+def shard_path(name: str, shard: str) -> str:
+    """Give where a shard's status is set; Weaviate says yes to a shard that it does not have."""
+    return f"/v1/schema/{segment(name)}/shards/{segment(shard)}"
 
 
 def require_open(connection: Connection, name: str) -> None:

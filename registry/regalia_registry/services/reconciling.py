@@ -1,0 +1,108 @@
+"""Keeping what is served as it was proved: aliases lead where their channels are, and sealed collections are sealed.
+
+Run by every worker, every few seconds, for ever; nothing here moves a channel.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import structlog
+
+from regalia.core.errors import NotFoundError, RegaliaError
+from regalia_registry.domain.operations import Holder, Target
+from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Placing
+from regalia_registry.ports.store import Transaction
+from regalia_registry.ports.vectors import Provider, Targets
+from regalia_registry.services.context import Ports
+from regalia_registry.services.steps.aliases import lead
+from regalia_registry.services.steps.planning import bound_collections
+from regalia_registry.services.steps.sealing import is_intact
+from regalia_registry.services.steps.targets import get_target
+
+_PAGE = 200
+_ALL_EVERY = 12  # rounds in which warm copies are looked at too, and not only what is served
+
+log = structlog.get_logger("regalia.worker")
+
+
+@dataclass
+class Reconciler:
+    """One worker's reconciler; its connections outlive a round."""
+
+    ports: Ports
+    targets: Targets
+    holder: Holder
+    _providers: dict[Target, Provider] = field(default_factory=dict)
+    _round: int = 0
+
+    def run(self) -> None:
+        """Go through all that is served once; what can't be reached now is left for the next round."""
+        with self.ports.store.read() as tx:
+            sealed, placings = self._sealed(tx), tx.placings.list()
+        for collection in sealed:
+            self._reach(collection.target, collection.name, partial(self._look, collection))
+        for channel in placings:
+            for placing in channel.placings:
+                if placing.alias is not None:
+                    self._reach(
+                        placing.target,
+                        placing.alias,
+                        partial(self._lead, channel, placing),
+                    )
+        self._round += 1
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._providers:
+            _, provider = self._providers.popitem()
+            with suppress(RegaliaError):
+                provider.close()
+
+    def _sealed(self, tx: Transaction) -> list[Collection]:
+        """List the collections that pointers name, and now and then all that a move would take as they are."""
+        found, after = list[Collection](), None
+        while True:
+            page = tx.collections.list(after=after, limit=_PAGE)
+            found += [one for one in page if one.is_warm]
+            if len(page) < _PAGE:
+                break
+            after = page[-1].id
+        if self._round % _ALL_EVERY == 0:
+            return found
+        served = bound_collections(tx)
+        return [one for one in found if (one.target, one.name) in served]
+
+    def _look(self, collection: Collection, provider: Provider) -> None:
+        """Look whether a collection is as it was; one that is not is used by no move any more."""
+        if is_intact(provider, collection):
+            return
+        log.warning("collection drifted", collection=collection.name, target=collection.target)
+        with self.ports.store.note() as tx:
+            there = tx.collections.get(collection.id)
+            if there.is_warm and there.marker == collection.marker:
+                tx.collections.update(replace(there, sealed=False), expected=CollectionState.READY)
+
+    def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
+        led = lead(self.ports.store, provider, of.application, of.channel, placing)
+        if led is not None and led.is_changed:
+            log.info("alias set", alias=led.alias, collection=led.collection, target=placing.target)
+
+    def _reach(self, target: str, about: str, act: Callable[[Provider], None]) -> None:
+        """Act on a target; a connection that failed is not used again."""
+        with self.ports.store.read() as tx:
+            try:
+                found = get_target(tx, target)
+            except NotFoundError:  # it was removed, and with it the way there
+                return
+        try:
+            if found not in self._providers:
+                self._providers[found] = self.targets.connect(found, holder=self.holder)
+            act(self._providers[found])
+        except RegaliaError as error:
+            log.warning("not reconciled", target=target, about=about, error=error.message)
+            broken = self._providers.pop(found, None)
+            if broken is not None:
+                with suppress(RegaliaError):
+                    broken.close()

@@ -1,0 +1,57 @@
+"""Aliases follow their channel: level-triggered, so that whatever was lost, raced or changed by hand is set right."""
+
+import time
+from dataclasses import dataclass
+
+from regalia.core.names import ApplicationName
+from regalia.core.statements import Place
+from regalia_registry.domain.placing import Placing
+from regalia_registry.ports.serving import Serving
+from regalia_registry.ports.store import Store
+from regalia_registry.ports.vectors import Provider
+
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Where an alias leads now, and how long it led elsewhere once the channel had moved, as far as was seen here."""
+
+    alias: str
+    collection: str
+    seconds: float
+    is_changed: bool
+
+
+def lead(store: Store, provider: Provider, application: ApplicationName, channel: str, placing: Placing) -> Led | None:
+    """Make the alias of a placing lead to where its channel is; None where it has none, or nothing is placed there.
+
+    The channel is read again after the alias was set: who sets it last has seen where the channel is, so that two who
+    race need no lock, and one who is killed in between is made up for by the next round.
+
+    Raises:
+        ConflictError: Something that is no alias of ours has its name.
+        UnavailableError: The engine does not answer, or somebody's transaction is in the way.
+    """
+    if placing.alias is None or not isinstance(provider, Serving):
+        return None
+    began, is_changed = time.monotonic(), False
+    wanted = _wanted(store, application, channel, placing)
+    for _ in range(_ROUNDS):
+        if wanted is None:
+            return None
+        if provider.aliases.get(placing.alias) != wanted.collection:
+            provider.aliases.set(placing.alias, wanted.collection)
+            is_changed = True
+        again = _wanted(store, application, channel, placing)
+        if again == wanted:
+            return Led(placing.alias, wanted.collection, time.monotonic() - began, is_changed)
+        wanted = again
+    return None  # the channel moves faster than its aliases: the next round is soon
+
+
+def _wanted(store: Store, application: ApplicationName, channel: str, placing: Placing) -> Place | None:
+    with store.read() as tx:
+        current = tx.channels.find(application, channel)
+    places = () if current is None else current.pointer.collections
+    return next((one for one in places if (one.slot, one.target) == (placing.slot, placing.target)), None)
