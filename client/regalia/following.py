@@ -102,7 +102,7 @@ class Follower:
     def ask(self) -> None:
         """Ask once; where that fails, what is held stays, with a warning and its age, for as long as it is good."""
         with self._feed.asking:
-            before = self._held
+            before, self.due = self._held, self._due(is_news=False)  # also where this very ask ends the thread
             try:
                 self._held = self._taken(self._feed.ask(self.reference, before.bundle, patient=True))
             except _FINAL as error:
@@ -110,7 +110,8 @@ class Follower:
             except RegaliaError as error:
                 is_over = self._client.timestamp() >= before.until
                 self._held = replace(before, bundle=_warned(before.bundle, error), error=error if is_over else None)
-            self.due = self._due(is_news=self._held.bundle.pointer != before.bundle.pointer)
+            if self._held.bundle.pointer != before.bundle.pointer:
+                self.due = self._due(is_news=True)
 
     def close(self) -> None:
         """Stop following."""
@@ -137,8 +138,10 @@ class Follower:
         if self._is_closed:
             raise InvalidError("this follower is closed", hint="follow again: client.follow(…)")
         if not self._feed.is_running:
-            self._feed, self.due = _feed_of(self._client), 0.0
-            self._feed.add(self)
+            feed = _feed_of(self._client)
+            if feed is not self._feed:  # a fork: what the parent knew may be old
+                self._feed, self.due = feed, 0.0
+            feed.add(self)
 
     def _taken(self, resolved: Resolved) -> _Held:
         self._client.remember(self._text, resolved)

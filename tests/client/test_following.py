@@ -43,6 +43,21 @@ class Refusing:
 
 
 @dataclass
+class Breaking:
+    """A transport with a fault of its own, that nobody foresaw."""
+
+    registry: MemoryRegistry
+    is_broken: bool = False
+    broke: int = 0
+
+    def send(self, request: Request) -> Response:
+        if self.is_broken:
+            self.broke += 1
+            raise ZeroDivisionError
+        return self.registry.send(request)
+
+
+@dataclass
 class Holding:
     """A transport whose requests wait, in the process that made it, while the gate is shut."""
 
@@ -325,6 +340,19 @@ def test_a_slow_poll_keeps_nobody_waiting(registry: MemoryRegistry) -> None:
 
         assert prod.current().version == client.resolve(PROD).version == "2.3.0"
         transport.gate.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_broke_is_replaced_and_what_was_known_stays(registry: MemoryRegistry) -> None:
+    transport = Breaking(registry)
+    with client_of(registry, transport).follow(PROD, every_s=OFTEN_S) as prod:
+        transport.is_broken = True
+        until(lambda: transport.broke > 3 or prod.current().version != "2.3.0")
+        assert prod.current().version == "2.3.0"
+
+        transport.is_broken = False
+        registry.release("2.3.1", prompts=PROMPTS, channel="prod")
+        until(lambda: prod.current().version == "2.3.1")
 
 
 async def _follow(client: AsyncClient, registry: MemoryRegistry) -> list[str]:

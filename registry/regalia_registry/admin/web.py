@@ -48,12 +48,16 @@ def main(data: Path, socket_fd: int, alive_fd: int) -> None:
 
 
 def _note_agents(sightings: Sightings) -> None:
+    is_told = False
     while True:
         time.sleep(_NOTE_EVERY_S)
         try:
             sightings.flush()
+            is_told = False
         except RegaliaError as error:  # agents are answered all the same, and tell it again
-            log.warning("agents were not noted", why=error.message)
+            if not is_told:
+                log.warning("agents are not noted", why=error.message)
+            is_told = True
 
 
 def _stop_without_supervisor(alive_fd: int) -> None:
