@@ -47,6 +47,10 @@ def agent(instance: str, *, sequence: int = 7) -> Agent:
     return Agent(APPLICATION, "prod", instance, 1, sequence, digest("2.3.1"), NOW)
 
 
+def poll(told: Sightings, instance: str, *, sequence: int = 7) -> None:
+    told.saw(PROD, instance=instance, serves=SERVES.replace(".7", f".{sequence}"))
+
+
 def test_a_poll_tells_who_asks_and_what_is_served() -> None:
     assert read_agent(PROD, instance="a1", serves=SERVES, seen_at=NOW) == agent("a1")
     assert read_agent(PINNED, instance="a1", serves=SERVES, seen_at=NOW) == replace(agent("a1"), pinned=True)
@@ -90,8 +94,8 @@ def test_no_text_breaks_it(instance: str, serves: str) -> None:
 
 def test_polls_are_written_together_when_the_time_comes(watched: Watched) -> None:
     for number in range(3):
-        watched.sightings.saw(agent("a", sequence=number))
-    watched.sightings.saw(agent("b"))
+        poll(watched.sightings, "a", sequence=number)
+    poll(watched.sightings, "b")
     before = watched.store.version()
     assert watched.agents() == []
 
@@ -111,7 +115,7 @@ def test_where_nobody_polled_nothing_is_written(watched: Watched) -> None:
 
 
 def test_who_has_gone_is_forgotten_after_a_day(watched: Watched) -> None:
-    watched.sightings.saw(agent("a"))
+    poll(watched.sightings, "a")
     watched.sightings.flush()
     watched.clock.turn(timedelta(hours=24))
     watched.sightings.flush()
@@ -126,9 +130,19 @@ def test_who_has_gone_is_forgotten_after_a_day(watched: Watched) -> None:
 def test_what_waits_is_bounded_and_who_is_known_is_still_noted(watched: Watched) -> None:
     bounded = Sightings(watched.ports, most=2)
     for one in ("a", "b", "c"):
-        bounded.saw(agent(one))
-    bounded.saw(agent("a", sequence=8))
+        poll(bounded, one)
+    poll(bounded, "a", sequence=8)
 
     bounded.flush()
 
     assert watched.agents() == [agent("a", sequence=8), agent("b")]
+
+
+def test_what_makes_no_sense_is_passed_over_among_the_others(watched: Watched) -> None:
+    poll(watched.sightings, "../a")
+    watched.sightings.saw(PROD, instance="b", serves="everything")
+    watched.sightings.saw(PROD, instance="c", serves=f"{SERVES}{' ' * 1000}")
+    poll(watched.sightings, "d")
+
+    assert watched.sightings.flush() == 1
+    assert watched.agents() == [agent("d")]

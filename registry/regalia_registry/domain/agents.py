@@ -9,6 +9,7 @@ from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 
 MAX_AGENTS = 10_000  # a channel; of more, those that were seen last are remembered
+MAX_TOLD = 160  # characters that an instance and what it serves can have together
 REMEMBERED = timedelta(hours=24)
 
 _INSTANCE = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")

@@ -18,7 +18,6 @@ from regalia.core.trust import Role, Root
 from regalia.core.values import replace
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
-from regalia_registry.domain.agents import read_agent
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
 from regalia_registry.domain.refusals import no_entry
 from regalia_registry.ports.blobs import read_blob
@@ -116,13 +115,6 @@ class Resolver:
         if not found.is_valid(self._ports.clock.now()):
             raise no_entry(is_sent=token is not None)
         return found.actor()
-
-    def saw(self, question: Question, *, instance: str, serves: str) -> None:
-        """Take note of an agent that was answered, by what it tells of itself."""
-        now = self._ports.clock.now()
-        agent = read_agent(question.reference, instance=instance, serves=serves, seen_at=now)
-        if agent is not None:
-            self.sightings.saw(agent)
 
     def resolve(self, actor: Actor, question: Question) -> Body:
         """Answer a question; the bytes are those of the last time while nothing changed.

@@ -1,12 +1,13 @@
 """What polls tell of agents: kept in memory on the way, and written together every few seconds."""
 
+from datetime import datetime
 from threading import Lock
 
-from regalia.core.names import ApplicationName
-from regalia_registry.domain.agents import REMEMBERED, Agent
+from regalia.core.references import BundleReference
+from regalia_registry.domain.agents import MAX_TOLD, REMEMBERED, read_agent
 from regalia_registry.services.context import Ports
 
-_MAX_WAITING = 20_000  # 4 MB: more polls than that between two flushes are noted at their next
+_MAX_WAITING = 20_000  # some 10 MB: more agents than that between two flushes are noted at their next poll
 _FORGET_EVERY_S = 600.0
 
 
@@ -18,15 +19,17 @@ class Sightings:
         self._ports = ports
         self._most = most
         self._lock = Lock()
-        self._waiting: dict[tuple[ApplicationName, str, str], Agent] = {}
+        self._waiting: dict[tuple[BundleReference, str], tuple[str, datetime]] = {}
         self._forget_at = 0.0
 
-    def saw(self, agent: Agent) -> None:
-        """Take note of a poll."""
-        key = agent.application, agent.channel, agent.instance
+    def saw(self, reference: BundleReference, *, instance: str, serves: str) -> None:
+        """Take note of a poll that was answered; what it tells is read when it is written."""
+        if len(instance) + len(serves) > MAX_TOLD:
+            return
+        key, told = (reference, instance), (serves, self._ports.clock.now())
         with self._lock:
             if len(self._waiting) < self._most or key in self._waiting:
-                self._waiting[key] = agent
+                self._waiting[key] = told
 
     def flush(self) -> int:
         """Tell the store; gives how many agents that were. What it does not take, the agents' next polls tell again.
@@ -35,7 +38,12 @@ class Sightings:
             UnavailableError: The store takes nothing for the moment.
         """
         with self._lock:
-            seen, self._waiting = list(self._waiting.values()), {}
+            waiting, self._waiting = self._waiting, {}
+        read = [
+            read_agent(reference, instance=instance, serves=serves, seen_at=seen_at)
+            for (reference, instance), (serves, seen_at) in waiting.items()
+        ]
+        seen = [one for one in read if one is not None]
         is_time = self._ports.clock.monotonic() >= self._forget_at
         if not seen and not is_time:
             return 0
