@@ -14,6 +14,7 @@ from regalia.following import EVERY_S, Follower
 from tests.support.registries import REG, Home
 
 _PROD = "acme/support-agent:prod"
+_RESTORE = "--to previous --reason bench --no-hold --yes --wait=90"
 _FLEETS = (50, 500)
 _IDLE_S = 15.0
 _CURRENT_CALLS = 1_000_000
@@ -29,18 +30,7 @@ def rows(ours: Home) -> Iterator[Row]:
             _wait_for(fleet, "1.1.0")
             busy = _busy(ours)
             began = time.perf_counter()
-            command = [
-                *REG,
-                "restore",
-                _PROD,
-                "--to",
-                "previous",
-                "--reason",
-                "bench",
-                "--no-hold",
-                "--yes",
-                "--wait=90",
-            ]
+            command = [*REG, "restore", _PROD, *_RESTORE.split()]
             with subprocess.Popen(
                 command, cwd=ours.project, env=ours.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
             ) as restoring:

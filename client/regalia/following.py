@@ -78,7 +78,11 @@ class Follower:
         return self._revived() if known is None else known
 
     def recall(self) -> Bundle | None:
-        """Give what `current` would give from memory, without waiting for anything; None where it would ask."""
+        """Give what `current` would give without waiting for anything; None where it would ask.
+
+        Raises:
+            RegaliaError: What `current` raises.
+        """
         held = self._held
         if self._is_closed or not self._feed.is_running:
             return None
@@ -172,7 +176,8 @@ class Feed:
     @property
     def is_running(self) -> bool:
         """Whether the thread is at work in this very process: a fork copies everything but threads."""
-        return self._process == os.getpid() and self._thread is not None and self._thread.is_alive()
+        thread = self._thread
+        return thread is not None and thread.is_alive() and self._process == os.getpid()
 
     def ask(self, reference: BundleReference, served: Bundle | None, *, patient: bool) -> Resolved:
         """Resolve, and tell the registry who asks and what it serves."""

@@ -4,15 +4,20 @@ from collections.abc import Mapping
 
 from regalia import fleet, moving
 from regalia.core import times
+from regalia.core.errors import RegaliaError
 from regalia_cli import output, progress
 from regalia_cli.state import State
 
 
 def seen(state: State, plan: moving.MovePlan) -> fleet.Fleet:
-    """Find who follows the channel that is to be moved; nobody, where there is none yet."""
+    """Find who follows the channel that is to be moved; a move never waits for that, so who is not known is nobody."""
     if plan.pointer.previous is None:
         return fleet.Fleet()
-    return fleet.seen_lately(state.client, plan.channel)
+    try:
+        return fleet.seen_lately(state.client, plan.channel)
+    except RegaliaError as error:
+        output.tell(f"  agents: not known, {error.message}")
+        return fleet.Fleet()
 
 
 def show(found: fleet.Fleet) -> None:

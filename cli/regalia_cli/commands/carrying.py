@@ -80,7 +80,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
                 plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede)
             for place in plan.pointer.collections:
                 output.tell(f"  {place.slot}: {place.target}:{place.collection}")
-        found = arriving.seen(state, plan)
+        awaited = None if ways.wait_s is None else arriving.seen(state, plan)
         signer = moving.channel_signer(state.client, plan.channel)
         moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
         word, deployment = "moved", moved.deployment
@@ -89,8 +89,8 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         with progress.shown() as tell:
             moving.settled(state.client, plan, tell)
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
-        if ways.wait_s is not None:
-            arrived = {"fleet": arriving.wait(state, plan, found, ways.wait_s)}
+        if ways.wait_s is not None and awaited is not None:
+            arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
         told = {"state": word, "sequence": plan.pointer.sequence, "deployment": deployment}

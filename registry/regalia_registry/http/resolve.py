@@ -47,8 +47,8 @@ def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
     instance = headers.get(_INSTANCE)
     if instance is not None:
         serves = headers.get(_SERVES, b"")
-        told = instance.decode("latin-1"), serves.decode("latin-1")
-        view.sightings.saw(question.reference, instance=told[0], serves=told[1])
+        who, what = instance.decode("latin-1"), serves.decode("latin-1")
+        view.sightings.saw(question.reference, instance=who, serves=what)
     etag = body.etag.encode("ascii")
     common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
     if etag in _tags(headers.get(b"if-none-match", b"")):
