@@ -86,6 +86,9 @@ def test_what_an_application_writes_into_is_no_way_back_until_a_copy_is_made(ser
     assert refused.returncode == 1
     assert "demands a warm way back, and 1.0.0 would leave none: snapshots/kb" in refused.stderr
     assert "reg prepare 1.0.0 --for prod" in refused.stderr
+    at_commit = served.reg("promote", "1.1.0", "--to", "prod", "--unplaced")  # no operation: the commit itself refuses
+    assert "demands a warm way back" in at_commit.stderr
+    assert way_back(served)["version"] is None
     served.must("prepare", "1.0.0", "--for", "prod")
     served.must("promote", "1.1.0", "--to", "prod")
     assert way_back(served)["state"] == "warm"
