@@ -57,6 +57,8 @@ def rows() -> Iterator[Row]:
             named = f"snapshot of {passages.rows:,} x {passages.dims} ({passages.raw_mb:,.0f} MB) from pgvector, {what}"
             yield _taken(named, ours, peers)
         yield _compared(ours, passages)
+        if passages.rows <= _MOST_BESIDE:
+            yield from _imported(Path(folder), ours, passages)
         yield from _beside_resolves(ours)
         if passages.rows <= _MOST_LOADED:
             yield _loaded(ours, passages)
@@ -77,13 +79,32 @@ def _taken(what: str, ours: Home, peers: "_Peers | None") -> Row:
     )
 
 
+def _imported(folder: Path, ours: Home, passages: Passages) -> Iterator[Row]:
+    """Take the same rows from a Parquet file, twice; the file travels to the registry first."""
+    path = folder / "kb.parquet"
+    passages.write(path)
+    file_mb = path.stat().st_size / 1e6
+    for what in ("first", "unchanged"):
+        us_s, us_cpu_s, us_mb, peak_mb = _asked(ours, "import", str(path), "--name", "filed")
+        yield Row(
+            f"snapshot of {passages.rows:,} x {passages.dims} from a Parquet file of {file_mb:,.0f} MB, {what}",
+            f"{us_s:.1f} s with sending it, {_done_s(ours):.1f} s of the operation ({us_cpu_s:.1f} s of the worker's "
+            f"CPU), {us_mb:.1f} MB with the file, peak {peak_mb:.0f} MB of memory",
+        )
+    path.unlink()
+
+
 def _snapshot(ours: Home) -> tuple[float, float, float, float]:
+    return _asked(ours, "create", "local", "public.kb")
+
+
+def _asked(ours: Home, *words: str) -> tuple[float, float, float, float]:
     """Take a snapshot through `reg`; gives seconds, the worker's, the megabytes that are new, the worker's peak."""
     blobs = ours.folder / ".local/share/regalia/blobs/sha256"
     worker = _worker(ours)
     before, before_s = size_mb(blobs), cpu_s([worker])
     began = time.perf_counter()
-    ours.must("snapshot", "create", "local", "public.kb", "--json")
+    ours.must("snapshot", *words, "--json")
     spent_s = time.perf_counter() - began
     return spent_s, cpu_s([worker]) - before_s, size_mb(blobs) - before, peak_rss_mb(worker)
 

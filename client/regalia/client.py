@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import regalia.following
     import regalia.keystore
     import regalia.moving
+    import regalia.operations
     import regalia.project
     import regalia.publishing
     import regalia.snapshotting
@@ -211,7 +212,9 @@ class Client:
     def _execute(self, plan: "regalia.moving.MovePlan") -> None:
         if plan.snapshots:
             plan = regalia.moving.prepare(self, plan, lambda _: None)
-        if not plan.is_unchanged:
+        if plan.is_as_released:
+            regalia.operations.cancel(self, plan.channel.application.namespace, str(plan.operation))
+        elif not plan.is_unchanged:
             regalia.moving.execute(self, plan, regalia.moving.channel_signer(self, plan.channel))
             regalia.moving.settled(self, plan, lambda _: None)
 

@@ -20,10 +20,18 @@ FORMS = {".parquet": "parquet", ".jsonl": "jsonl"}
 _CHUNK = 1024 * 1024
 
 
-def start_export(client: Client, namespace: str, name: str, version: str, *, form: str) -> OperationEntry:
-    """Ask for a version as one file, `parquet` or `jsonl`; the outcome names its blob."""
+def start_export(
+    client: Client, namespace: str, name: str, version: str, *, form: str, since: tuple[str, str] | None = None
+) -> OperationEntry:
+    """Ask for a version as one file, `parquet` or `jsonl`; the outcome names its blob.
+
+    With `since`, a name and a version, it holds the rows that are new or otherwise since then.
+    """
     path = f"/v1/namespaces/{namespace}/snapshots/{name}/{version}/export"
-    return client.registry.send(OperationEntry, "POST", path, {"form": form})
+    body: JsonObject = {"form": form}
+    if since is not None:
+        body["since"] = {"name": since[0], "version": since[1]}
+    return client.registry.send(OperationEntry, "POST", path, body)
 
 
 def start_import(

@@ -58,7 +58,7 @@ class MovePlan:
     """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
 
     `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root. `operation` is the
-    one that prepared the collections which the pointer places.
+    one that prepared the collections which the pointer places; `places_now` are those that the channel serves.
     """
 
     channel: BundleReference
@@ -71,6 +71,13 @@ class MovePlan:
     is_unchanged: bool
     replaces_lost: bool
     operation: str | None = None
+    places_now: tuple[Place, ...] = ()
+
+    @property
+    def is_as_released(self) -> bool:
+        """Whether the channel's collections need not be brought back: they are what was released."""
+        is_rebound = self.pointer.move is Move.REBIND and self.operation is not None
+        return is_rebound and self.pointer.collections == self.places_now
 
     @property
     def snapshots(self) -> tuple[Slot, ...]:
@@ -125,17 +132,21 @@ def preview(client: Client, plan: MovePlan, tell: Tell) -> Mapping[str, object]:
     Raises:
         RegaliaError: It could not be carried out as a whole, and why.
     """
-    asked = _start(client, plan, is_plan=True)
+    asked = _start(client, plan, {"plan": True})
     return finish(client, plan.channel.application.namespace, asked, tell).outcome or {}
 
 
-def prepare(client: Client, plan: MovePlan, tell: Tell, *, supersede: bool = False) -> MovePlan:
+def prepare(
+    client: Client, plan: MovePlan, tell: Tell, *, supersede: bool = False, seal_first: bool = False
+) -> MovePlan:
     """Let the registry's worker make the collections of a plan; gives it with their places, to be signed.
+
+    `supersede` ends another open restore of the channel; `seal_first` stops the writers of what the channel leaves.
 
     Raises:
         RegaliaError: It could not be carried out as a whole; nothing has moved.
     """
-    asked = _start(client, plan, supersede=supersede)
+    asked = _start(client, plan, {"supersede": supersede, "seal_first": seal_first})
     found = finish(client, plan.channel.application.namespace, asked, tell, until="prepared")
     return resume(client, plan, found.id)
 
@@ -199,13 +210,8 @@ def channel_signer(client: Client, channel: BundleReference) -> SigningKey:
     return client.keystore.signer("channel", keyids)
 
 
-def _start(client: Client, plan: MovePlan, *, is_plan: bool = False, supersede: bool = False) -> OperationEntry:
-    body: JsonObject = {
-        "to": plan.target.digest,
-        "move": str(plan.pointer.move),
-        "plan": is_plan,
-        "supersede": supersede,
-    }
+def _start(client: Client, plan: MovePlan, ways: JsonObject) -> OperationEntry:
+    body: JsonObject = {"to": plan.target.digest, "move": str(plan.pointer.move), **ways}
     return client.registry.send(OperationEntry, "POST", f"{channel_path(plan.channel)}/operations", body)
 
 
@@ -251,6 +257,7 @@ def _plan(
         is_unchanged=is_unchanged,
         replaces_lost=proposed.is_lost,
         operation=operation,
+        places_now=() if proposed.pointer is None else proposed.pointer.pointer.collections,
     )
 
 

@@ -325,9 +325,10 @@ def test_properties_that_are_stored_once_for_thousands_of_rows_are_read_some_at_
 def test_a_key_that_is_none_is_refused(tmp_path: Path, keys: list[bytes | None]) -> None:
     path = tmp_path / "made.rows.parquet"
     pq.write_table(pa.table({"key": pa.array(keys, pa.binary())}), path)
+    groups = row_groups(path, np.ones(1, dtype=bool))
 
     with pytest.raises(DocumentError, match="a key that is none"):
-        next(row_groups(path, np.ones(1, dtype=bool))).keys()
+        next(groups).keys()
 
 
 HUGE = '{"text":"' + "x" * 1024 * 1024 + '"}'

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,40 @@ def test_a_blob_fits_once_there_is_room_again(folder: Path) -> None:
         put(store, CONTENT)
 
     assert put(store, CONTENT) is True
+
+
+def test_a_file_becomes_a_blob_without_being_copied(folder: Path, tmp_path: Path) -> None:
+    store, file, digest = DiskBlobs(folder), tmp_path / "whole", Digest.of(CONTENT)
+    file.write_bytes(CONTENT)
+
+    told = [store.link(digest=digest, path=file, size_bytes=len(CONTENT)) for _ in range(2)]
+
+    blob = folder / "sha256" / digest.hex[:2] / digest.hex
+    assert (told, blob.samefile(file), blob.stat().st_mode & 0o777) == ([True, False], True, 0o600)
+
+
+def test_a_file_of_another_disk_becomes_a_blob_as_well(folder: Path) -> None:
+    store, digest = DiskBlobs(folder), Digest.of(CONTENT)
+
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        file.write(CONTENT)
+        file.flush()
+        is_new = store.link(digest=digest, path=Path(file.name), size_bytes=len(CONTENT))
+
+    assert (is_new, store.open(digest=digest).read(), incoming(folder)) == (True, CONTENT, [])
+
+
+@pytest.mark.parametrize(
+    "content", [CONTENT[:-1], CONTENT + b"!", b"\x01" * len(CONTENT)], ids=["cut", "longer", "other"]
+)
+def test_a_file_that_is_not_what_its_digest_says_becomes_no_blob(folder: Path, tmp_path: Path, content: bytes) -> None:
+    store, file = DiskBlobs(folder), tmp_path / "whole"
+    file.write_bytes(content)
+
+    with pytest.raises(DigestError):
+        store.link(digest=Digest.of(CONTENT), path=file, size_bytes=len(CONTENT))
+
+    assert list(store.list()) == []
 
 
 def test_a_folder_that_went_away_is_unavailable(folder: Path) -> None:

@@ -233,6 +233,91 @@ def test_one_operation_of_a_channel_is_open_at_a_time_and_a_restore_goes_first(s
     assert states[operation] == "cancelled"
 
 
+def write(made: Home, found: Place, statement: str) -> None:
+    table = sql.SQL("{}.{}").format(sql.Identifier(found.collection), sql.Identifier(str(found.table)))
+    with psycopg.connect(local_of(made).url, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(table))
+
+
+def test_what_was_written_to_a_live_collection_is_kept_when_its_channel_leaves_it(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live")
+    served.must("promote", "1.0.0", "--to", "prod")
+    served.must("promote", "1.1.0", "--to", "prod")
+    live = place(served)
+    write(
+        served,
+        live,
+        "INSERT INTO {} SELECT n, 'written ' || n, ARRAY[n, 1, 0, 1]::vector FROM generate_series(9001, 9007) n",
+    )
+    write(served, live, "DELETE FROM {} WHERE id IN (3, 4)")
+
+    told = served.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
+
+    assert told.returncode == 0, told.stderr
+    assert (
+        f"7 rows were written to {live.collection} and 2 removed: kept as acme/snapshot/kb-leftover@1.0.0"
+        in told.stderr
+    )
+    assert bodies(served, place(served))[7] == "passage 7"
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        write(served, live, "DELETE FROM {}")
+    written = json.loads(served.must("snapshot", "diff", "kb@1.0.1", "kb-leftover@1.0.0", "--json"))
+    assert (written["added"], written["removed"]) == (7, 2)
+    back = served.project / "written.jsonl"
+    told = served.reg("snapshot", "export", "kb-leftover", str(back), "--changed-since", "kb@1.0.1")
+    assert "2 rows are gone since then" in told.stderr
+    assert sorted(json.loads(line)["body"] for line in back.read_text().splitlines()[-7:]) == [
+        f"written {number}" for number in range(9001, 9008)
+    ]
+
+
+def test_this_mornings_ingestion_is_undone_without_leaving_the_bundle(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live")
+    served.must("promote", "1.0.0", "--to", "prod")
+    live = place(served)
+    write(served, live, "UPDATE {} SET body = 'this morning'")
+
+    told = served.reg("restore", PROD, "--to", "current", "--reason", "INC-44", "--yes", "--seal-first")
+
+    assert told.returncode == 0, told.stderr
+    assert f"2,000 rows were written to {live.collection} and 2,000 removed" in told.stderr
+    assert bodies(served, place(served))[7] == "passage 7"
+    assert json.loads(served.must("channel", "show", PROD, "--json"))["move"] == "rebind"
+    assert "is on hold" not in served.reg("status", "acme/support-agent").stdout
+
+
+def test_a_sealed_channel_has_nothing_to_bring_back(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local")
+    served.must("promote", "1.0.0", "--to", "prod")
+    before = place(served)
+
+    told = served.reg("restore", PROD, "--to", "current", "--reason", "INC-44", "--yes")
+
+    assert told.returncode == 0, told.stderr
+    assert "nothing was written to them" in told.stderr
+    assert place(served) == before
+
+
+def test_a_table_in_use_becomes_the_live_collection_of_a_channel_and_its_application_goes_on(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local")
+    served.must("promote", "1.1.0", "--to", "prod")
+
+    asked = ("target", "adopt", "local", "kb", "--for", PROD, "--slot", "kb", "--reason", "CHG-7")
+    told = served.reg(*asked, "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert "TRUNCATE" in told.stderr
+    served.must(*asked, "--yes")
+
+    live = place(served)
+    fill(served, "INSERT INTO kb SELECT 9001, 'as ever', ARRAY[1, 2, 3, 4]::vector")
+    assert bodies(served, live)[9001] == "as ever"
+    assert json.loads(served.must("channel", "show", PROD, "--json"))["move"] == "rebind"
+    left = served.reg("restore", PROD, "--to", "current", "--reason", "INC-45", "--yes")
+    assert "1 rows were written" in left.stderr
+    with psycopg.connect(local_of(served).url) as connection:
+        assert connection.execute("SELECT count(*) FROM kb").fetchall() == [(1999,)]
+
+
 @pytest.fixture
 def far(tmp_path: Path) -> Iterator[weaviate.Weaviate]:
     (tmp_path / "weaviate").mkdir()

@@ -35,13 +35,24 @@ class Compared:
         self.total = compared.total
         return list(compared.changes(self.told.append))
 
-    def _fetch(self, segment: Segment) -> Path:
+    def counts(self, old: Built, new: Built) -> dict[Sign, int]:
+        self.kept.builds += 1
+        folder = self.kept.folder / f"compared-{self.kept.builds}"
+        folder.mkdir()
+        return Comparison(folder, side(old), side(new), self._fetch).counts(self.told.append)
+
+    def _fetch(self, segment: Segment) -> bytes:
         self.read.append(segment)
-        return self.kept.files[segment.keys]
+        return self.kept.files[segment.keys].read_bytes()
 
 
 def side(built: Built) -> Side:
     return Side(built.listing, built.tombstones)
+
+
+def compare_with_nothing(kept: Kept, new: Side) -> list[RowChange]:
+    nothing = Side(Listing(()), b"")
+    return list(Comparison(kept.folder, nothing, new, lambda one: kept.files[one.keys].read_bytes()).changes(print))
 
 
 def built_of(kept: Kept, texts: Texts, base: Built | None) -> Built:
@@ -89,8 +100,10 @@ def test_a_diff_of_any_two_of_a_history_is_what_differs(
         patched.setattr(comparing, "_SPILL_BYTES", 100)
 
         found = Compared(kept).changes(builts[one], builts[other])
+        counts = Compared(kept).counts(builts[one], builts[other])
 
     assert len(found) == len(set(found))
+    assert counts == {sign: sum(one.sign is sign for one in found) for sign in Sign}
     assert set(found) == expected(history[one], history[other])
 
 
@@ -136,11 +149,7 @@ def test_a_list_that_counts_other_rows_than_its_file_has_is_named(kept: Kept) ->
     wrong = Listing((Segment(segment.keys, segment.rows, 3, 3),))
 
     with pytest.raises(DocumentError, match="2 rows, listed are 3"):
-        list(
-            Comparison(
-                kept.folder, Side(Listing(()), b""), Side(wrong, b""), lambda _: kept.files[segment.keys]
-            ).changes(print)
-        )
+        compare_with_nothing(kept, Side(wrong, b""))
 
 
 def test_a_key_that_stands_twice_on_one_side_is_refused(kept: Kept) -> None:
@@ -149,17 +158,13 @@ def test_a_key_that_stands_twice_on_one_side_is_refused(kept: Kept) -> None:
     twice = Side(Listing((one, other)), b"")
 
     with pytest.raises(DocumentError, match="twice"):
-        list(
-            Comparison(kept.folder, Side(Listing(()), b""), twice, lambda segment: kept.files[segment.keys]).changes(
-                print
-            )
-        )
+        compare_with_nothing(kept, twice)
 
 
-def test_a_file_that_is_no_parquet_is_named(kept: Kept, tmp_path: Path) -> None:
+def test_a_file_that_is_no_parquet_is_named(kept: Kept) -> None:
     built = built_of(kept, {1: ""}, None)
-    damaged = tmp_path / "damaged.parquet"
-    damaged.write_bytes(b"PAR1 and no more")
+    [segment] = built.listing.segments
+    kept.files[segment.keys].write_bytes(b"PAR1 and no more")
 
-    with pytest.raises(DocumentError, match=r"damaged\.parquet"):
-        list(Comparison(kept.folder, Side(Listing(()), b""), side(built), lambda _: damaged).changes(print))
+    with pytest.raises(DocumentError, match=segment.keys_title):
+        compare_with_nothing(kept, side(built))

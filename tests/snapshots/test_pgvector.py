@@ -249,6 +249,28 @@ def test_a_reading_that_is_left_half_way_leaves_the_connection_usable(
     assert provider.check().version.startswith("PostgreSQL")
 
 
+def test_a_reading_that_the_server_ends_says_why_and_leaves_the_connection_usable(
+    connection: psycopg.Connection, provider: PgvectorProvider
+) -> None:
+    connection.execute("CREATE TABLE kb (id bigint PRIMARY KEY, body text, embedding vector(2))")
+    connection.execute("INSERT INTO kb SELECT n, repeat('x', 1000), '[1,2]' FROM generate_series(1, 20000) n")
+
+    with provider.open("kb") as reading, pytest.raises(RegaliaError, match="canceling statement"):
+        list(map(lambda _: provider.interrupt(), reading.batches()))
+
+    assert len(rows_of(provider, "kb")) == 20000
+
+
+@pytest.mark.parametrize("rows", [0, 1], ids=["no row", "one row"])
+def test_a_small_table_is_read_to_its_end(
+    connection: psycopg.Connection, provider: PgvectorProvider, rows: int
+) -> None:
+    connection.execute("CREATE TABLE kb (id bigint PRIMARY KEY, embedding vector(2))")
+    connection.execute("INSERT INTO kb SELECT n, '[1,2]' FROM generate_series(1, %s) n", (rows,))
+
+    assert [len(rows_of(provider, "kb")) for _ in range(2)] == [rows, rows]
+
+
 def test_a_policy_that_hides_rows_is_an_error_and_not_a_smaller_snapshot(
     server: EmbeddedPostgres, connection: psycopg.Connection
 ) -> None:

@@ -1,7 +1,10 @@
 """Aliases in PostgreSQL: who may read through one, which rows, and what is in the way of a flip."""
 
 import struct
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
@@ -296,6 +299,36 @@ def test_prepared_statements_and_views_of_others_follow_a_flip(
             counts.append((len(application.execute("EXECUTE all_of").fetchall()), others[0]))
 
     assert counts == [(2, 2), (3, 3)] * 4
+
+
+def test_two_workers_that_set_aliases_at_once_never_stumble_over_each_other(
+    server: EmbeddedPostgres, provider: PgvectorProvider, superuser: psycopg.Connection
+) -> None:
+    superuser.execute(
+        "GRANT SELECT ON kb_1.kb TO app_a, app_b, app_c; CREATE SCHEMA app; GRANT ALL ON SCHEMA app TO regalia"
+    )
+    start = threading.Barrier(2)
+
+    def work(operation: str, alias: str) -> list[str | None]:
+        with closing(open_pgvector(server.url, holder=Holder(operation, 1))) as worker:
+            start.wait()
+            found = []
+            for name in ("kb_1", "kb_2") * 10:
+                worker.aliases.set(alias, name)
+                found.append(worker.aliases.get(alias))
+                worker.aliases.set("app.shared", name)
+                with suppress(psycopg.errors.InternalError_):  # who grants by hand may stumble over a worker
+                    superuser.execute(
+                        "REVOKE UPDATE ON kb_1.kb, kb_2.kb FROM app_a; GRANT UPDATE ON app.shared TO app_a"
+                    )
+            return found
+
+    with ThreadPoolExecutor(2) as pool:
+        working = [pool.submit(work, *one) for one in (("another", "docs"), ("third", "app.docs"))]
+        found = [one.result() for one in working]
+
+    assert found == [["kb_1", "kb_2"] * 10] * 2
+    assert provider.aliases.get("app.shared") in {"kb_1", "kb_2"}
 
 
 def test_a_reader_whose_transaction_is_left_open_is_named_and_nothing_changes(

@@ -29,17 +29,26 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, 
 from regalia_registry.ports.vectors import EngineRight
 from tests.servers import weaviate
 from tests.servers.weaviate import Weaviate
-from tests.snapshots.test_weaviate import answering, name_of
+from tests.snapshots.test_weaviate import answering, name_of, wide
 
 KB, OTHER, COUNT, FLIPS, READERS = "Kb_a1b2c3d4", "Kb_e5f6g7h8", 50, 200, 4
 HOLDER = Holder("test", 1)
 LAZY = {"LAZY_LOAD_SHARD_COUNT_THRESHOLD": "0", "LAZY_LOAD_SHARD_SIZE_THRESHOLD_GB": "0"}
 
 
+FILES = Schema(
+    Family.FILES,
+    Property("id", "uuid"),
+    KeyKind.UUID,
+    (VectorSpace("embedding", 3, "cosine"),),
+    (Property("body", "text"),),
+    {},
+)
+
+
 def schema_of(**properties: str) -> Schema:
     given = tuple(Property(name, kind) for name, kind in sorted({"body": "text", **properties}.items()))
-    spaces = (VectorSpace("embedding", 3, "cosine"),)
-    return hosted(Schema(Family.FILES, Property("id", "uuid"), KeyKind.UUID, spaces, given, {})).schema
+    return hosted(replace(FILES, properties=given)).schema
 
 
 SCHEMA, SHOWN = schema_of(), schema_of(score="int")
@@ -145,6 +154,24 @@ def test_a_restart_opens_a_sealed_class_and_its_marker_says_that_nobody_wrote(
             assert (opened.sealed, opened.marker) == (False, before)
             assert marker(provider) == before
             assert "read-only" in put(rest, COUNT, "late").text
+
+
+def test_a_server_that_is_killed_right_after_a_seal_has_lost_no_row_of_its_index(tmp_path: Path) -> None:
+    names, loads = [f"Kb_{number}" for number in range(4)], wide(3000, dims=96)
+    schema = hosted(replace(FILES, vectors=(VectorSpace("default", 96, "cosine"),))).schema
+    with weaviate.running(tmp_path / "server") as server:
+        with closing(open_weaviate(server.url, holder=HOLDER)) as provider:
+            for name in names:
+                provider.create(name, schema, mark="test")
+                list(provider.load(name, schema, [loads], ledger=MemoryLedger()))
+                provider.seals.seal(name, mark="test")
+        server.stop(signal.SIGKILL)
+        server.start()
+
+        with closing(open_weaviate(server.url, holder=HOLDER)) as provider:
+            lost = [len(provider.unreachable(name, [row.key for row in loads])) for name in names]
+
+    assert lost == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import click
 
-from regalia import moving
+from regalia import moving, operations
+from regalia.wire.answers import OperationEntry
 from regalia_cli import output, progress
 from regalia_cli.commands import arriving
 from regalia_cli.state import State
@@ -25,6 +26,7 @@ class Ways:
     unplaced: bool = False
     as_json: bool = False
     supersede: bool = False
+    seal_first: bool = False
     wait_s: float | None = None
 
 
@@ -72,14 +74,17 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     """Let the collections be made, sign and send the pointer, and say what became of it."""
     began, word, deployment = time.monotonic(), "unchanged", None
     arrived: Mapping[str, object] = {}
-    if not plan.is_unchanged and ways.dry_run:
+    if plan.snapshots and not (ways.unplaced or ways.dry_run):
+        with progress.shown() as tell:
+            plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
+        for place in plan.pointer.collections:
+            output.tell(f"  {place.slot}: {place.target}:{place.collection}")
+    if plan.is_as_released:
+        operations.cancel(state.client, plan.channel.application.namespace, str(plan.operation))
+        output.tell("  its collections are what was released: nothing was written to them")
+    elif not plan.is_unchanged and ways.dry_run:
         word = "would be moved"
     elif not plan.is_unchanged:
-        if plan.snapshots and not ways.unplaced:
-            with progress.shown() as tell:
-                plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede)
-            for place in plan.pointer.collections:
-                output.tell(f"  {place.slot}: {place.target}:{place.collection}")
         awaited = None if ways.wait_s is None else arriving.seen(state, plan)
         signer = moving.channel_signer(state.client, plan.channel)
         moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
@@ -87,7 +92,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         if plan.hold and plan.current is not None:
             output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
         with progress.shown() as tell:
-            moving.settled(state.client, plan, tell)
+            show_leftovers(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
         if ways.wait_s is not None and awaited is not None:
             arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
@@ -98,6 +103,17 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         output.answer_json({**answered, **told, **places, **arrived, "changes": output.changes_as_rows(plan.changes)})
         return
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
+
+
+def show_leftovers(done: OperationEntry | None) -> None:
+    """Say what was written to the collections that the channel left, and where it is kept."""
+    leftovers = (done.outcome or {}).get("leftovers") if done is not None else None
+    for one in leftovers if isinstance(leftovers, list) else []:
+        if one["snapshot"] is None:
+            output.tell(f"  nothing was written to {one['collection']} since it was released")
+        else:
+            told = f"{one['written']:,} rows were written to {one['collection']} and {one['removed']:,} removed"
+            output.tell(f"  {told}: kept as {one['snapshot']}")
 
 
 def _spelled(step: Mapping[str, object]) -> str:

@@ -17,18 +17,24 @@ from regalia_cli.state import State, pass_state
 @click.argument("reference", metavar="NAME[@VERSION]")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(list(filing.FORMS.values())), help="Default: what FILE ends in.")
+@click.option("--changed-since", metavar="NAME[@VERSION]", help="Only the rows that are new or otherwise since then.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def export(state: State, reference: str, file: Path, form: str | None, *, as_json: bool) -> None:
+def export(
+    state: State, reference: str, file: Path, form: str | None, changed_since: str | None, *, as_json: bool
+) -> None:
     """Write a snapshot into a file. It is Parquet or JSONL, and holds keys, vectors and properties.
 
-    Where no version is named, it is the newest.
+    Where no version is named, it is the newest. What an application wrote to a live collection before its channel left
+    it is its leftover: --changed-since hands it back.
     """
     filing.require_free(file)
     form = form or filing.form_of(file)
     found = found_of(state, reference)
     namespace, name = found.artifact.namespace, found.artifact.name
-    asked = filing.start_export(state.client, namespace, name, found.selector, form=form)
+    before = None if changed_since is None else found_of(state, changed_since)
+    since = None if before is None else (before.artifact.name, before.selector)
+    asked = filing.start_export(state.client, namespace, name, found.selector, form=form, since=since)
     outcome: dict[str, Any] = dict(finished(state, asked).outcome or {})
     blob, size_bytes = Digest.parse(outcome["file"]), int(outcome["size_bytes"])
     filing.fetch(state.client, namespace, blob, file, size_bytes=size_bytes)
@@ -37,6 +43,8 @@ def export(state: State, reference: str, file: Path, form: str | None, *, as_jso
         return
     for line in outcome["fidelity"]:
         output.tell(f"  not the same: {line}")
+    if outcome["removed"]:
+        output.tell(f"  {outcome['removed']:,} rows are gone since then: reg snapshot diff --rows names them")
     output.answer(f"{file}  {outcome['count']:,} rows, {size_bytes:,} bytes")
 
 

@@ -18,6 +18,7 @@ from regalia_cli.state import State, pass_state
 @click.option("--approver", help="Who approved, for the record; stored beside it.")
 @click.option("--unplaced", is_flag=True, help="Leave the bundle's snapshots without a place.")
 @wait_option
+@click.option("--seal-first", is_flag=True, help="Stop the writers of live collections before the channel leaves them.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; sign nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
@@ -31,6 +32,7 @@ def promote(
     *,
     wait_s: float | None,
     unplaced: bool,
+    seal_first: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:  # an option each
@@ -39,7 +41,7 @@ def promote(
     channel = BundleReference(target.application, channel=check_channel(to.removeprefix(":")))
     plan = moving.plan_promote(state.client, channel, target, moving.Facts(reason, ticket, approver))
     show_plan(plan)
-    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, wait_s=wait_s)
+    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, wait_s=wait_s, seal_first=seal_first)
     show_steps(state, plan, ways)
     arriving.show(arriving.seen(state, plan))
     carry_out(state, plan, ways)

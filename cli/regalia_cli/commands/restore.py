@@ -20,6 +20,7 @@ from regalia_cli.state import State, pass_state
 @click.option("--unplaced", is_flag=True, help="Leave the bundle's snapshots without a place.")
 @click.option("--supersede", is_flag=True, help="End another restore of the channel that is open.")
 @wait_option
+@click.option("--seal-first", is_flag=True, help="Stop the writers of live collections before the channel leaves them.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; sign nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -35,6 +36,7 @@ def restore(
     no_hold: bool,
     wait_s: float | None,
     unplaced: bool,
+    seal_first: bool,
     supersede: bool,
     dry_run: bool,
     yes: bool,
@@ -47,7 +49,9 @@ def restore(
     """
     facts = moving.Facts(reason, ticket, approver)
     plan = moving.plan_restore(state.client, state.channel(channel), to, facts, hold=not no_hold)
-    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, wait_s=wait_s)
+    ways = Ways(
+        dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, wait_s=wait_s, seal_first=seal_first
+    )
     show_plan(plan)
     show_steps(state, plan, ways)
     arriving.show(arriving.seen(state, plan))

@@ -1,11 +1,14 @@
 """`reg target`: named connections to vector engines."""
 
+import sys
+
 import click
 
-from regalia import operations
+from regalia import adopting, moving, operations
 from regalia.core.errors import InvalidNameError
+from regalia.core.names import Kind, Slot
 from regalia.wire.answers import TargetEntry
-from regalia_cli import output
+from regalia_cli import output, progress
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
@@ -17,7 +20,10 @@ _ROOM = (("size_bytes", "there"), ("free_bytes", "free"))
 
 @click.group()
 def target() -> None:
-    """Name, list and remove connections to vector engines; `local` is the embedded PostgreSQL."""
+    """Name, list and remove connections to vector engines, and adopt what is in use there.
+
+    `local` is the embedded PostgreSQL.
+    """
 
 
 @target.command()
@@ -136,3 +142,39 @@ def _told(found: TargetEntry) -> str:
     credential = f"  credential: {found.credential}" if found.credential else ""
     address = "" if found.url == f"{found.provider}:" else f" {found.url}"  # the embedded one has none
     return f"{found.provider}{address}  for: {' '.join(found.namespaces) or 'nobody'}{credential}"
+
+
+@target.command()
+@click.argument("name", metavar="TARGET")
+@click.argument("collection")
+@click.option("--for", "channel", required=True, metavar="APP:CHANNEL", help="The channel that will serve it.")
+@click.option("--slot", required=True, metavar="NAME", help="Its bundle's snapshot of this collection: kb.")
+@click.option("--reason", required=True, help="Why; signed for ever, so a ticket rather than names.")
+@click.option("--dry-run", is_flag=True, help="Say what it means for its applications; change nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@pass_state
+def adopt(
+    state: State, name: str, collection: str, channel: str, slot: str, reason: str, *, dry_run: bool, yes: bool
+) -> None:  # an option each
+    """Let a channel serve a COLLECTION that an application made and writes into, as its live one.
+
+    It keeps its rows, indexes and readers. In PostgreSQL it moves into a schema of its own, and a view takes its
+    name; what an application can't do through a view is told first.
+    """
+    plan = adopting.plan_adoption(state.client, state.channel(channel), moving.Facts(reason))
+    adopted = adopting.Adopted(Slot(Kind.SNAPSHOT, slot.removeprefix("snapshots/")), name, collection)
+    for told in adopting.consequences(state.client, plan, adopted, lambda _: None):
+        output.tell(f"  {told}")
+    if dry_run:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("without a terminal to ask on, say --yes")
+        click.confirm("Adopt it?", abort=True, err=True)
+    with progress.shown() as tell:
+        plan = adopting.adopt(state.client, plan, adopted, tell)
+    moving.execute(state.client, plan, moving.channel_signer(state.client, plan.channel))
+    with progress.shown() as tell:
+        moving.settled(state.client, plan, tell)
+    [place] = [one for one in plan.pointer.collections if one.slot == adopted.slot]
+    output.answer(f"{plan.channel} serves {adopted.slot} from {place.target}:{place.collection}")

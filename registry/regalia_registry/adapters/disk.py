@@ -21,6 +21,8 @@ from regalia.core.errors import DigestError, NotFoundError, StorageFullError, Un
 _CHUNK = 1024 * 1024
 _ABANDONED_S = 24 * 3600
 _SHELVES = [f"{number:02x}" for number in range(256)]
+_MODE = 0o600
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}  # another disk, or one without hard links
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -49,12 +51,32 @@ class DiskBlobs:
         incoming = Path(name)
         try:
             with FileIO(descriptor, "wb") as target:
-                _copy(source, target, digest, size_bytes)
+                for chunk in _checked(source, digest, size_bytes):
+                    _write(target, chunk)
+                os.fsync(target.fileno())
             return self._keep(incoming, digest)
         except OSError as error:
             raise _translated(error) from error
         finally:
             incoming.unlink(missing_ok=True)
+
+    def link(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
+        """Keep a whole file under `digest`, hashing it first: the file itself, where it lies on this disk."""
+        try:
+            with path.open("rb") as source:
+                for _ in _checked(source, digest, size_bytes):
+                    pass
+                os.fchmod(source.fileno(), _MODE)
+                os.fsync(source.fileno())
+            try:
+                return self._keep(path, digest)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+            with path.open("rb") as source:
+                return self.put(digest=digest, source=source, size_bytes=size_bytes)
+        except OSError as error:
+            raise _translated(error) from error
 
     def open(self, *, digest: Digest, start: int = 0, stop: int | None = None) -> BinaryIO:
         """Open the bytes from `start` up to `stop`."""
@@ -148,17 +170,18 @@ class _Window(RawIOBase):
         super().close()
 
 
-def _copy(source: BufferedIOBase, target: FileIO, digest: Digest, size_bytes: int) -> None:
-    state, copied, buffer = sha256(), 0, memoryview(bytearray(min(_CHUNK, size_bytes + 1)))
+def _checked(source: BufferedIOBase, digest: Digest, size_bytes: int) -> Iterator[memoryview]:
+    """Give a stream piece by piece, each good until the next; what it is not shows at its end."""
+    state, passed, buffer = sha256(), 0, memoryview(bytearray(min(_CHUNK, size_bytes + 1)))
     while count := source.readinto(buffer):
-        copied += count
-        if copied > size_bytes:
+        passed += count
+        if passed > size_bytes:
             raise DigestError(f"the blob {digest.short} is longer than the {size_bytes} bytes declared")
         state.update(buffer[:count])
-        _write(target, buffer[:count])
-    if copied != size_bytes:
+        yield buffer[:count]
+    if passed != size_bytes:
         raise DigestError(
-            f"the blob {digest.short} has {copied} bytes, declared were {size_bytes}",
+            f"the blob {digest.short} has {passed} bytes, declared were {size_bytes}",
             hint="the upload was cut short; push again",
         )
     if state.hexdigest() != digest.hex:
@@ -166,7 +189,6 @@ def _copy(source: BufferedIOBase, target: FileIO, digest: Digest, size_bytes: in
             f"the body hashes to {Digest(state.hexdigest()).short}, the URL says {digest.short}",
             hint="the upload was altered on its way; push again",
         )
-    os.fsync(target.fileno())
 
 
 def _write(target: FileIO, content: memoryview) -> None:

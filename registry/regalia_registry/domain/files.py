@@ -19,11 +19,15 @@ class FileForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExportWish:
-    """Which version is to be one file, and in which form."""
+    """Which version is to be one file, and in which form; with `since`, only what changed from that version on.
+
+    `since` is the name and version of a snapshot, of this name or another.
+    """
 
     name: str
     version: str
     form: FileForm
+    since: tuple[str, str] | None = None
 
     @property
     def file_name(self) -> str:
@@ -35,11 +39,20 @@ class ExportWish:
         """Read what `written` wrote."""
         fields = Fields(request, "the operation")
         name, version = check_segment(fields.text("name"), what="snapshot"), check_version(fields.text("version"))
-        return cls(name, version, FileForm(fields.text("form")))
+        since = fields.child("since") if fields.has("since") else None
+        before = None if since is None else _version_of(since)
+        return cls(name, version, FileForm(fields.text("form")), before)
 
     def written(self) -> JsonObject:
         """Give it as the journal keeps it."""
-        return {"name": self.name, "version": self.version, "form": str(self.form)}
+        written: JsonObject = {"name": self.name, "version": self.version, "form": str(self.form)}
+        if self.since is not None:
+            written["since"] = {"name": self.since[0], "version": self.since[1]}
+        return written
+
+
+def _version_of(fields: Fields) -> tuple[str, str]:
+    return check_segment(fields.text("name"), what="snapshot"), check_version(fields.text("version"))
 
 
 @dataclass(frozen=True, slots=True)

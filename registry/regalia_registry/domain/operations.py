@@ -44,10 +44,19 @@ class OperationKind(StrEnum):
     RESTORE = "restore"
     REBIND = "rebind"
     PREPARE = "prepare"
+    ADOPT = "adopt"
 
 
 EVERY_KIND = frozenset(OperationKind)
-MOVES = frozenset({OperationKind.PROMOTE, OperationKind.RESTORE, OperationKind.REBIND, OperationKind.PREPARE})
+MOVES = frozenset(
+    {
+        OperationKind.PROMOTE,
+        OperationKind.RESTORE,
+        OperationKind.REBIND,
+        OperationKind.PREPARE,
+        OperationKind.ADOPT,
+    }
+)
 
 
 class OperationState(StrEnum):
@@ -106,14 +115,15 @@ class Operation:
             return True
         return not self.state.is_over and self.lease_until is not None and self.lease_until <= now
 
-    def asked_to_end(self) -> "Operation":
+    def asked_to_end(self, now: datetime) -> "Operation":
         """Give it as it is once somebody wants it no more: it lets go of its channel now.
 
-        It is over where nobody works on it; else its worker ends it at its next step.
+        It is over where no worker has ever had it; else a worker ends it, and undoes what is to be undone.
         """
-        is_idle = self.state in {OperationState.QUEUED, OperationState.PREPARED}
-        state, until = (OperationState.CANCELLED, None) if is_idle else (self.state, self.lease_until)
-        return replace(self, state=state, lease_until=until, cancel_requested=True, channel=None)
+        ending = replace(self, cancel_requested=True, channel=None)
+        if self.state is OperationState.QUEUED:
+            return replace(ending, state=OperationState.CANCELLED)
+        return replace(ending, lease_until=now) if self.state is OperationState.PREPARED else ending
 
 
 @dataclass(frozen=True, slots=True)

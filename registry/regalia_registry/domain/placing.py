@@ -88,7 +88,8 @@ class Collection:
 
     `name` is the engine's own; `table` stands beside it where the name is that of a schema. `content_root` and
     `schema_digest` are the snapshot's; `marker` is how the collection stood when it was proved. `seconds` is how long
-    it took to make.
+    it took to make. `leftover` is the snapshot of what its application had written when its channel left it: it holds
+    that, and not what it was made of.
     """
 
     id: str
@@ -116,7 +117,7 @@ class Collection:
     @property
     def is_warm(self) -> bool:
         """Whether a channel could be moved to it as it is."""
-        return self.state is CollectionState.READY and self.sealed
+        return self.state is CollectionState.READY and self.sealed and self.leftover is None
 
     def place(self, slot: Slot, snapshot: Digest) -> Place:
         """Give it as a pointer names it; `snapshot` has its content, though maybe in other files."""

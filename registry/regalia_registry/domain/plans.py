@@ -24,7 +24,7 @@ class MoveWish:
     """A move that is to be prepared: `bundle` and its collections, for a pointer that somebody signs then.
 
     `move` is None where nothing is to be signed: the collections are made, and wait warm. With `is_plan` nothing is
-    made either: the plan is all.
+    made either: the plan is all. `seals_first` stops the writers of live collections before the channel leaves them.
     """
 
     application: ApplicationName
@@ -32,6 +32,7 @@ class MoveWish:
     bundle: Digest
     move: Move | None
     is_plan: bool = False
+    seals_first: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a move that makes nothing new."""
@@ -58,6 +59,7 @@ class MoveWish:
             Digest.parse(fields.text("bundle")),
             Move(fields.text("move")) if fields.has("move") else None,
             fields.boolean("plan"),
+            fields.boolean("seals_first"),
         )
 
     def written(self) -> JsonObject:
@@ -67,6 +69,7 @@ class MoveWish:
             "channel": self.channel,
             "bundle": str(self.bundle),
             "plan": self.is_plan,
+            "seals_first": self.seals_first,
         }
         if self.move is not None:
             told["move"] = str(self.move)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from io import BufferedIOBase
-from typing import BinaryIO, Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from regalia.core.digest import Digest
 
@@ -56,6 +57,24 @@ class BlobStore(Protocol):
         """Walk all blobs in the order of their digests, from behind `after`.
 
         Raises:
+            UnavailableError: The store did not answer.
+        """
+        ...
+
+
+@runtime_checkable
+class Linking(Protocol):
+    """What a store is as well, where a file of this machine can become a blob without being copied."""
+
+    def link(self, *, digest: Digest, path: Path, size_bytes: int) -> bool:
+        """Keep a file under `digest`, hashing it first; the caller may remove `path`, and never writes to it again.
+
+        Returns:
+            True where the blob is new, False where it was there already.
+
+        Raises:
+            DigestError: The bytes do not hash to `digest`, or are not `size_bytes` long; nothing is kept.
+            StorageFullError: There is no space; nothing is kept.
             UnavailableError: The store did not answer.
         """
         ...

@@ -43,22 +43,43 @@ class Base:
             require_count(one.keys, one.segment.count)
         self._starts = np.cumsum([0, *(one.segment.count for one in segments)]).tolist()
         self._digests = np.empty((self._starts[-1], _WORDS), np.uint64)
+        self._lives = np.ones(self._starts[-1], dtype=bool)
         for one, start in zip(segments, self._starts, strict=False):
-            _fill(self._digests[start : start + one.segment.count], one)
+            rows = slice(start, start + one.segment.count)
+            _fill(self._digests[rows], one)
+            self._lives[rows] = lives(one.dead, one.segment.count)
         self._entries = self._digests[:, 0] & ~_ROW
         self._entries |= np.arange(self._starts[-1], dtype=np.uint64)
-        if any(one.dead for one in segments):
-            self._entries = self._entries[np.concatenate([lives(one.dead, one.segment.count) for one in segments])]
+        if not self._lives.all():
+            self._entries = self._entries[self._lives]
         self._entries.sort()
         self._seen = np.zeros(self._starts[-1], dtype=bool)
+        self._next = 0
 
     def take(self, digests: Sequence[bytes]) -> NDArray[np.bool_]:
         """Say for each row of a batch whether the base has it; those rows count as seen."""
         wanted = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, _WORDS)
-        beginnings = wanted[:, 0] & ~_ROW
-        places = np.searchsorted(self._entries, beginnings)
+        found = self._following(wanted)
+        if not found.all():
+            self._search(wanted, found)
+        return found
+
+    def _following(self, wanted: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Look where the batch before ended: what did not change comes in the order in which it was stored."""
+        here = slice(self._next, self._next + len(wanted))
+        there = self._digests[here]
         found = np.zeros(len(wanted), dtype=bool)
-        left = np.arange(len(wanted))
+        found[: len(there)] = (there == wanted[: len(there)]).all(axis=1) & self._lives[here]
+        self._seen[here] |= found[: len(there)]
+        self._next += len(there)
+        return found
+
+    def _search(self, wanted: NDArray[np.uint64], found: NDArray[np.bool_]) -> None:
+        """Look for the rows of a batch that are not found, wherever they are, and mark those that are."""
+        left = np.flatnonzero(~found)
+        beginnings = wanted[:, 0] & ~_ROW
+        places = np.zeros(len(wanted), np.intp)
+        places[left] = np.searchsorted(self._entries, beginnings[left])
         while len(left := left[places[left] < len(self._entries)]):  # once, but where digests begin alike
             entries = self._entries[places[left]]
             begins_alike = (entries & ~_ROW) == beginnings[left]
@@ -66,9 +87,10 @@ class Base:
             is_equal = (self._digests[rows] == wanted[left]).all(axis=1)
             self._seen[rows[is_equal]] = True
             found[left[is_equal]] = True
+            if is_equal.any():
+                self._next = int(rows[is_equal][-1]) + 1
             left = left[~is_equal]
             places[left] += 1
-        return found
 
     def tombstones(self) -> list[bytes | None]:
         """Give each segment's bitmap after the stream: None where every row lives, one bit a row that is dead."""

@@ -71,7 +71,7 @@ def read_canary(path: Path, schema: Schema) -> tuple[Question, ...]:
         if len(group.marked) != count:  # one row group, so that one bound is the file's
             raise _no_canary(path)
         read = group.read(*_LAYER.names)
-        with translated(path):
+        with translated(path.name):
             found += map(_question, read.cast(_LAYER).to_pylist())
     require_canary(found, schema)
     return tuple(found)

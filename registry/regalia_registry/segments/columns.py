@@ -1,6 +1,6 @@
 """Reading single columns of a segment's files, for those who need no whole rows."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.rows import MAX_KEY
-from regalia_registry.segments.reading import dead_rows, lives, require_count
+from regalia_registry.segments.reading import dead_rows, lives, require_count, require_rows
 
 Mask = NDArray[np.bool_]
 
 _MAX_GROUP_BYTES = 128 * 1024 * 1024  # ours have 12 MiB, and one row more
 _MAX_PIECE_ROWS = 1024
 _FLOAT_BYTES = 4
+_PART_ROWS = 100_000
 _KEYS = pa.schema([("key", pa.binary()), ("digest", pa.binary(32))])
 
 
@@ -40,7 +41,7 @@ class RowGroup:
         Raises:
             DocumentError: They are not there, or damaged, or more than a row group of ours ever holds.
         """
-        with translated(self.path):
+        with translated(self.path.name):
             pieces, size_bytes = list[pa.Table](), 0
             for piece in self.file.iter_batches(
                 self._piece_rows(columns), row_groups=[self.number], columns=list(columns), use_threads=False
@@ -57,7 +58,7 @@ class RowGroup:
             DocumentError: They are not there, or none.
         """
         found = self.read("key")
-        with translated(self.path):
+        with translated(self.path.name):
             keys = found["key"].cast(pa.binary())
             if keys.null_count or (pc.max(pc.binary_length(keys)).as_py() or 0) > MAX_KEY + 1:
                 raise DocumentError(f'the segment file "{self.path.name}" has a key that is none')
@@ -90,7 +91,7 @@ def row_groups(path: Path, marked: Mask) -> Iterator[RowGroup]:
         DocumentError: It is no Parquet file, or has another number of rows.
     """
     require_count(path, len(marked))
-    with translated(path):
+    with translated(path.name):
         file = pq.ParquetFile(path)
     with file:
         start = 0
@@ -109,9 +110,51 @@ def read_marked_keys(path: Path, marked: Mask) -> Iterator[tuple[list[bytes], li
     """
     for group in row_groups(path, marked):
         found = group.read(*_KEYS.names)
-        with translated(path):
+        with translated(path.name):
             rows = found.cast(_KEYS).filter(pa.array(group.marked))
         yield rows["key"].to_pylist(), rows["digest"].to_pylist()
+
+
+def read_marked_digests(body: bytes, segment: Segment, marked: Mask) -> Iterator[dict[bytes, bytes]]:
+    """Read the digests of the marked rows by their keys, from a file of keys that is held in memory, in large parts.
+
+    Raises:
+        DocumentError: It is no file of keys, has another number of rows, or has a key twice in one part.
+    """
+    with translated(segment.keys_title), pq.ParquetFile(pa.BufferReader(body)) as file:
+        sizes = [int(file.metadata.row_group(number).num_rows) for number in range(file.num_row_groups)]
+        require_rows(sum(sizes), segment.count, of=segment.keys_title)
+        start = 0
+        for groups in _parts(sizes):
+            size = sum(sizes[number] for number in groups)
+            places = np.flatnonzero(marked[start : start + size])
+            start += size
+            if len(places):
+                table = file.read_row_groups(groups, columns=_KEYS.names).cast(_KEYS)
+                require_rows(table.num_rows, size, of=segment.keys_title)
+                found = table.take(pa.array(places))
+                by_key = dict(zip(found["key"].to_pylist(), found["digest"].to_pylist(), strict=True))
+                if len(by_key) != len(places):
+                    raise twice()
+                yield by_key
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Cut row groups into parts that are read at once."""
+    part, rows = list[int](), 0
+    for number, size in enumerate(sizes):
+        part.append(number)
+        rows += size
+        if rows >= _PART_ROWS:
+            yield part
+            part, rows = [], 0
+    if part:
+        yield part
+
+
+def twice() -> DocumentError:
+    """Give the error for a snapshot in which a key stands twice."""
+    return DocumentError("a key stands twice in a snapshot", hint="reg snapshot verify")
 
 
 def alive(segment: Segment, tombstones: bytes) -> Mask:
@@ -135,7 +178,7 @@ def _unpacked(table: pa.Table) -> pa.Table:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(name: str) -> Iterator[None]:
     """Turn what goes wrong while a file is read into our error.
 
     Raises:
@@ -144,4 +187,4 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DocumentError(f'the segment file "{path.name}" can\'t be read: {error}') from error
+        raise DocumentError(f'the segment file "{name}" can\'t be read: {error}') from error

@@ -5,16 +5,18 @@ live on one side; of the others, those that live. What is left is compared in pa
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from operator import ne
 from pathlib import Path
 from typing import NamedTuple
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.segments.columns import Mask, alive, read_marked_keys
+from regalia_registry.segments.columns import Mask, alive, read_marked_digests, twice
 
 _PART_ROWS = 200_000
 _SPILL_BYTES = 8 * 1024 * 1024
@@ -54,9 +56,12 @@ class _Reading(NamedTuple):
 
 
 class Comparison:
-    """What differs from one snapshot to another; `folder` is empty, `fetch` gives the file of a segment's keys."""
+    """What differs from one snapshot to another, for one asking.
 
-    def __init__(self, folder: Path, old: Side, new: Side, fetch: Callable[[Segment], Path]) -> None:
+    `folder` is empty; `fetch` is called by a thread, and gives the bytes of a segment's file of keys.
+    """
+
+    def __init__(self, folder: Path, old: Side, new: Side, fetch: Callable[[Segment], bytes]) -> None:
         """Decide what is to be read, by the lists and the bitmaps alone.
 
         Raises:
@@ -73,32 +78,66 @@ class Comparison:
         Raises:
             DocumentError: A file is no segment, or a key stands twice on one side.
         """
+        for before, after in self._parts(tell):
+            yield from _compared(before, after)
+
+    def counts(self, tell: Callable[[int], None]) -> dict[Sign, int]:
+        """Count the keys that differ, which takes a fraction of giving them.
+
+        Raises:
+            DocumentError: As `changes`.
+        """
+        counts = dict.fromkeys(Sign, 0)
+        for before, after in self._parts(tell):
+            shared = before.keys() & after.keys()
+            counts[Sign.ADDED] += len(after) - len(shared)
+            counts[Sign.REMOVED] += len(before) - len(shared)
+            counts[Sign.CHANGED] += sum(map(ne, map(before.__getitem__, shared), map(after.__getitem__, shared)))
+        return counts
+
+    def _parts(self, tell: Callable[[int], None]) -> Iterator[tuple[dict[bytes, bytes], dict[bytes, bytes]]]:
+        """Read what is to be read, and give both sides of each part."""
         parts = 1 + self.total // _PART_ROWS
         old, new = _Spool(self._folder / "old", parts), _Spool(self._folder / "new", parts)
         done = 0
-        for reading in self._readings:
+        for reading, body in self._fetched():
             spool = new if reading.is_new else old
-            for keys, digests in read_marked_keys(self._fetch(reading.segment), reading.rows):
-                spool.add(keys, digests)
-                done += len(keys)
+            for rows in read_marked_digests(body, reading.segment, reading.rows):
+                spool.add(rows)
+                done += len(rows)
                 tell(done)
         for number in range(parts):
-            yield from _compared(old.part(number), new.part(number))
+            yield old.part(number), new.part(number)
+
+    def _fetched(self) -> Iterator[tuple[_Reading, bytes]]:
+        """Fetch the next file while one is read."""
+        with ThreadPoolExecutor(1, "keys") as thread:
+            coming: Future[bytes] | None = None
+            for reading, following in zip(self._readings, [*self._readings[1:], None], strict=False):
+                body = (coming or thread.submit(self._fetch, reading.segment)).result()
+                coming = None if following is None else thread.submit(self._fetch, following.segment)
+                yield reading, body
 
 
 class _Spool:
-    """One side's rows, in parts by their keys; a part is read back when its turn comes."""
+    """One side's rows, in parts by their keys; a part is read back when its turn comes. One part alone is held."""
 
     def __init__(self, folder: Path, parts: int) -> None:
         folder.mkdir()
         self._folder = folder
+        self._only: dict[bytes, bytes] | None = {} if parts == 1 else None
+        self._count = 0
         self._waiting = [bytearray() for _ in range(parts)]
         self._waiting_bytes = 0
 
-    def add(self, keys: Sequence[bytes], digests: Sequence[bytes]) -> None:
+    def add(self, rows: Mapping[bytes, bytes]) -> None:
+        self._count += len(rows)
+        if self._only is not None:
+            self._only.update(rows)
+            return
         parts = len(self._waiting)
-        for key, digest in zip(keys, digests, strict=True):
-            number = 0 if parts == 1 else int.from_bytes(sha256(key).digest()[:4], "big") % parts
+        for key, digest in rows.items():
+            number = int.from_bytes(sha256(key).digest()[:4], "big") % parts
             self._waiting[number] += _LENGTH.pack(len(key)) + key + digest
             self._waiting_bytes += _LENGTH.size + len(key) + _DIGEST
         if self._waiting_bytes >= _SPILL_BYTES:
@@ -106,6 +145,12 @@ class _Spool:
 
     def part(self, number: int) -> dict[bytes, bytes]:
         """Give the digest of each key of a part."""
+        found, count = self._read(number) if self._only is None else (self._only, self._count)
+        if len(found) != count:
+            raise twice()
+        return found
+
+    def _read(self, number: int) -> tuple[dict[bytes, bytes], int]:
         path = self._path(number)
         body = (path.read_bytes() if path.exists() else b"") + self._waiting[number]
         found, place, count = dict[bytes, bytes](), 0, 0
@@ -115,9 +160,7 @@ class _Spool:
             place = end + _DIGEST
             found[bytes(body[start:end])] = bytes(body[end:place])
             count += 1
-        if len(found) != count:
-            raise DocumentError("a key stands twice in a snapshot", hint="reg snapshot verify")
-        return found
+        return found, count
 
     def _spill(self) -> None:
         for number, waiting in enumerate(self._waiting):

@@ -125,7 +125,9 @@ def read_digests(path: Path) -> Iterator[bytes]:
         DocumentError: It is no such file.
     """
     for table in _tables(path, pa.schema([_DIGEST])):
-        yield b"".join(table["digest"].to_pylist())
+        column = table["digest"].combine_chunks()
+        _, body = column.buffers()
+        yield body[column.offset * _DIGEST_BYTES :][: len(column) * _DIGEST_BYTES].to_pybytes() if len(column) else b""
 
 
 def read_rows(path: Path, schema: Schema) -> Iterator[Rows]:

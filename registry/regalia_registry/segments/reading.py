@@ -71,9 +71,17 @@ def require_count(path: Path, count: int) -> None:
     Raises:
         DocumentError: It is no segment, or has another number.
     """
-    found = count_rows(path)
+    require_rows(count_rows(path), count, of=path.name)
+
+
+def require_rows(found: int, count: int, *, of: str) -> None:
+    """Check a number of rows.
+
+    Raises:
+        DocumentError: It is another than is listed.
+    """
     if found != count:
-        raise DocumentError(f'the segment file "{path.name}" has {found} rows, listed are {count}')
+        raise DocumentError(f'the segment file "{of}" has {found} rows, listed are {count}')
 
 
 def verify_root(folder: Path, schema: Schema, expected: Digest, batches: Iterator[Sequence[Row]]) -> int:

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,8 @@ class RootSpool:
 
     def add(self, key_hashes: Sequence[bytes], digests: Sequence[bytes]) -> None:
         """Take a batch, each row as SHA-256 of its key and its digest."""
-        self._waiting += b"".join(chain.from_iterable(zip(key_hashes, digests, strict=True)))
+        columns = [np.frombuffer(b"".join(column), np.uint8).reshape(-1, _HASH) for column in (key_hashes, digests)]
+        self._waiting += np.hstack(columns).tobytes()
         self.count += len(digests)
         if len(self._waiting) >= _SPILL_BYTES:
             self._spill()

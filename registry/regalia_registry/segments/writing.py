@@ -1,9 +1,8 @@
-"""Cutting a stream of rows into segments, whose files are written by a thread while the next rows are read."""
+"""Cutting a stream of rows into segments: one thread writes them while the next rows are read, another stores them."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,8 @@ class SegmentWriter:
     def __init__(self, folder: Path, spaces: Sequence[VectorSpace], store: Store, look: Look | None = None) -> None:
         """Write nothing yet.
 
-        The writing thread calls `store` with each segment that is complete, and `look` with each row group.
+        A thread of its own calls `store` with each segment that is complete, in order; another calls `look` with each
+        row group.
         """
         self._files = _Files(folder, tuple(spaces), store, look)
         self._thread = ThreadPoolExecutor(1, "segments")
@@ -58,10 +58,11 @@ class SegmentWriter:
         """Complete the segment that is open; gives all, in their order, when all are stored."""
         self._flush(is_end=True)
         self._collect(0)
+        self._files.await_stored()
         return self._made
 
     def close(self) -> None:
-        """End the thread, and let go of the segment that is open; what waits is not written."""
+        """End the threads, and let go of the segment that is open; what waits is not written."""
         self._thread.shutdown(cancel_futures=True)
         self._files.close()
 
@@ -83,38 +84,47 @@ class SegmentWriter:
                 self._made.append(made)
 
 
-@dataclass(slots=True)
 class _Files:
-    """The thread's side: the segment that is being written."""
+    """The writing thread's side: the segment that is open, and the one before it, which is being stored."""
 
-    folder: Path
-    spaces: tuple[VectorSpace, ...]
-    store: Store
-    look: Look | None
-    number: int = 0
-    open: SegmentFiles | None = None
+    def __init__(self, folder: Path, spaces: tuple[VectorSpace, ...], store: Store, look: Look | None) -> None:
+        self._folder = folder
+        self._spaces = spaces
+        self._store = store
+        self._look = look
+        self._storing = ThreadPoolExecutor(1, "storing")
+        self._stored: Future[None] | None = None
+        self._open: SegmentFiles | None = None
+        self._number = 0
 
     def write(self, parts: Sequence[Part], *, is_last: bool) -> StoredSegment | None:
-        """Write a row group; gives the segment that it completes, stored."""
+        """Write a row group; gives the segment that it completes, whose files are on their way into the store."""
         if parts:
-            if self.open is None:
-                self.open = SegmentFiles(self.folder, f"{self.number:06}", self.spaces)
-            self.open.write([rows for rows, _ in parts], [digests for _, digests in parts])
-            if self.look is not None:
-                self.look([rows for rows, _ in parts])
-        if not is_last or self.open is None:
+            if self._open is None:
+                self._open = SegmentFiles(self._folder, f"{self._number:06}", self._spaces)
+            self._open.write([rows for rows, _ in parts], [digests for _, digests in parts])
+            if self._look is not None:
+                self._look([rows for rows, _ in parts])
+        if not is_last or self._open is None:
             return None
-        made = self.open.finish()
-        self.store(made)
-        self.open = None
-        self.number += 1
+        made = self._open.finish()
+        self._open = None
+        self._number += 1
+        self.await_stored()
+        self._stored = self._storing.submit(self._store, made)
         return made
 
+    def await_stored(self) -> None:
+        """Wait until every segment that is complete is stored."""
+        if self._stored is not None:
+            self._stored.result()
+
     def close(self) -> None:
-        """Let go of a segment that is not whole."""
-        if self.open is not None:
-            self.open.close()
-            self.open = None
+        """Let go of a segment that is not whole, and end the storing."""
+        self._storing.shutdown(cancel_futures=True)
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
 
 def _sizes(rows: Rows) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Answering questions about snapshots and collections; nothing is changed. Run by a worker."""
 
 import json
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 from regalia.core.errors import NotFoundError
@@ -19,7 +19,7 @@ from regalia_registry.segments.searching import Search
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.hits import shown_hits, shown_key
 from regalia_registry.services.steps.keeping import Keeper
-from regalia_registry.services.steps.snapshots import OpenedSnapshot, SegmentFiles, open_snapshot
+from regalia_registry.services.steps.snapshots import OpenedSnapshot, SegmentFiles, fetched_bytes, open_snapshot
 from regalia_registry.services.steps.targets import require_use
 
 _PAGE_ROWS = 1000
@@ -36,8 +36,9 @@ def diff_snapshots(ports: Ports, actor: Actor, operation: Operation, bench: Benc
     wish = DiffWish.parse(operation.request)
     old, new = (_opened(ports, operation, which) for which in (wish.old, wish.new))
     bench.tell({"step": "comparing"})
-    files = SegmentFiles(ports, _made(bench.folder / "keys"))
-    compared = Comparison(_made(bench.folder / "parts"), _side(old), _side(new), files.keys)
+    compared = Comparison(
+        _made(bench.folder / "parts"), _side(old), _side(new), lambda one: fetched_bytes(ports, one.keys)
+    )
 
     def told(rows: int) -> None:
         bench.tell({"step": "comparing", "rows": rows, "of": compared.total})
@@ -45,10 +46,12 @@ def diff_snapshots(ports: Ports, actor: Actor, operation: Operation, bench: Benc
     page = _Page(bench.folder / "rows.jsonl") if wish.rows else None
     counts = dict.fromkeys(Sign, 0)
     is_same = old.config.content_root == new.config.content_root  # however either is cut into segments
-    with nullcontext() if page is None else closing(page):
-        for change in () if is_same else compared.changes(told):
-            counts[change.sign] += 1
-            if page is not None:
+    if page is None:
+        counts = counts if is_same else compared.counts(told)
+    else:
+        with closing(page):
+            for change in () if is_same else compared.changes(told):
+                counts[change.sign] += 1
                 page.add(change)
     outcome: JsonObject = {
         "old": f"{old.stored.artifact}@{wish.old.version}",

@@ -21,6 +21,7 @@ from regalia_registry.services.steps.answers import pointer_entry, signers_of
 from regalia_registry.services.steps.binding import Prepared, bind, find_prepared
 from regalia_registry.services.steps.changes import Difference, difference, told
 from regalia_registry.services.steps.channels import make_way
+from regalia_registry.services.steps.course import COMMIT, crossing
 from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
@@ -173,7 +174,8 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
     pointer, read = attempt.pointer, attempt.read
     verified = read.verified
     stored = StoredPointer(verified.identity, pointer, verified.envelope, read.bundle.version, ports.clock.now())
-    with ports.store.write(caller.actor) as tx:
+    about = "" if read.prepared is None else read.prepared.operation.id
+    with crossing(COMMIT, about), ports.store.write(caller.actor) as tx:
         _require_unchanged(tx, attempt)
         if pointer.move is Move.PROMOTE:
             require_way_back(tx, read.current)
@@ -181,7 +183,12 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
         if read.prepared is not None:
             bind(tx, read.prepared, left=read.current, now=ports.clock.now())
         elif pointer.move is not Move.RENEW:
-            make_way(tx, f"{pointer.application}:{pointer.channel}", for_kind=OperationKind(str(pointer.move)))
+            make_way(
+                tx,
+                f"{pointer.application}:{pointer.channel}",
+                for_kind=OperationKind(str(pointer.move)),
+                now=ports.clock.now(),
+            )
         if attempt.submission.hold and read.current is not None and read.current.pointer.bundle != pointer.bundle:
             add_hold(
                 ports,

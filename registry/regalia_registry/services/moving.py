@@ -3,10 +3,12 @@
 from regalia.core.errors import BundleHeldError, ConflictError, DocumentError
 from regalia.core.references import BundleReference
 from regalia.core.statements import Move
+from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import OperationEntry
 from regalia_registry.domain.access import Right
+from regalia_registry.domain.adoption import AdoptWish
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.operations import Operation
+from regalia_registry.domain.operations import Operation, OperationKind
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.refusals import no_channel
 from regalia_registry.ports.store import Transaction
@@ -14,7 +16,22 @@ from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import operation_entry
 from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.records import record
+from regalia_registry.services.steps.targets import require_use
 from regalia_registry.services.steps.warmth import require_way_back
+
+
+def start_adoption(ports: Ports, caller: Caller, *, wish: AdoptWish) -> OperationEntry:
+    """Ask for a collection in use to be adopted, or for what that would mean.
+
+    Raises:
+        NotFoundError: There is no such target for the namespace, or no such channel.
+        ConflictError: Another operation of the channel is open.
+    """
+    namespace = wish.move.application.namespace
+    caller.actor.require(Right.PROMOTE, on=namespace)
+    with ports.store.read() as tx:
+        require_use(tx, wish.target, namespace=namespace)
+    return _start(ports, caller, wish.move, wish.kind, wish.written(), supersede=False)
 
 
 def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool = False) -> OperationEntry:
@@ -28,12 +45,18 @@ def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool 
         ConflictError: Another operation of the channel is open, or it demands a warm way back and would have none.
     """
     caller.actor.require(Right.PROMOTE, on=wish.application.namespace)
+    return _start(ports, caller, wish, wish.kind, wish.written(), supersede=supersede)
+
+
+def _start(
+    ports: Ports, caller: Caller, wish: MoveWish, kind: OperationKind, request: JsonObject, *, supersede: bool
+) -> OperationEntry:
     made = Operation(
         id=ports.ids.new(),
-        kind=wish.kind,
+        kind=kind,
         namespace=wish.application.namespace,
         subject=wish.subject,
-        request=wish.written(),
+        request=request,
         created_at=ports.clock.now(),
         created_by=caller.actor.id,
         channel=None if wish.is_plan or wish.move is None else wish.subject,
@@ -45,7 +68,7 @@ def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool 
             if there is not None and there.request == made.request and not supersede:
                 record(ports, caller, tx, Event("operation.joined", f"operation/{there.id}", after=wish.bundle))
                 return operation_entry(there)
-            make_way(tx, made.channel, for_kind=made.kind, supersede=supersede)
+            make_way(tx, made.channel, for_kind=made.kind, now=made.created_at, supersede=supersede)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}", after=wish.bundle))
     return operation_entry(made)

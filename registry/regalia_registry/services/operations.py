@@ -114,7 +114,7 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         if found.state.is_over or found.state is OperationState.COMMITTED:
             told = "has moved its channel" if found.state is OperationState.COMMITTED else f"is over: {found.state}"
             raise ConflictError(f"the operation {told}", hint=f"reg operation show {found.id}")
-        cancelled = found.asked_to_end()
+        cancelled = found.asked_to_end(ports.clock.now())
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
     return operation_entry(cancelled)
@@ -138,8 +138,10 @@ def _right_for(wish: Wish) -> Right:
 def _versions(wish: Wish) -> list[tuple[str, str]]:
     """Name the stored versions that it reads."""
     match wish:
-        case LoadWish() | VerifyWish() | ExportWish():
+        case LoadWish() | VerifyWish():
             return [(wish.name, wish.version)]
+        case ExportWish():
+            return [(wish.name, wish.version), *([] if wish.since is None else [wish.since])]
         case DiffWish():
             return [(one.name, one.version) for one in (wish.old, wish.new)]
         case QueryWish():

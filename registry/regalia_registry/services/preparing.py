@@ -20,6 +20,8 @@ from regalia_registry.domain.plans import MoveWish, Plan, Step
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.building import Building
+from regalia_registry.services.steps.course import OFFER, OPEN, PLAN, crossing
+from regalia_registry.services.steps.leftovers import live_collections
 from regalia_registry.services.steps.movejournal import MoveJournal
 from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
@@ -31,23 +33,23 @@ from regalia_registry.services.steps.targets import get_target, require_use
 _WAITS = {Move.PROMOTE: timedelta(hours=24), Move.RESTORE: timedelta(hours=1), Move.REBIND: timedelta(hours=1)}
 
 
-def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:  # noqa: ARG001 # every doing is given who asked
+def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:
     """Bring a move on: to where it waits for its signature, or, once that is committed, to its end.
 
     Raises:
         ConflictError: The plan can't be carried out as a whole, or nobody signed in time; nothing has moved.
     """
     if operation.state is OperationState.COMMITTED:
-        return settle(ports, operation, bench)
+        return settle(ports, actor, operation, bench)
     if operation.state is OperationState.PREPARED:
+        bench.tell({"step": "ending"})
         raise ConflictError("nobody signed it in time", hint="ask again: what was made is there, and warm")
     wish = MoveWish.parse(operation.request)
-    with ports.store.read() as tx:
+    with crossing(PLAN, operation.id), ports.store.read() as tx:
         plan = plan_of(tx, wish)
-        targets = {
-            step.placing.target: require_use(tx, step.placing.target, namespace=operation.namespace)
-            for step in plan.steps
-        }
+        left = live_collections(tx, wish) if wish.seals_first else []
+        names = {step.placing.target for step in plan.steps} | {one.target for one in left}
+        targets = {name: require_use(tx, name, namespace=operation.namespace) for name in names}
     bench.tell({"step": "planned", **plan.written()})
     _require_placed(plan, wish)
     with ExitStack() as opened:
@@ -56,24 +58,27 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
         if wish.is_plan:
             return plan.written()
         preparing = _Preparing(ports, operation, bench, MoveJournal.of(ports, operation, bench), targets, providers)
-        chosen = {str(step.member.slot): (step, preparing.collection(step)) for step in plan.steps}
+        chosen = {step: preparing.collection(step) for step in plan.steps}
         if wish.move is None:
-            return {**plan.written(), "collections": [one.name for _, one in chosen.values()]}
-        preparing.require_intact([one for _, one in chosen.values()])
-        places = [
-            preparing.opened(step, one).place(step.member.slot, step.member.digest) for step, one in chosen.values()
-        ]
+            return {**plan.written(), "collections": [one.name for one in chosen.values()]}
+        preparing.require_intact(list(chosen.values()))
+        with crossing(OPEN, operation.id):
+            opened_ones = [preparing.opened(step, one) for step, one in chosen.items()]
+        with crossing(OFFER, operation.id):
+            preparing.close_first(left)
+    places = [one.place(step.member.slot, step.member.digest) for step, one in zip(chosen, opened_ones, strict=True)]
     outcome: JsonObject = {**plan.written(), "collections": [{**place.written()} for place in places]}
     until = ports.clock.now() + _WAITS[wish.move]
     return Paused(OperationState.PREPARED, {**outcome, "until": times.write(until)}, until)
 
 
 def unmake_collections(ports: Ports, operation: Operation, bench: Bench) -> None:
-    """Drop what a move that was given up had begun; what was proved stays, warm.
+    """Drop what a move that was given up had begun, and let writers in that it had stopped; what is proved stays.
 
     Raises:
-        UnavailableError: Something is still there; the message names it.
+        UnavailableError: Something is still there, or closed; the message names it.
     """
+    _let_in(ports, operation, bench)
     with ports.store.read() as tx:
         begun = [one for one in tx.collections.of_operation(operation.id) if one.state is CollectionState.BUILDING]
     for one in begun:
@@ -90,6 +95,22 @@ def unmake_collections(ports: Ports, operation: Operation, bench: Bench) -> None
         with ports.store.note() as tx:
             bench.fence(tx)
             tx.collections.update(replace(one, state=CollectionState.DROPPED), expected=CollectionState.BUILDING)
+
+
+def _let_in(ports: Ports, operation: Operation, bench: Bench) -> None:
+    for closed in MoveJournal.of(ports, operation, bench).closed:
+        with ports.store.read() as tx:
+            one = tx.collections.get(closed)
+            target = get_target(tx, one.target)
+        if not one.sealed:  # it is one that its application writes into
+            try:
+                with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
+                    seals_of(provider).unseal(one.name, mark=one.id)
+            except RegaliaError as error:
+                raise UnavailableError(
+                    f'writers of "{one.name}" in "{one.target}" are still stopped: {error.message}',
+                    hint=f"ask again, and it is let go of at the end; see reg operation show {operation.id}",
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,14 @@ class _Preparing:
             if not self._is_intact(one):
                 raise ConflictError(f'somebody wrote into "{one.name}" meanwhile', hint="ask again: it is made anew")
 
+    def close_first(self, collections: list[Collection]) -> None:
+        """Stop the writers of what the channel will leave: nothing is written between the commit and the seal."""
+        if collections:
+            self.journal.keep_closed([one.id for one in collections])
+        for one in collections:
+            self.bench.tell({"step": "sealing first", "collection": one.name})
+            seals_of(self.providers[one.target]).seal(one.name, mark=one.id)
+
     def opened(self, step: Step, collection: Collection) -> Collection:
         """Let the application write into a live collection: the last thing before it may be served."""
         if step.placing.mode is Mode.FROZEN:
@@ -141,7 +170,9 @@ class _Preparing:
             if collection.is_warm and self._is_intact(collection):
                 return collection
             began = self.ports.clock.monotonic()
-            building = Building(self.ports, self.journal.bench_of(step, collection), snapshot, provider, collection)
+            building = Building(
+                self.ports, self.journal.bench_of(str(step.member.slot), collection), snapshot, provider, collection
+            )
             try:
                 standing = building.run(self.journal.loads.get(collection.id))
             except (ConflictError, DigestError) as error:

@@ -22,7 +22,7 @@ from regalia_registry.services.steps.sealing import is_intact
 from regalia_registry.services.steps.targets import get_target
 
 _PAGE = 200
-_ALL_EVERY = 12  # rounds in which warm copies are looked at too, and not only what is served
+_ALL_EVERY = 12  # rounds: then warm copies are looked at too, and aliases set that lead where they should
 
 log = structlog.get_logger("regalia.worker")
 
@@ -53,6 +53,10 @@ class Reconciler:
                     )
         self._round += 1
 
+    @property
+    def _is_thorough(self) -> bool:
+        return self._round % _ALL_EVERY == 0
+
     def close(self) -> None:
         """Close the connections."""
         while self._providers:
@@ -69,7 +73,7 @@ class Reconciler:
             if len(page) < _PAGE:
                 break
             after = page[-1].id
-        if self._round % _ALL_EVERY == 0:
+        if self._is_thorough:
             return found
         served = bound_collections(tx)
         return [one for one in found if (one.target, one.name) in served]
@@ -85,7 +89,7 @@ class Reconciler:
                 tx.collections.update(replace(there, sealed=False), expected=CollectionState.READY)
 
     def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
-        led = lead(self.ports.store, provider, of.application, of.channel, placing)
+        led = lead(self.ports.store, provider, of.application, of.channel, placing, again=self._is_thorough)
         if led is not None and led.is_changed:
             log.info("alias set", alias=led.alias, collection=led.collection, target=placing.target)
 

@@ -50,6 +50,7 @@ _DOINGS: Mapping[OperationKind, tuple[str, str]] = {
     OperationKind.RESTORE: ("preparing", "prepare_move"),
     OperationKind.REBIND: ("preparing", "prepare_move"),
     OperationKind.PREPARE: ("preparing", "prepare_move"),
+    OperationKind.ADOPT: ("adopting", "adopt_collection"),
 }
 
 # What removes from a target what an operation made there, where it was cancelled or failed.

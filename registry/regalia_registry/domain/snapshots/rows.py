@@ -5,11 +5,11 @@ All integers in hashed encodings are big-endian; vectors are little-endian float
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
-from typing import NamedTuple, NoReturn, Self, overload
+from typing import NamedTuple, NoReturn, Self, TypeVar, overload
 from uuid import UUID
 
 from regalia.core.errors import DocumentError
@@ -25,6 +25,9 @@ _FLOAT_BYTES = 4
 _INT64 = struct.Struct(">q")
 _U32 = struct.Struct(">I")
 _VECTOR = struct.Struct(">BII")
+
+_Part = bytes | Sequence[bytes]  # of what is hashed: the same in every row, or one a row
+_Size = TypeVar("_Size", int, int | None)
 
 
 def _refused(constant: str) -> NoReturn:
@@ -147,6 +150,8 @@ def encode_properties(values: Mapping[str, object]) -> bytes:
     """
     present = {name: value for name, value in values.items() if value is not None}
     try:
+        if all(type(value) is str for value in present.values()):  # each text alone is written in a third of the time
+            return join_properties([f"{_WRITE(name)}:{_WRITE(present[name])}" for name in sorted(present)])
         text = _WRITE(present)
     except (ValueError, TypeError, RecursionError) as error:
         raise DocumentError(f"a row's properties can't be written: {error}") from error
@@ -188,46 +193,52 @@ def _capped(text: str) -> bytes:
 
 def row_digests(rows: Rows) -> list[bytes]:
     """Hash each row of a batch: 32 bytes that differ where anything in it does."""
-    columns: list[Iterable[bytes]] = []
+    parts = [_headed(_ROW, rows.keys), rows.keys, _counts(rows)]
     for name, contents in rows.vectors:
-        columns += _vector_columns(name, contents)
-    parts = zip(
-        _headed(_ROW, rows.keys),
-        rows.keys,
-        _counts(rows),
-        *columns,
-        _headed(b"", rows.properties),
-        rows.properties,
-        strict=True,
-    )
-    return [sha256(b"".join(one)).digest() for one in parts]
+        parts += _vector_columns(name, contents)
+    parts += [_headed(b"", rows.properties), rows.properties]
+    whole = zip(*(repeat(part, len(rows)) if isinstance(part, bytes) else part for part in _merged(parts)), strict=True)
+    return [state.digest() for state in map(sha256, map(b"".join, whole))]
 
 
-def _headed(before: bytes, contents: Sequence[bytes]) -> list[bytes]:
+def _merged(parts: Iterable[_Part]) -> list[_Part]:
+    """Make one part of neighbours that are the same in every row."""
+    found = list[_Part]()
+    for part in parts:
+        if isinstance(part, bytes) and found and isinstance(found[-1], bytes):
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
+
+
+def _headed(before: bytes, contents: Sequence[bytes]) -> _Part:
     """Give what stands before each content: some bytes, and its length."""
-    heads = {size: before + _U32.pack(size) for size in set(map(len, contents))}
-    return [heads[len(content)] for content in contents]
+    return _told(list(map(len, contents)), lambda size: before + _U32.pack(size))
 
 
-def _counts(rows: Rows) -> Iterable[bytes]:
+def _told(sizes: Sequence[_Size], tell: Callable[[_Size], bytes]) -> _Part:
+    """Tell each size; once for all rows where there is but one."""
+    told = {size: tell(size) for size in set(sizes)}
+    return next(iter(told.values())) if len(told) == 1 else [told[size] for size in sizes]
+
+
+def _counts(rows: Rows) -> _Part:
     """Give the number of each row's vectors."""
     columns = [contents for _, contents in rows.vectors]
     if not any(None in contents for contents in columns):
-        return repeat(len(columns).to_bytes(2, "big"), len(rows))
+        return len(columns).to_bytes(2, "big")
     absent = [sum(content is None for content in contents) for contents in zip(*columns, strict=True)]
     return [(len(columns) - count).to_bytes(2, "big") for count in absent]
 
 
-def _vector_columns(name: str, contents: Sequence[bytes | None]) -> tuple[Iterable[bytes], Iterable[bytes]]:
+def _vector_columns(name: str, contents: Sequence[bytes | None]) -> tuple[_Part, _Part]:
     """Give what stands before each vector, and the vectors; both are empty where a row has none."""
     encoded = _utf8(name, what="a vector's name")
     named = len(encoded).to_bytes(2, "big") + encoded
-    sizes = {None if content is None else len(content) for content in contents}
-    heads = {size: b"" if size is None else named + _vector_head(size) for size in sizes}
-    return (
-        [heads[None if content is None else len(content)] for content in contents],
-        [content or b"" for content in contents],
-    )
+    sizes = [None if content is None else len(content) for content in contents]
+    heads = _told(sizes, lambda size: b"" if size is None else named + _vector_head(size))
+    return heads, [content or b"" for content in contents]
 
 
 def _vector_head(size_bytes: int) -> bytes:

@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
-from regalia.core.names import Slot
+from regalia.core.names import Slot, check_segment
 from regalia.core.statements import Move
 from regalia.wire.answers import ChannelEntry, Moved, OperationEntry, PlacingsEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode
+from regalia_registry.domain.adoption import AdoptWish
 from regalia_registry.domain.placing import MAX_PLACINGS, Mode, Placing
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.http.dependencies import (
@@ -83,6 +84,19 @@ class MoveIn(BaseModel):
     move: Move | None = None
     plan: bool = False
     supersede: bool = False
+    seal_first: bool = False
+
+
+class AdoptIn(BaseModel):
+    """A collection to adopt into a slot of the channel's current bundle."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bundle: str = Field(max_length=80)
+    slot: str = Field(max_length=64)
+    target: str = Field(max_length=64)
+    collection: str = Field(min_length=1, max_length=256)
+    plan: bool = False
 
 
 @router.get("")
@@ -187,5 +201,17 @@ def start_move(
     application: ApplicationPath, channel: ChannelPath, sent: MoveIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask for a move to be prepared by a worker; its pointer is signed and sent once it is."""
-    wish = MoveWish(application, channel, Digest.parse(sent.to), sent.move, is_plan=sent.plan)
+    wish = MoveWish(
+        application, channel, Digest.parse(sent.to), sent.move, is_plan=sent.plan, seals_first=sent.seal_first
+    )
     return moving.start_move(ports, caller, wish=wish, supersede=sent.supersede)
+
+
+@router.post("/{channel}/adoptions", status_code=202)
+def start_adoption(
+    application: ApplicationPath, channel: ChannelPath, sent: AdoptIn, caller: CurrentCaller, ports: CurrentPorts
+) -> OperationEntry:
+    """Ask for a collection in use to become the channel's live one; its pointer is signed and sent then."""
+    move = MoveWish(application, channel, Digest.parse(sent.bundle), Move.REBIND, is_plan=sent.plan)
+    wish = AdoptWish(move, Slot.parse(sent.slot), check_segment(sent.target, what="target"), sent.collection)
+    return moving.start_adoption(ports, caller, wish=wish)

@@ -14,12 +14,22 @@ from regalia_registry.services import operations
 router = APIRouter(prefix="/v1/namespaces/{namespace}", tags=["operations"])
 
 
+class VersionIn(BaseModel):
+    """A version of a snapshot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=64)
+    version: str = Field(max_length=128)
+
+
 class ExportIn(BaseModel):
-    """How a snapshot is to be one file."""
+    """How a snapshot is to be one file; with `since`, only the rows that changed from that version on."""
 
     model_config = ConfigDict(extra="forbid")
 
     form: FileForm = FileForm.PARQUET
+    since: VersionIn | None = None
 
 
 class ImportIn(BaseModel):
@@ -38,7 +48,9 @@ def start_export(
     namespace: NamespacePath, name: str, version: str, sent: ExportIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> OperationEntry:
     """Ask for a version as one file; a worker writes it, and the outcome names its blob."""
-    wish = ExportWish(check_segment(name, what="snapshot"), check_version(version), sent.form)
+    before = sent.since
+    since = None if before is None else (check_segment(before.name, what="snapshot"), check_version(before.version))
+    wish = ExportWish(check_segment(name, what="snapshot"), check_version(version), sent.form, since)
     return operations.start(ports, caller, namespace=namespace, wish=wish)
 
 

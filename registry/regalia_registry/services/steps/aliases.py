@@ -23,8 +23,18 @@ class Led:
     is_changed: bool
 
 
-def lead(store: Store, provider: Provider, application: ApplicationName, channel: str, placing: Placing) -> Led | None:
+def lead(
+    store: Store,
+    provider: Provider,
+    application: ApplicationName,
+    channel: str,
+    placing: Placing,
+    *,
+    again: bool = False,
+) -> Led | None:  # where to look, and what for
     """Make the alias of a placing lead to where its channel is; None where it has none, or nothing is placed there.
+
+    `again` sets it even where it leads there: rights that people gave on it reach the collection by that.
 
     The channel is read again after the alias was set: who sets it last has seen where the channel is, so that two who
     race need no lock, and one who is killed in between is made up for by the next round.
@@ -40,13 +50,14 @@ def lead(store: Store, provider: Provider, application: ApplicationName, channel
     for _ in range(_ROUNDS):
         if wanted is None:
             return None
-        if provider.aliases.get(placing.alias) != wanted.collection:
+        is_elsewhere = provider.aliases.get(placing.alias) != wanted.collection
+        if is_elsewhere or again:
             provider.aliases.set(placing.alias, wanted.collection)
-            is_changed = True
-        again = _wanted(store, application, channel, placing)
-        if again == wanted:
+            is_changed = is_changed or is_elsewhere
+        now = _wanted(store, application, channel, placing)
+        if now == wanted:
             return Led(placing.alias, wanted.collection, time.monotonic() - began, is_changed)
-        wanted = again
+        wanted = now
     return None  # the channel moves faster than its aliases: the next round is soon
 
 

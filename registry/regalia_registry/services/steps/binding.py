@@ -44,7 +44,8 @@ def prepared_of(operation: Operation) -> Prepared:
     Raises:
         ConflictError: It is not prepared (any more).
     """
-    if operation.state is not OperationState.PREPARED or operation.outcome is None:
+    is_wanted = operation.channel is not None and not operation.cancel_requested
+    if operation.state is not OperationState.PREPARED or operation.outcome is None or not is_wanted:
         raise ConflictError(
             f'the operation "{operation.id[:40]}" is {operation.state}, and waits for no pointer',
             hint=f"reg operation show {operation.id[:40]}; ask again, what was made is there",
@@ -79,7 +80,7 @@ def bind(tx: Transaction, prepared: Prepared, *, left: StoredPointer | None, now
     there = tx.operations.get(prepared.operation.id)
     outcome = {**(there.outcome or {}), **({} if left is None else {"left": str(left.identity)})}
     committed = replace(there, state=OperationState.COMMITTED, lease_until=now, channel=None, outcome=outcome)
-    is_ours = there.state is OperationState.PREPARED and tx.operations.update(committed, epoch=prepared.operation.epoch)
+    is_ours = there == prepared.operation and tx.operations.update(committed, epoch=there.epoch)
     if not is_ours:
         raise ConflictError("the operation was ended meanwhile", hint=f"reg operation show {there.id}")
 

@@ -1,7 +1,7 @@
-"""Building a collection for a channel: a table of steps, each of which may be begun again by the next worker."""
+"""Building a collection for a channel: steps of a move's course, each of which the next worker may begin again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 from regalia.core.errors import ConflictError
 from regalia.core.strict_json import JsonObject
@@ -10,10 +10,13 @@ from regalia_registry.ports.serving import Standing
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.canaries import Held, check_canary
+from regalia_registry.services.steps.course import CREATE, INDEX, LOAD, SEAL, VERIFY, Step, crossing
 from regalia_registry.services.steps.filling import Filling, Planned
 from regalia_registry.services.steps.proving import prove
 from regalia_registry.services.steps.sealing import seals_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
+
+_TOLD = {CREATE: "creating", SEAL: "sealing"}
 
 
 class Building:
@@ -48,30 +51,21 @@ class Building:
             ConflictError: What came out is not what went in.
             DigestError: Its rows are others than the snapshot's.
         """
-        for step in STEPS:
-            step.run(self, journal)
+        run: dict[Step, Callable[[], None]] = {
+            CREATE: partial(self._filling.create, journal),
+            LOAD: self._filling.load,
+            INDEX: self._filling.index,
+            SEAL: partial(self._seals.seal, self._name, mark=self._mark),
+            VERIFY: self._verify,
+        }
+        for step, act in run.items():
+            if step in _TOLD:  # the others tell how far they are
+                self._bench.tell({"step": _TOLD[step], "collection": self._name})
+            with crossing(step, self._bench.holder.operation):
+                act()
         return self._seals.standing(self._name, mark=self._mark)
 
-    def create(self, journal: JsonObject | None) -> None:
-        """Make the empty collection."""
-        self._bench.tell({"step": "creating", "collection": self._name})
-        self._filling.create(journal)
-
-    def load(self, _: JsonObject | None) -> None:
-        """Load its rows."""
-        self._filling.load()
-
-    def index(self, _: JsonObject | None) -> None:
-        """Index them."""
-        self._filling.index()
-
-    def seal(self, _: JsonObject | None) -> None:
-        """Seal it, so that what is proved is what stays."""
-        self._bench.tell({"step": "sealing"})
-        self._seals.seal(self._name, mark=self._mark)
-
-    def verify(self, _: JsonObject | None) -> None:
-        """Prove it."""
+    def _verify(self) -> None:
         lost = prove(self._provider, self._name, self._filling.filled(), self._bench)
         if lost:
             raise ConflictError(
@@ -82,25 +76,3 @@ class Building:
         told = check_canary(self._ports, self._bench, self._snapshot, self._provider, held)
         if told["warnings"]:
             self._bench.tell({"step": "warned", "warnings": told["warnings"]})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of building. A worker may be killed before, in and after it: `replay` is what the next one does then.
-
-    `undo` is what an operation that is given up leaves of it.
-    """
-
-    name: str
-    run: Callable[[Building, JsonObject | None], None]
-    replay: str
-    undo: str
-
-
-STEPS = (
-    Step("create", Building.create, "it is there with our mark: go on", "dropped"),
-    Step("load", Building.load, "from the target's cursor, or the journal's", "dropped"),
-    Step("index", Building.index, "what is whole stays, the rest is built", "dropped"),
-    Step("seal", Building.seal, "said again", "dropped"),
-    Step("verify", Building.verify, "read again", "kept, warm, once it is proved"),
-)

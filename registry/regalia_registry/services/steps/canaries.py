@@ -203,7 +203,7 @@ def _gone(
     """Name those rows of a canary that the snapshot has no longer, or otherwise."""
     wanted = {key for one in questions for key in (one.key, *(near.key for near in one.near))}
     old, new = Side(newest.listing, newest.tombstones), Side(built.listing, built.tombstones)
-    compared = Comparison(_made(folder / "parts"), old, new, files.keys)
+    compared = Comparison(_made(folder / "parts"), old, new, files.keys_bytes)
     changes = compared.changes(lambda _: None)
     return frozenset(one.key for one in changes if one.sign is not Sign.ADDED and one.key in wanted)
 

@@ -1,5 +1,7 @@
 """One open operation a channel: who comes later ends it, or is refused."""
 
+from datetime import datetime
+
 from regalia_registry.domain.operations import OperationKind
 from regalia_registry.domain.refusals import channel_taken
 from regalia_registry.ports.store import Transaction
@@ -7,7 +9,7 @@ from regalia_registry.ports.store import Transaction
 _BACK = {OperationKind.RESTORE, OperationKind.REBIND}
 
 
-def make_way(tx: Transaction, channel: str, *, for_kind: OperationKind, supersede: bool = False) -> None:
+def make_way(tx: Transaction, channel: str, *, for_kind: OperationKind, now: datetime, supersede: bool = False) -> None:
     """End the channel's open operation where the new one may: a restore ends a promotion, the other way it never does.
 
     Raises:
@@ -18,4 +20,4 @@ def make_way(tx: Transaction, channel: str, *, for_kind: OperationKind, supersed
         return
     if for_kind not in _BACK or (there.kind in _BACK and not supersede):
         raise channel_taken(channel)
-    tx.operations.update(there.asked_to_end(), epoch=there.epoch)
+    tx.operations.update(there.asked_to_end(now), epoch=there.epoch)

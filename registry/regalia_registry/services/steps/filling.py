@@ -1,6 +1,6 @@
 """Filling a new collection with a snapshot's rows, as the schema that its engine holds, and the root they have so."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -46,9 +46,15 @@ class Filling:
     """
 
     def __init__(
-        self, ports: Ports, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, planned: Planned
+        self,
+        ports: Ports,
+        bench: Bench,
+        snapshot: OpenedSnapshot,
+        provider: Provider,
+        planned: Planned,
+        wanted: Collection[bytes] | None = None,
     ) -> None:
-        """Do nothing yet.
+        """Do nothing yet; `wanted` are the keys of the rows that are put in, all where it is None.
 
         Raises:
             UnsupportedError: The engine can't hold it.
@@ -58,6 +64,7 @@ class Filling:
         self._snapshot = snapshot
         self._provider = provider
         self._planned = planned
+        self._wanted = wanted
         self._ledger = _JournalLedger({}, bench, planned.name)
         self._root: Digest | None = None
         self.hosted = provider.collections.hosted(snapshot.schema)
@@ -78,12 +85,19 @@ class Filling:
         Raises:
             DigestError: The rows that were read are not the snapshot's.
         """
-        count, bench = self._snapshot.config.count, self._bench
+        bench = self._bench
+        count = self._snapshot.config.count if self._wanted is None else len(self._wanted)
         translated = Translated(bench.folder, self._snapshot, self.hosted)
-        groups = _groups(translated.rows(rows_of(self._ports, self._snapshot, bench.folder)))
+        groups = _groups(self._chosen(translated.rows(rows_of(self._ports, self._snapshot, bench.folder))))
         for rows in self._provider.sink.load(self._planned.name, self.hosted.schema, groups, ledger=self._ledger):
             bench.tell({"step": self._planned.steps[0], "rows": rows, "of": count})
         self._root = translated.root()
+
+    def _chosen(self, batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+        wanted = self._wanted
+        if wanted is None:
+            return batches
+        return ([row for row in batch if row.key in wanted] for batch in batches)
 
     def index(self) -> None:
         """Build the index, and wait for it."""

@@ -14,6 +14,7 @@ from regalia.core.strict_json import parse_object
 from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
+from regalia_registry.ports.blobs import Linking
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Bench, Caller, Ports
@@ -66,9 +67,13 @@ class Keeper:
         return body
 
     def file(self, file: StoredFile) -> None:
-        """Store a file, which stays where it is."""
-        with file.path.open("rb") as source:
-            self._ports.blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
+        """Store a file that nobody writes to any more; it stays where it is."""
+        blobs = self._ports.blobs
+        if isinstance(blobs, Linking):
+            blobs.link(digest=file.digest, path=file.path, size_bytes=file.size_bytes)
+        else:
+            with file.path.open("rb") as source:
+                blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
         self._link(file.digest, file.size_bytes)
 
     def _size_of(self, digest: Digest, title: str) -> int:

@@ -1,11 +1,13 @@
 """What a move's workers leave to each other: which collection each slot got, and how far it is loaded."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from regalia.core.errors import UnavailableError
 from regalia.core.fields import Fields
-from regalia.core.strict_json import JsonObject
+from regalia.core.statements import MAX_COLLECTIONS
+from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.operations import Operation, Target
 from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.plans import Step
@@ -21,7 +23,8 @@ _THERE = {CollectionState.BUILDING, CollectionState.READY}
 class MoveJournal:
     """The collections that an operation makes, by slot, and what is known of their loading, by collection.
 
-    `failed` are those that came out wrong, by slot: a second one is not tried a third time.
+    `failed` are those that came out wrong, by slot: a second one is not tried a third time. `closed` are live ones of
+    the channel whose writers were stopped before it leaves them.
     """
 
     ports: Ports
@@ -30,6 +33,7 @@ class MoveJournal:
     made: dict[str, str]
     failed: dict[str, str]
     loads: dict[str, JsonObject]
+    closed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, ports: Ports, operation: Operation, bench: Bench) -> "MoveJournal":
@@ -43,6 +47,7 @@ class MoveJournal:
             {slot: made.text(slot) for slot in made.raw},
             {slot: failed.text(slot) for slot in failed.raw},
             {one: loads.child(one).raw for one in loads.raw},
+            fields.texts("closed", maximum=MAX_COLLECTIONS) if fields.has("closed") else (),
         )
 
     def collection(self, step: Step, target: Target, snapshot: OpenedSnapshot, provider: Provider) -> Collection:
@@ -89,6 +94,11 @@ class MoveJournal:
             raise UnavailableError(f'"{collection.name}" is being retired', hint="another is made in its place")
         return collection
 
+    def keep_closed(self, collections: Sequence[str]) -> None:
+        """Record whose writers are about to be stopped."""
+        self.closed = tuple(collections)
+        self.bench.keep(self._written())
+
     def give_up(self, step: Step, collection: Collection) -> bool:
         """Put a collection aside that came out wrong, for a look; False where it is the second one."""
         slot = str(step.member.slot)
@@ -99,11 +109,11 @@ class MoveJournal:
         self.change(aside, expected=collection.state)
         return is_first
 
-    def bench_of(self, step: Step, collection: Collection) -> Bench:
+    def bench_of(self, slot: str, collection: Collection) -> Bench:
         """Give a bench whose progress names the slot, and whose journal is the part of this collection."""
 
         def tell(body: JsonObject) -> None:
-            self.bench.tell({**body, "slot": str(step.member.slot)})
+            self.bench.tell({**body, "slot": slot})
 
         def keep(journal: JsonObject) -> None:
             self.loads[collection.id] = journal
@@ -114,4 +124,5 @@ class MoveJournal:
         return replace(self.bench, folder=folder, tell=tell, keep=keep)
 
     def _written(self) -> JsonObject:
-        return {"made": dict(self.made), "failed": dict(self.failed), "loads": dict(self.loads)}
+        closed: list[JsonValue] = [*self.closed]
+        return {"made": dict(self.made), "failed": dict(self.failed), "loads": dict(self.loads), "closed": closed}

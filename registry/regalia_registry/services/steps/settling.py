@@ -1,22 +1,34 @@
-"""What is left to do once a channel has moved: it can wait, and it is done for ever."""
+"""What is left to do once a channel has moved: it can wait, and it is tried until it is done."""
 
 from contextlib import closing
 
+from regalia.core.digest import Digest
 from regalia.core.strict_json import JsonObject, JsonValue
+from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.aliases import lead
+from regalia_registry.services.steps.course import ALIASES, LEFTOVER, crossing
+from regalia_registry.services.steps.leftovers import keep_leftover, left_open
+from regalia_registry.services.steps.movejournal import MoveJournal
 from regalia_registry.services.steps.targets import get_target
 
 
-def settle(ports: Ports, operation: Operation, bench: Bench) -> JsonObject:
-    """Bring the aliases to where the channel is; gives the move's outcome.
+def settle(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Bring the aliases to where the channel is, and keep what was written to what it left; gives the move's outcome.
 
     Raises:
-        UnavailableError: An alias can't be set now; it is tried again.
+        UnavailableError: An engine does not answer; it is tried again.
     """
-    wish = MoveWish.parse(operation.request)
+    with crossing(ALIASES, operation.id):
+        aliases = _lead(ports, MoveWish.parse(operation.request), bench)
+    with crossing(LEFTOVER, operation.id):
+        leftovers = _keep(ports, actor, operation, bench)
+    return {**(operation.outcome or {}), "aliases": aliases, "leftovers": leftovers}
+
+
+def _lead(ports: Ports, wish: MoveWish, bench: Bench) -> list[JsonValue]:
     with ports.store.read() as tx:
         placings = tx.placings.find(wish.application, wish.channel).placings
     told: list[JsonValue] = []
@@ -30,4 +42,14 @@ def settle(ports: Ports, operation: Operation, bench: Bench) -> JsonObject:
             led = lead(ports.store, provider, wish.application, wish.channel, placing)
         if led is not None:
             told.append({"alias": led.alias, "collection": led.collection, "seconds": round(led.seconds, 4)})
-    return {**(operation.outcome or {}), "aliases": told}
+    return told
+
+
+def _keep(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> list[JsonValue]:
+    left = (operation.outcome or {}).get("left")
+    if left is None:
+        return []
+    journal = MoveJournal.of(ports, operation, bench)
+    with ports.store.read() as tx:
+        collections = left_open(tx, Digest.parse(str(left)))
+    return [keep_leftover(ports, actor, operation, bench, journal, one) for one in collections]

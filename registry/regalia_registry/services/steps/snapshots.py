@@ -89,7 +89,7 @@ def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
             state.update(chunk)
             target.write(chunk)
     if state.hexdigest() != digest.hex:
-        raise DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
+        raise _damaged(digest)
     return path
 
 
@@ -105,6 +105,10 @@ class SegmentFiles:
         """Fetch a segment's keys."""
         return self._only(segment.keys, segment.keys_title)
 
+    def keys_bytes(self, segment: Segment) -> bytes:
+        """Read a segment's keys into memory."""
+        return fetched_bytes(self._ports, segment.keys)
+
     def rows(self, segment: Segment) -> Path:
         """Fetch a segment's rows."""
         return self._only(segment.rows, segment.rows_title)
@@ -113,6 +117,23 @@ class SegmentFiles:
         for left in self._folder.iterdir():
             left.unlink()
         return fetched(self._ports, digest, self._folder / title)
+
+
+def fetched_bytes(ports: Ports, digest: Digest) -> bytes:
+    """Read a segment's file of keys into memory, and hash it.
+
+    Raises:
+        NotFoundError: The blob is gone.
+        DigestError: It is damaged.
+    """
+    body = read_blob(ports.blobs, digest)
+    if Digest.of(body) != digest:
+        raise _damaged(digest)
+    return body
+
+
+def _damaged(digest: Digest) -> DigestError:
+    return DigestError(f"the segment {digest.short} is damaged in the blob store", hint="restore it from a backup")
 
 
 def _read(ports: Ports, digest: Digest) -> bytes:

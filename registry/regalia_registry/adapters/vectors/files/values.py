@@ -49,16 +49,11 @@ def encoded_vectors(
         present = [key for key, length in zip(keys, lengths, strict=True) if length is not None]
         key = present[int(np.argmin(finite)) // space.dims]
         raise DocumentError(f'the vector "{space.name}" of the row {decode_key(key)} holds NaN or infinity')
-    view, place = memoryview(narrow.tobytes()), 0
-    size_bytes = space.dims * _FLOAT_BYTES
-    found: list[bytes | None] = []
-    for length in lengths:
-        if length is None:
-            found.append(None)
-            continue
-        found.append(bytes(view[place : place + size_bytes]))
-        place += size_bytes
-    return found
+    contents: list[bytes] = narrow.view(f"V{space.dims * _FLOAT_BYTES}").tolist()
+    if len(contents) == len(lengths):
+        return list(contents)
+    present_ones = iter(contents)
+    return [None if length is None else next(present_ones) for length in lengths]
 
 
 def spelled(declared: Property, values: Sequence[object], keys: Sequence[bytes]) -> list[str | None]:

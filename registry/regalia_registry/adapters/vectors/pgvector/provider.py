@@ -22,7 +22,7 @@ from regalia_registry.adapters.vectors.pgvector.address import require_foreign
 from regalia_registry.adapters.vectors.pgvector.adopting import PgvectorAdoption
 from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
-from regalia_registry.adapters.vectors.pgvector.copying import read_rows, write_rows
+from regalia_registry.adapters.vectors.pgvector.copying import read_blocks, read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.definition import define
 from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
@@ -89,7 +89,7 @@ class CopyReading:
             sql.SQL(", ").join(columns), sql.Identifier(self._place.schema, self._place.table)
         )
         with translated(), self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            yield from read_rows(copy, schema)
+            yield from read_rows(read_blocks(self._connection.pgconn, copy), schema)
 
 
 class PgvectorProvider:

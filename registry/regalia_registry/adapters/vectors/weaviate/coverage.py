@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from weaviate.proto.v1 import search_get_pb2
+from weaviate.proto.v1 import batch_delete_pb2, search_get_pb2
 
 from regalia_registry.adapters.vectors.weaviate.connection import Connection
 from regalia_registry.adapters.vectors.weaviate.messages import ASK, Held, identify, nearest, these, vectors_of
@@ -11,6 +11,7 @@ from regalia_registry.adapters.vectors.weaviate.messages import ASK, Held, ident
 SLICE = 2000
 
 _SAMPLE = 100
+_NOBODY = "00000000-0000-8000-8000-000000000000"
 
 
 def unreachable(
@@ -25,6 +26,15 @@ def unreachable(
     for start in range(0, len(ids), SLICE):
         lost |= _lost_of(connection, held, ids[start : start + SLICE], is_sample=is_sample)
     return frozenset(by_id[one] for one in lost)
+
+
+def flush(connection: Connection, name: str) -> None:
+    """Make Weaviate write down the end of what its index knows: it acknowledges rows before, and a kill loses them.
+
+    Every batch ends with that, so one does that deletes nothing, and only pretends to. A sealed class can't any more.
+    """
+    request = batch_delete_pb2.BatchDeleteRequest(collection=name, filters=these([_NOBODY]), dry_run=True)
+    connection.call("BatchDelete", request)
 
 
 def _lost_of(connection: Connection, held: Held, ids: Sequence[str], *, is_sample: bool) -> set[str]:

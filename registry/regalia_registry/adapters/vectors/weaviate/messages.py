@@ -6,7 +6,8 @@ from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
-from weaviate.proto.v1 import base_pb2, base_search_pb2, search_get_pb2
+import numpy as np
+from weaviate.proto.v1 import aggregate_pb2, base_pb2, base_search_pb2, search_get_pb2
 
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate.grammar import UNNAMED, ClassBody
@@ -66,11 +67,22 @@ def nearest(
     )
 
 
+def count_indexed(held: Held, ids: Sequence[str], space: VectorSpace) -> aggregate_pb2.AggregateRequest:
+    """Ask how many of these rows a vector's index gives: it is searched, but no row is read for the answer."""
+    near = base_search_pb2.NearVector(
+        vector_bytes=np.ones(space.dims, "<f4").tobytes(),  # any vector does: the filter leaves these rows alone
+        targets=None if held.body.is_unnamed else base_search_pb2.Targets(target_vectors=[space.name]),
+    )
+    return aggregate_pb2.AggregateRequest(
+        collection=held.name, objects_count=True, object_limit=len(ids), near_vector=near, filters=these(ids)
+    )
+
+
 def vectors_of(metadata: search_get_pb2.MetadataResult, body: ClassBody) -> Iterator[tuple[str, bytes]]:
     """Give a row's vectors sorted by name; absent ones are left out."""
     if body.is_unnamed:
         if metadata.vector_bytes:
             yield UNNAMED, metadata.vector_bytes
         return
-    found = {one.name: one.vector_bytes for one in metadata.vectors if one.vector_bytes}
+    found = {one.name: content for one in metadata.vectors if (content := one.vector_bytes)}
     yield from sorted(found.items())

@@ -22,7 +22,7 @@ from regalia_registry.adapters.vectors.weaviate.adopting import WeaviateAdoption
 from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
-from regalia_registry.adapters.vectors.weaviate.coverage import unreachable
+from regalia_registry.adapters.vectors.weaviate.coverage import flush, unreachable
 from regalia_registry.adapters.vectors.weaviate.definition import define
 from regalia_registry.adapters.vectors.weaviate.grammar import (
     REFERENCE,
@@ -226,8 +226,9 @@ class WeaviateProvider:
             self.create(name, schema, mark=told.mark, origin=told.origin)
 
     def build_index(self, name: str, schema: Schema) -> None:  # noqa: ARG002 # Weaviate indexes what it stores
-        """Wait until the queue of every shard is empty."""
+        """Wait until the queue of every shard is empty, and what was indexed survives a kill."""
         wait_for_index(self._connection, name)
+        flush(self._connection, name)
 
     def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
         """Ask the vector's own index."""

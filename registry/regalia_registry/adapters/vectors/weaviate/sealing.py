@@ -12,6 +12,7 @@ from regalia.core.errors import ConflictError, NotFoundError, UnavailableError
 from regalia.core.strict_json import JsonValue, write
 from regalia_registry.adapters.vectors.weaviate.classes import find, get_ours
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
+from regalia_registry.adapters.vectors.weaviate.coverage import flush
 from regalia_registry.adapters.vectors.weaviate.grammar import capture
 from regalia_registry.adapters.vectors.weaviate.messages import Held
 from regalia_registry.adapters.vectors.weaviate.reading import marker
@@ -52,8 +53,8 @@ class WeaviateSeals:
     A marker is the number of rows, the newest update in milliseconds, the number of rows of that moment, and a digest
     of the shards' names, which Weaviate draws for every class it makes, and of the properties and vectors. Every write
     shows: it carries a later moment, and a delete is one row less. What does not show is a row written over while the
-    server's clock is behind the newest update, and a change of an index's settings; reading the content root again
-    sees the first.
+    server's clock is behind the newest update, a change of an index's settings, and an index that lost rows: the
+    content root sees the first, a look for every row the last.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -67,6 +68,8 @@ class WeaviateSeals:
             UnavailableError: A shard is still opened after a start.
         """
         get_ours(self._connection, name, mark)
+        self._opened(name)
+        flush(self._connection, name)
         self._set(name, READONLY)
 
     def unseal(self, name: str, *, mark: str) -> None:

@@ -30,9 +30,9 @@ def decoders(properties: Iterable[Nested]) -> dict[str, Decode]:
 def decode(message: properties_pb2.Properties, given: Mapping[str, Decode]) -> dict[str, object]:
     """Read a row's properties; Weaviate names every property of the class, absent ones as null."""
     found: dict[str, object] = {}
-    for name, value in message.fields.items():
-        reads = given.get(name)
-        if reads is not None and not value.HasField("null_value"):
+    fields = message.fields
+    for name, reads in given.items():
+        if name in fields and not (value := fields[name]).HasField("null_value"):
             found[name] = reads(value)
     return found
 
