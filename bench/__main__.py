@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, growth, mlflow, resolve, restores, service, snapshots, weaviate
+from bench import agent, blobs, follow, growth, mlflow, resolve, restores, service, snapshots, weaviate
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -57,6 +57,11 @@ def _blobs() -> Iterator[Row]:
         yield from blobs.rows(ours)
 
 
+def _follow() -> Iterator[Row]:
+    with _ours() as (ours, _):
+        yield from follow.rows(ours)
+
+
 def _growth() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         yield from growth.rows(Path(folder))
@@ -65,6 +70,7 @@ def _growth() -> Iterator[Row]:
 _GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "mlflow": _beside_mlflow,
     "blobs": _blobs,
+    "follow": _follow,
     "growth": _growth,
     "snapshots": snapshots.rows,
     "weaviate": weaviate.rows,

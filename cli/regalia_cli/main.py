@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hold": ("hold", "Let no channel newly name a bundle."),
     "lift": ("hold", "Lift the hold of a bundle."),
     "history": ("history", "List who moved a channel, when and why."),
+    "agents": ("agents", "List who follows a channel, and what each serves."),
     "status": ("status", "Say how an application's channels stand."),
     "resolve": ("resolve", "Verify a bundle, and write its files."),
     "render": ("render", "Put values into a prompt of a bundle."),

@@ -80,6 +80,16 @@ def shown() -> Iterator[Callable[[OperationProgress], None]]:
         progress.end()
 
 
+@contextmanager
+def counted() -> Iterator[Callable[[str], None]]:
+    """Give what shows a count that changes: on a terminal alone, since only its end is worth a line elsewhere."""
+    progress = Progress(is_terminal=sys.stderr.isatty() and os.environ.get("TERM") != "dumb")
+    try:
+        yield progress.count
+    finally:
+        progress.end()
+
+
 class Progress:
     """What a person sees of operations, one after another; `at_work` is the one that goes on without them."""
 
@@ -106,6 +116,11 @@ class Progress:
             self._line("waiting for a worker: reg serve runs one where regalia[snapshots] is installed")
         if is_over:
             self.end()
+
+    def count(self, text: str) -> None:
+        """Show a count in place of the one before."""
+        if self._is_terminal:
+            self._line(text)
 
     def end(self) -> None:
         """Take the line that changes away."""

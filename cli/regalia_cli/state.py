@@ -53,7 +53,7 @@ class State:
         """Read a channel: `APP:CHANNEL`, or in a project `:CHANNEL` or its bare name."""
         marked = text if ":" in text or "/" in text else f":{text}"
         found = self.client.parse(marked)
-        if found.channel is None:
+        if not found.moves:
             raise InvalidNameError(
                 f'"{text}" is no channel', hint="write acme/support-agent:prod, or :prod in a project"
             )

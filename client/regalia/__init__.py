@@ -5,7 +5,7 @@ import sys
 TYPE_CHECKING = False  # what type checkers read as true; `typing` itself costs an agent milliseconds
 
 if TYPE_CHECKING:
-    from regalia.aio import AsyncClient
+    from regalia.aio import AsyncClient, AsyncFollower
     from regalia.bundle import Bundle, Prompt, Provenance
     from regalia.client import Client
     from regalia.core.errors import (
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
         UnavailableError,
         VerificationError,
     )
+    from regalia.following import Follower
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
     "AsyncClient": "regalia.aio",
+    "AsyncFollower": "regalia.aio",
     "Bundle": "regalia.bundle",
     "Client": "regalia.client",
+    "Follower": "regalia.following",
     "Prompt": "regalia.bundle",
     "Provenance": "regalia.bundle",
     **dict.fromkeys(
@@ -59,6 +62,7 @@ _ROOMS = frozenset(
         "counting",
         "credentials",
         "exports",
+        "following",
         "founding",
         "keystore",
         "moving",
@@ -78,12 +82,14 @@ __all__ = [  # noqa: RUF022 # the two that everybody uses stand first
     "Client",
     "AsyncClient",
     "AccessError",
+    "AsyncFollower",
     "Bundle",
     "BundleHeldError",
     "ConfigurationError",
     "ConflictError",
     "EquivocationError",
     "ExpiredError",
+    "Follower",
     "NotFoundError",
     "NotPlacedError",
     "Prompt",

@@ -106,10 +106,19 @@ def get_placings(client: Client, channel: BundleReference) -> PlacingsEntry:
     return client.registry.get(PlacingsEntry, f"{channel_path(channel)}/placings")
 
 
-def put_placings(client: Client, channel: BundleReference, placings: Sequence[PlacingEntry]) -> PlacingsEntry:
-    """Say where a channel places its snapshots, in place of what was said."""
+def put_placings(
+    client: Client,
+    channel: BundleReference,
+    placings: Sequence[PlacingEntry] | None = None,
+    *,
+    require_warm: bool | None = None,
+) -> PlacingsEntry:
+    """Say where a channel places its snapshots, and whether it demands a warm way back; None leaves it as it is."""
     told: list[JsonValue] = []
-    for one in placings:
+    for one in placings or ():
         placing: JsonObject = {"slot": one.slot, "target": one.target, "logical": one.logical, "mode": one.mode}
         told.append(placing if one.alias is None else {**placing, "alias": one.alias})
-    return client.registry.send(PlacingsEntry, "PUT", f"{channel_path(channel)}/placings", {"placings": told})
+    body: JsonObject = {} if placings is None else {"placings": told}
+    if require_warm is not None:
+        body["require_warm"] = require_warm
+    return client.registry.send(PlacingsEntry, "PUT", f"{channel_path(channel)}/placings", body)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from regalia._transport import Transport
 from regalia.bundle import Bundle
@@ -13,6 +15,7 @@ TYPE_CHECKING = False  # what type checkers read as true: these are loaded when 
 
 if TYPE_CHECKING:
     import regalia.core.diff
+    import regalia.following
     import regalia.publishing
     import regalia.wire.answers
 
@@ -57,6 +60,10 @@ class AsyncClient:
         """Ask the registry now; see `Client.refresh`."""
         return await asyncio.to_thread(self.client.refresh, reference)
 
+    async def follow(self, reference: str, *, every_s: float = 10.0) -> "AsyncFollower":
+        """Follow a channel; see `Client.follow`."""
+        return AsyncFollower(await asyncio.to_thread(self.client.follow, reference, every_s=every_s))
+
     async def push(self, *paths: str | Path, bump: str | None = None) -> "list[regalia.publishing.PushedArtifact]":
         """Push the project's files, or these; see `Client.push`."""
         return await asyncio.to_thread(self.client.push, *paths, bump=bump)
@@ -87,3 +94,34 @@ class AsyncClient:
     def behind(self) -> int:
         """How often the registry showed an older pointer than one that was trusted."""
         return self.client.behind
+
+
+class AsyncFollower:
+    """`Follower` for asyncio: what is in memory costs no thread."""
+
+    def __init__(self, follower: "regalia.following.Follower") -> None:
+        """Keep it; `AsyncClient.follow` is the way in."""
+        self.follower = follower
+
+    async def current(self) -> Bundle:
+        """Give the bundle that the channel names; see `Follower.current`."""
+        known = self.follower.recall()
+        return known if known is not None else await asyncio.to_thread(self.follower.current)
+
+    async def poll(self) -> Bundle:
+        """Ask the registry now; see `Follower.poll`."""
+        return await asyncio.to_thread(self.follower.poll)
+
+    def close(self) -> None:
+        """Stop following."""
+        self.follower.close()
+
+    async def __aenter__(self) -> Self:
+        """Follow until the block ends."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop following."""
+        self.close()

@@ -169,6 +169,8 @@ class Cache:
     def _record_path(self, reference: BundleReference) -> Path:
         application = reference.application
         family, name = ("channels", reference.channel) if reference.channel else ("bundles", reference.version)
+        if reference.is_pinned:  # beside what is remembered of the channel
+            family = f"pinned/{reference.channel}"
         if reference.digest is not None:
             name = reference.digest.hex
         return self._folder / family / application.namespace / application.name / f"{name}.json"

@@ -66,11 +66,16 @@ class Registry:
         self._change(method, path, body)
 
     def resolve(
-        self, reference: BundleReference, *, root: int, have: Digest | None, etag: str, timeout_s: float
+        self,
+        reference: BundleReference,
+        *,
+        root: int,
+        have: Digest | None,
+        headers: Mapping[str, str],
+        timeout_s: float,
     ) -> Response:
         """Ask for everything that a reference needs, in one request; the status is 200 or 304."""
         query = {"root": root, "have": None if have is None else str(have)}
-        headers = {"If-None-Match": etag} if etag else {}
         path = _path(f"{_resolved(reference)}/resolve", query)
         return self._exchange(Request("GET", path, headers, max_bytes=MAX_ANSWER, timeout_s=timeout_s))
 
@@ -160,7 +165,8 @@ def channel_path(reference: BundleReference) -> str:
 
 def _resolved(reference: BundleReference) -> str:
     if reference.channel is not None:
-        return channel_path(reference)
+        pin = "" if reference.digest is None else f"@{reference.digest}"
+        return f"{channel_path(reference)}{pin}"
     return f"{app_path(reference.application)}/bundles/{reference.digest or reference.version}"
 
 

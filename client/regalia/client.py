@@ -13,7 +13,7 @@ from regalia._transport.http import HttpTransport
 from regalia.bundle import Bundle
 from regalia.calls import Registry
 from regalia.core.references import BundleReference
-from regalia.resolving import Clock, Resolver
+from regalia.resolving import Clock, Resolved, Resolver
 from regalia.settings import Given, Settings, load_settings
 
 TYPE_CHECKING = False  # what type checkers read as true: these are loaded when they are used
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import regalia.comparing
     import regalia.core.diff
     import regalia.core.versions
+    import regalia.following
     import regalia.keystore
     import regalia.moving
     import regalia.operations
@@ -76,7 +77,8 @@ class Client:
         self.settings: Settings = load_settings(given, environment=found, folder=self.folder)
         self.registry = Registry(transport or HttpTransport(self.settings.way()))
         self.now: Clock = clock or (lambda: datetime.now(UTC))
-        self._timestamp = time.time if clock is None else (lambda: self.now().timestamp())
+        self.timestamp = time.time if clock is None else (lambda: self.now().timestamp())
+        self.feeds: dict[int, regalia.following.Feed] = {}
         self._ready: dict[str, tuple[float, Bundle]] = {}
         self._resolver: Resolver | None = None
         self._lock = threading.RLock()
@@ -96,18 +98,34 @@ class Client:
             UnavailableError: The registry does not answer, and nothing is known.
         """
         ready = self._ready.get(reference)
-        if ready is not None and self._timestamp() < ready[0]:
+        if ready is not None and self.timestamp() < ready[0]:
             return ready[1]
         return self._ask(reference, patient=False)
 
     def recall(self, reference: str) -> Bundle | None:
         """Give what `resolve` would answer from memory, without waiting for anything; None where it would ask."""
         ready = self._ready.get(reference)
-        return ready[1] if ready is not None and self._timestamp() < ready[0] else None
+        return ready[1] if ready is not None and self.timestamp() < ready[0] else None
 
     def refresh(self, reference: str) -> Bundle:
         """Ask the registry now; as `resolve`, whose next answer this is."""
         return self._ask(reference, patient=True)
+
+    def follow(self, reference: str, *, every_s: float = 10.0) -> "regalia.following.Follower":
+        """Follow a channel: one thread of this client polls, and `current()` of what this gives is a look at memory.
+
+        Args:
+            reference: `acme/support-agent:prod`, or pinned in a channel: then it says only that it is served.
+            every_s: How many seconds lie between two polls, ± 20 %.
+
+        Raises:
+            RegaliaError: What `resolve` raises: a follower starts with a bundle, or not at all.
+        """
+        return regalia.following.Follower(self, reference, every_s=every_s)
+
+    def remember(self, reference: str, resolved: Resolved) -> None:
+        """Take what a follower resolved as the next answer of `resolve`."""
+        self._ready[reference] = resolved.until.timestamp(), resolved.bundle
 
     @property
     def behind(self) -> int:
@@ -212,5 +230,5 @@ class Client:
             if known is not None:  # another thread asked while this one waited
                 return known
             found = self.resolver.resolve(self.parse(reference), patient=patient)
-            self._ready[reference] = found.until.timestamp(), found.bundle
+            self.remember(reference, found)
             return found.bundle

@@ -1,6 +1,6 @@
 """Resolving: one request, every step verified, never backwards, and the last known good where that fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,6 +14,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import (
     EquivocationError,
     InvalidError,
+    NotPlacedError,
     RegaliaError,
     RollbackError,
     VerificationError,
@@ -96,6 +97,7 @@ class Resolver:
         self.trust = TrustStore(settings, registry)
         self._kept: dict[BundleReference, VerifiedBundle] = {}
         self.behind = 0
+        self.report: Mapping[str, str] = {}  # what questions tell of who asks
 
     @property
     def _cache(self) -> Cache:
@@ -111,6 +113,7 @@ class Resolver:
         Raises:
             VerificationError: A step failed, and nothing known is usable; `step` names it.
             EquivocationError: One sequence has two pointers.
+            NotPlacedError: The collections of a pinned bundle are gone.
             ExpiredError: A document has expired and `on_stale` allows it no longer.
             RegaliaError: Whatever else kept the registry from answering.
         """
@@ -118,7 +121,7 @@ class Resolver:
         known = self._recall(reference, self.trust.newest())
         try:
             return self._give(reference, self._ask(reference, known, now, patient=patient), now)
-        except EquivocationError:
+        except (EquivocationError, NotPlacedError):
             raise
         except RegaliaError as error:
             return self._fall_back(reference, error, now)
@@ -137,7 +140,7 @@ class Resolver:
         record = self._cache.record(reference)
         kept = self._kept.get(reference)
         if kept is not None and kept.root.identity == root.identity and (record is None or kept.record == record):
-            return _Known(kept, None if kept.pointer is None else kept.pointer.seen)
+            return _Known(kept, kept.seen)
         if record is None:
             return _Known()
         try:
@@ -151,13 +154,14 @@ class Resolver:
         pointer, freshness = None, None
         if reference.channel is not None:
             pointer = self._verify_pointer(reference, record.pointer or b"", root)
-            freshness = self._verify_old_freshness(record, root, pointer)
+            freshness = self._verify_old_freshness(record, root, pointer) if reference.moves else None
         body = self._cache.blob(record.bundle)
         if body is None:
             raise VerificationError(f"the cache lacks the bundle {record.bundle.short}", step="bundle")
         release, index = self._verify_bundle(reference, record.release, body, pointer, root)
         artifacts = Gatherer(self._cache, None, {}).artifacts(index)
-        return VerifiedBundle(root, release, index, artifacts, record.confirmed_at, pointer, freshness, record)
+        confirmed_at, is_pinned = record.confirmed_at, reference.is_pinned
+        return VerifiedBundle(root, release, index, artifacts, confirmed_at, pointer, freshness, record, is_pinned)
 
     def _verify_old_freshness(self, record: Record, root: TrustedRoot, pointer: VerifiedPointer) -> Freshness | None:
         """Read the remembered freshness; one whose key the root has replaced since tells nothing any more."""
@@ -170,7 +174,10 @@ class Resolver:
         verified = verify_pointer(
             body, root=root.root, application=reference.application, channel=str(reference.channel)
         )
-        check_floor(verified.pointer, self._settings.min_pointer)
+        if reference.moves:
+            check_floor(verified.pointer, self._settings.min_pointer)
+        elif verified.pointer.bundle != reference.digest:
+            raise VerificationError(f'the pointer names another bundle than "{reference}"', step="pointer")
         return verified
 
     def _verify_bundle(
@@ -214,12 +221,14 @@ class Resolver:
         for _ in range(MAX_ROOT_STEPS // MAX_ROOTS):
             have = None if known.good is None else known.good.index.digest
             question = (root.root.version, have)
-            is_same = record is not None and (record.etag_root, record.etag_have) == question
+            headers = dict(self.report)
+            if record is not None and record.etag and (record.etag_root, record.etag_have) == question:
+                headers["If-None-Match"] = record.etag
             response = self._registry.resolve(
                 reference,
                 root=root.root.version,
                 have=have,
-                etag=record.etag if record is not None and is_same else "",
+                headers=headers,
                 timeout_s=timeout_s,
             )
             if response.status == 304 and known.good is not None and record is not None:
@@ -237,6 +246,7 @@ class Resolver:
         root, pointer, freshness = question.trusted, None, None
         if reference.channel is not None:
             pointer = self._verify_pointer(reference, answer.pointer or b"", root)
+        if pointer is not None and reference.moves:
             if compare(pointer, known.seen) is Age.OLDER:
                 return None
             freshness = verify_freshness(answer.freshness or b"", root=root.root, pointer=pointer)
@@ -249,14 +259,15 @@ class Resolver:
             release=answer.release,
             confirmed_at=now,
             pointer=answer.pointer if pointer is not None else None,
-            freshness=answer.freshness if pointer is not None else None,
-            seen=None if pointer is None else pointer.seen,
+            freshness=answer.freshness if reference.moves else None,
+            seen=pointer.seen if pointer is not None and reference.moves else None,
             etag=question.etag,
             etag_root=question.root,
             etag_have=question.have,
         )
         return newest_freshness(
-            VerifiedBundle(root, release, parsed, artifacts, now, pointer, freshness, record), known.good
+            VerifiedBundle(root, release, parsed, artifacts, now, pointer, freshness, record, reference.is_pinned),
+            known.good,
         )
 
     def _index_of(
@@ -288,7 +299,8 @@ class Resolver:
             with self._cache.locked():
                 there = self._cache.record(reference)
                 seen = None if there is None else there.seen
-                if candidate.pointer is not None and compare(candidate.pointer, seen) is Age.OLDER:
+                pointer = None if candidate.is_pinned else candidate.pointer
+                if pointer is not None and compare(pointer, seen) is Age.OLDER:
                     return None
                 if there is not None and is_as_good(there, confirmed):
                     confirmed = there
@@ -298,7 +310,7 @@ class Resolver:
             raise
         except RegaliaError as error:
             # What was trusted before stays trusted: only something newer must not be used before it is remembered.
-            is_news = candidate.pointer is not None and candidate.pointer.seen != known.seen
+            is_news = candidate.seen != known.seen
             if is_news:
                 raise
             regalia.notices.warn(error.message)
@@ -319,7 +331,7 @@ class Resolver:
             raise error
         expiry = known.good.expiry
         judged = trusted_now(now, newest_issued=known.good.newest_issued)
-        is_unproven = known.good.freshness is None and reference.channel is not None
+        is_unproven = known.good.freshness is None and reference.moves
         is_stale = is_unproven or expiry.expired_at <= judged
         if is_stale and not self._allows(known.good, judged):
             raise expiry from error
@@ -333,7 +345,7 @@ class Resolver:
         if self._settings.on_stale is OnStale.PIN:
             return True
         ended = good.expiry.expired_at
-        if good.freshness is None and good.pointer is not None:
+        if good.freshness is None and good.seen is not None:
             ended = min(ended, good.confirmed_at)
         return self._settings.on_stale is OnStale.GRACE and judged <= ended + _GRACE
 

@@ -10,14 +10,17 @@ from regalia.core.names import Slot
 from regalia.core.statements import Freshness
 from regalia.core.trust import TrustedRoot
 from regalia.core.values import frozen, replace
-from regalia.core.verification import VerifiedPointer, VerifiedRelease, expiry_of
+from regalia.core.verification import Seen, VerifiedPointer, VerifiedRelease, expiry_of
 
 _RECENT = timedelta(minutes=1)
 
 
 @frozen
 class VerifiedBundle:
-    """A bundle whose every document verified under `root`, complete in the cache."""
+    """A bundle whose every document verified under `root`, complete in the cache.
+
+    The pointer of a pinned one says only where its collections are: it neither expires nor is remembered.
+    """
 
     root: TrustedRoot
     release: VerifiedRelease
@@ -27,11 +30,17 @@ class VerifiedBundle:
     pointer: VerifiedPointer | None = None
     freshness: Freshness | None = None
     record: Record | None = None
+    is_pinned: bool = False
+
+    @property
+    def seen(self) -> Seen | None:
+        """What to remember of its channel."""
+        return None if self.pointer is None or self.is_pinned else self.pointer.seen
 
     @property
     def expiry(self) -> ExpiredError:
         """What ends first, and when."""
-        pointer = None if self.pointer is None else self.pointer.pointer
+        pointer = None if self.pointer is None or self.is_pinned else self.pointer.pointer
         return expiry_of(self.root.root, pointer, self.freshness)
 
     @property

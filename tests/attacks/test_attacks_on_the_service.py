@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,3 +251,58 @@ def test_a_read_only_data_folder_is_told_in_words(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "can't be the data folder" in done.stderr
+
+
+NOBODY = [
+    ("../../etc/passwd", f"1.7 sha256:{'0' * 64}"),
+    ("a" * 10_000, f"1.7 sha256:{'0' * 64}"),
+    ("a1'; DROP TABLE agent; --", f"1.7 sha256:{'0' * 64}"),
+    ("a1", "9" * 10_000),
+    ("a1", f"1.9999999999999999 sha256:{'0' * 64}"),
+    ("a1", f"1.7 sha256:{'0' * 64} and more"),
+    ("a1", ""),
+]
+
+
+def test_who_tells_nonsense_of_itself_is_answered_and_not_listed(served: Home) -> None:
+    listed: object = []
+    deadline = time.monotonic() + 30
+
+    answered = {
+        send(served, "GET", f"{APP}/channels/prod/resolve", Regalia_Instance=instance, Regalia_Serves=serves)[0]
+        for instance, serves in NOBODY
+    }
+    sound = f"1.7 sha256:{'0' * 64}"
+    send(served, "GET", f"{APP}/channels/prod/resolve", Regalia_Instance="sound", Regalia_Serves=sound)
+    while not listed and time.monotonic() < deadline:  # polls are noted together, every few seconds
+        time.sleep(0.1)
+        listed = send(served, "GET", f"{APP}/channels/prod/agents")[1]["items"]
+
+    assert answered == {200}
+    assert isinstance(listed, list)
+    assert [one["instance"] for one in listed] == ["sound"]
+
+
+@pytest.mark.parametrize("pin", ["", "sha256:", "sha256:" + "A" * 64, "1.0.0", "sha256:" + "0" * 64, "sha256:../.."])
+@pytest.mark.parametrize("channel", ["prod", "absent"])
+def test_a_pin_of_any_other_form_is_refused(served: Home, channel: str, pin: str) -> None:
+    status, _ = send(served, "GET", f"{APP}/channels/{channel}@{pin}/resolve")
+
+    assert status in {400, 404}
+
+
+@pytest.mark.parametrize("path", ["agents?limit=1000000000", "agents?limit=0", "agents?after=" + "a" * 300])
+def test_a_list_of_agents_has_its_bounds(served: Home, path: str) -> None:
+    status, _ = send(served, "GET", f"{APP}/channels/prod/{path}")
+
+    assert status == 422
+
+
+@pytest.mark.parametrize("what", ["agents", "readiness"])
+def test_agents_and_readiness_are_shown_to_who_may_read_alone(served: Home, what: str) -> None:
+    made = json.loads(
+        served.must("token", "create", "--name", "x", "--right", "read", "--namespace", "other", "--json")
+    )
+
+    assert send(served, "GET", f"{APP}/channels/prod/{what}", token=None)[0] == 401
+    assert send(served, "GET", f"{APP}/channels/prod/{what}", token=made["token"])[0] == 404

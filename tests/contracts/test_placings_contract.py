@@ -1,5 +1,7 @@
 """What every store keeps about where channels place their snapshots."""
 
+from dataclasses import replace
+
 import pytest
 
 from regalia.core.errors import ConflictError
@@ -114,3 +116,25 @@ def test_any_number_of_placings_have_no_alias(store: Store) -> None:
     put(store, placings(placing("faq"), placing("kb")), placings(placing("faq"), placing("kb"), channel="staging"))
 
     assert len(find(store).placings) == 2
+
+
+def test_a_demand_is_stored_beside_the_placings_and_goes_with_them(store: Store) -> None:
+    demanding = replace(placings(placing("kb")), require_warm=True)
+    put(store, demanding)
+    assert find(store) == demanding
+    with store.read() as tx:
+        assert list(tx.placings.list()) == [demanding]
+
+    put(store, placings(placing("kb")))
+
+    assert find(store) == placings(placing("kb"))
+
+
+def test_a_channel_that_places_nothing_may_still_demand(store: Store) -> None:
+    demanding = replace(placings(), require_warm=True)
+
+    put(store, demanding)
+
+    assert find(store) == demanding
+    with store.read() as tx:
+        assert list(tx.placings.list()) == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError, InvalidError, InvalidNameError, UnsupportedError
+from regalia.core.errors import DigestError, InvalidError, InvalidNameError
 from regalia.core.names import ApplicationName, ArtifactName, Kind, Slot, check_channel, check_namespace, check_segment
 from regalia.core.references import ArtifactReference, BundleReference
 
@@ -244,6 +244,10 @@ def test_a_short_reference_needs_a_project(text: str) -> None:
         "acme/agent@1.2.3\n",
         "a" * 600,
         "acme/agent@1.2.3@1.2.3",
+        "acme/agent:prod@1.2.3",
+        "acme/agent:prod@",
+        "acme/agent:prod@sha256:0",
+        "acme/agent:@sha256:" + "0" * 64,
         "http://acme/agent:prod",
     ],
     ids=lambda text: repr(text)[:40],
@@ -253,9 +257,12 @@ def test_what_is_no_reference_to_a_bundle_is_refused(text: str) -> None:
         BundleReference.parse(text, project=ApplicationName("acme", "agent"))
 
 
-def test_a_pin_at_a_channels_place_is_for_a_later_version() -> None:
-    with pytest.raises(UnsupportedError, match="does not resolve"):
-        BundleReference.parse(f"acme/agent:prod@{Digest.of(b'')}")
+def test_a_pin_in_a_channel_names_both() -> None:
+    pinned = BundleReference.parse(f":prod@{Digest.of(b'')}", project=ApplicationName("acme", "agent"))
+
+    assert pinned == BundleReference(ApplicationName("acme", "agent"), channel="prod", digest=Digest.of(b""))
+    assert (pinned.is_pinned, pinned.moves) == (True, False)
+    assert BundleReference.parse(str(pinned)) == pinned
 
 
 @given(NAMESPACES, st.sampled_from(Kind), SEGMENTS, VERSIONS | DIGESTS.map(str) | st.just("^2.3"))
@@ -293,7 +300,7 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
     project = ApplicationName("acme", "agent")
     try:
         reference = BundleReference.parse(text, project=project)
-    except (InvalidError, UnsupportedError):
+    except InvalidError:
         return
 
     assert BundleReference.parse(str(reference)) == reference

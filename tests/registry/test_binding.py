@@ -51,6 +51,8 @@ def store() -> MemoryStore:
 
 def bound(store: MemoryStore, operation: Operation | None = None, *, left: Collection = OLD) -> None:
     with store.note() as tx:
+        if operation is not None:
+            tx.operations.update(operation, epoch=operation.epoch)
         bind(tx, prepared_of(operation or prepared()), left=serving(left), now=LATER)
 
 

@@ -40,6 +40,11 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         (CHANNEL.replace("acme", "other"), {}),
         (CHANNEL, {"authorization": "Bearer rgl_unknown"}),
         (CHANNEL, {"if-none-match": "etag"}),
+        (CHANNEL, {"regalia-instance": "a1", "regalia-serves": f"1.7 sha256:{'0' * 64}"}),
+        (CHANNEL, {"regalia-instance": "../a1\x00", "regalia-serves": "everything"}),
+        (CHANNEL, {"regalia-instance": "a1", "if-none-match": "etag"}),
+        (CHANNEL.replace("prod", f"prod@sha256:{'0' * 64}"), {}),
+        (CHANNEL.replace("prod", "prod@1.0.0"), {}),
     ],
 )
 def test_both_answer_the_same_bytes(

@@ -1,24 +1,46 @@
 """What `reg promote` and `reg restore` share: the plan that a person sees, and carrying it out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+import click
 
 from regalia import moving, operations
 from regalia.wire.answers import OperationEntry
 from regalia_cli import output, progress
+from regalia_cli.commands import arriving
 from regalia_cli.state import State
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_WAIT_S = 60
 
 
 @dataclass(frozen=True)
 class Ways:
-    """How a move is to be carried out."""
+    """How a move is to be carried out; `wait_s` waits that long for the agents that follow."""
 
     dry_run: bool = False
     unplaced: bool = False
     as_json: bool = False
     supersede: bool = False
     seal_first: bool = False
+    wait_s: float | None = None
+
+
+def wait_option(command: Command) -> Command:
+    """Give a command `--wait`."""
+    return click.option(
+        "--wait",
+        "wait_s",
+        is_flag=False,
+        flag_value=_WAIT_S,
+        type=click.FloatRange(min=0),
+        metavar="[SECONDS]",
+        help=f"Wait until the agents that follow have arrived, {_WAIT_S} s unless another time is given.",
+    )(command)
 
 
 def show_plan(plan: moving.MovePlan) -> None:
@@ -51,6 +73,7 @@ def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> Mapping[str, 
 def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     """Let the collections be made, sign and send the pointer, and say what became of it."""
     began, word, deployment = time.monotonic(), "unchanged", None
+    arrived: Mapping[str, object] = {}
     if plan.snapshots and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
             plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
@@ -62,6 +85,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     elif not plan.is_unchanged and ways.dry_run:
         word = "would be moved"
     elif not plan.is_unchanged:
+        awaited = None if ways.wait_s is None else arriving.seen(state, plan)
         signer = moving.channel_signer(state.client, plan.channel)
         moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
         word, deployment = "moved", moved.deployment
@@ -70,11 +94,13 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         with progress.shown() as tell:
             show_leftovers(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
+        if ways.wait_s is not None and awaited is not None:
+            arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
         told = {"state": word, "sequence": plan.pointer.sequence, "deployment": deployment}
         places = {"collections": [place.written() for place in plan.pointer.collections]}
-        output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
+        output.answer_json({**answered, **told, **places, **arrived, "changes": output.changes_as_rows(plan.changes)})
         return
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
 

@@ -67,22 +67,31 @@ def show(state: State, name: str, *, as_json: bool) -> None:
     metavar="NAME=TARGET[,mode=frozen|live][,alias=NAME][,logical=NAME]",
     help="Where a snapshot of the bundle is placed; all that the channel shall place, each once.",
 )
+@click.option(
+    "--require-warm",
+    type=click.Choice(["0", "1"]),
+    help="1: refuse a promotion that would leave no bundle which could be restored at once.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_state
-def set_(state: State, name: str, snapshots: tuple[str, ...], *, as_json: bool) -> None:
+def set_(state: State, name: str, snapshots: tuple[str, ...], require_warm: str | None, *, as_json: bool) -> None:
     """Say where a channel places its bundles' snapshots, from its next move on; without options, show it.
 
     A frozen collection is written by nobody; a live one by the application. An alias is a name in the database that
-    always leads to the current one. What was set before is replaced.
+    always leads to the current one. Each option replaces what it set before, and leaves the rest.
     """
     reference = state.channel(name)
-    if snapshots:
-        found = administration.put_placings(state.client, reference, [_placing(text) for text in snapshots])
+    if snapshots or require_warm is not None:
+        placings = [_placing(text) for text in snapshots] or None
+        demanded = None if require_warm is None else require_warm == "1"
+        found = administration.put_placings(state.client, reference, placings, require_warm=demanded)
     else:
         found = administration.get_placings(state.client, reference)
     if as_json:
         output.answer_json(found)
         return
+    if found.require_warm:
+        output.tell(f"{reference} demands a warm way back of every promotion")
     rows = [(one.slot, one.target, one.logical, one.mode, one.alias) for one in found.placings]
     empty = f"{reference} places nothing: reg channel set {reference} --snapshot NAME=TARGET"
     output.answer_table(("SLOT", "TARGET", "LOGICAL", "MODE", "ALIAS"), rows, empty=empty)

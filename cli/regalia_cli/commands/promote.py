@@ -5,7 +5,8 @@ import click
 from regalia import moving
 from regalia.core.names import check_channel
 from regalia.core.references import BundleReference
-from regalia_cli.commands.carrying import Ways, carry_out, show_plan, show_steps
+from regalia_cli.commands import arriving
+from regalia_cli.commands.carrying import Ways, carry_out, show_plan, show_steps, wait_option
 from regalia_cli.state import State, pass_state
 
 
@@ -16,6 +17,7 @@ from regalia_cli.state import State, pass_state
 @click.option("--ticket", help="The approval's ticket, for the record.")
 @click.option("--approver", help="Who approved, for the record; stored beside it.")
 @click.option("--unplaced", is_flag=True, help="Leave the bundle's snapshots without a place.")
+@wait_option
 @click.option("--seal-first", is_flag=True, help="Stop the writers of live collections before the channel leaves them.")
 @click.option("--dry-run", is_flag=True, help="Show what would change; sign nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -28,6 +30,7 @@ def promote(
     ticket: str | None,
     approver: str | None,
     *,
+    wait_s: float | None,
     unplaced: bool,
     seal_first: bool,
     dry_run: bool,
@@ -38,6 +41,7 @@ def promote(
     channel = BundleReference(target.application, channel=check_channel(to.removeprefix(":")))
     plan = moving.plan_promote(state.client, channel, target, moving.Facts(reason, ticket, approver))
     show_plan(plan)
-    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, seal_first=seal_first)
+    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, wait_s=wait_s, seal_first=seal_first)
     show_steps(state, plan, ways)
+    arriving.show(arriving.seen(state, plan))
     carry_out(state, plan, ways)

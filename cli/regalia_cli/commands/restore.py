@@ -5,7 +5,8 @@ import sys
 import click
 
 from regalia import moving
-from regalia_cli.commands.carrying import Ways, carry_out, show_plan, show_steps
+from regalia_cli.commands import arriving
+from regalia_cli.commands.carrying import Ways, carry_out, show_plan, show_steps, wait_option
 from regalia_cli.state import State, pass_state
 
 
@@ -18,6 +19,7 @@ from regalia_cli.state import State, pass_state
 @click.option("--no-hold", is_flag=True, help="Don't hold the bundle that the channel leaves.")
 @click.option("--unplaced", is_flag=True, help="Leave the bundle's snapshots without a place.")
 @click.option("--supersede", is_flag=True, help="End another restore of the channel that is open.")
+@wait_option
 @click.option("--seal-first", is_flag=True, help="Stop the writers of live collections before the channel leaves them.")
 @click.option("--dry-run", is_flag=True, help="Show the plan; sign nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -32,6 +34,7 @@ def restore(
     approver: str | None,
     *,
     no_hold: bool,
+    wait_s: float | None,
     unplaced: bool,
     seal_first: bool,
     supersede: bool,
@@ -46,9 +49,12 @@ def restore(
     """
     facts = moving.Facts(reason, ticket, approver)
     plan = moving.plan_restore(state.client, state.channel(channel), to, facts, hold=not no_hold)
-    ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, seal_first=seal_first)
+    ways = Ways(
+        dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, wait_s=wait_s, seal_first=seal_first
+    )
     show_plan(plan)
     show_steps(state, plan, ways)
+    arriving.show(arriving.seen(state, plan))
     if not (plan.is_unchanged or dry_run or yes):
         if not sys.stdin.isatty():
             raise click.UsageError("without a terminal to ask on, say --yes")

@@ -3,7 +3,7 @@
 from typing import Self
 
 from regalia.core.digest import Digest
-from regalia.core.errors import InvalidNameError, UnsupportedError
+from regalia.core.errors import InvalidNameError
 from regalia.core.names import ApplicationName, ArtifactName, Kind, check_channel, check_version
 from regalia.core.values import frozen
 
@@ -13,6 +13,8 @@ _MAX_REFERENCE = 512
 @frozen
 class BundleReference:
     """A bundle of an application: by channel (`:prod`), by version (`@2.3.1`) or by digest (`@sha256:…`); exactly one.
+
+    A channel and a digest together (`:prod@sha256:…`) are pinned: this bundle, placed where that channel placed it.
 
     >>> str(BundleReference.parse("acme/support-agent:prod"))
     'acme/support-agent:prod'
@@ -29,28 +31,38 @@ class BundleReference:
 
         Raises:
             InvalidNameError: It is no reference to a bundle.
-            UnsupportedError: It is `app:channel@sha256:…`, which this version does not resolve.
         """
         if len(text) > _MAX_REFERENCE:
             raise InvalidNameError(f"{text[:80]!r} has {len(text)} characters, at most {_MAX_REFERENCE} are allowed")
         name, mark, rest = _split(text)
         application = ApplicationName.parse(name) if name else _of_project(project, text)
         if mark == ":":
-            channel, pinned, _ = rest.partition("@")
-            if pinned:
-                raise UnsupportedError(
-                    f'"{text[:200]}" pins a bundle where a channel placed it, which this version does not resolve',
-                    hint=f"use {application}:{channel}, or {application}@sha256:… without the channel",
+            channel, at, pin = rest.partition("@")
+            if at and not pin.startswith("sha256:"):
+                raise InvalidNameError(
+                    f"{text[:200]!r} pins no digest", hint=f"write {application}:{channel[:40]}@sha256:…"
                 )
-            return cls(application, channel=check_channel(channel))
+            digest = Digest.parse(pin) if at else None
+            return cls(application, channel=check_channel(channel), digest=digest)
         if rest.startswith("sha256:"):
             return cls(application, digest=Digest.parse(rest))
         return cls(application, version=check_version(rest))
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it names one bundle as a channel placed it, wherever the channel is by now."""
+        return self.channel is not None and self.digest is not None
+
+    @property
+    def moves(self) -> bool:
+        """Whether what it names changes with a channel."""
+        return self.channel is not None and self.digest is None
+
     def __str__(self) -> str:
         """Spell it in full."""
         if self.channel is not None:
-            return f"{self.application}:{self.channel}"
+            pin = "" if self.digest is None else f"@{self.digest}"
+            return f"{self.application}:{self.channel}{pin}"
         return f"{self.application}@{self.digest or self.version}"
 
 

@@ -67,6 +67,7 @@ class MemoryRegistry:
         self.root = self._first_root()
         self.roots = [self.sign_root(self.root, "root")]
         self.pointers: dict[str, bytes] = {}
+        self.history: dict[str, list[bytes]] = {}
         self.bundles: dict[str, Released] = {}
         self.blobs: dict[Digest, bytes] = {}
         self.trust_root = folder / "regalia.root.json"
@@ -129,6 +130,7 @@ class MemoryRegistry:
     def promote(self, version: str, channel: str) -> bytes:
         """Point a channel at a released bundle; gives the pointer's envelope."""
         self.pointers[channel] = self.sign_pointer(self.next_pointer(version, channel))
+        self.history.setdefault(channel, []).append(self.pointers[channel])
         return self.pointers[channel]
 
     def next_pointer(self, version: str, channel: str) -> ChannelPointer:
@@ -181,7 +183,9 @@ class MemoryRegistry:
             return Response(304, {"etag": etag}, b"")
         return Response(200, {"etag": etag}, body)
 
-    def resolution(self, pointer: bytes | None, released: Released, query: Mapping[str, str]) -> Resolution:
+    def resolution(
+        self, pointer: bytes | None, released: Released, query: Mapping[str, str], *, is_pinned: bool = False
+    ) -> Resolution:
         """Build a resolve answer; tests of hostile registries alter it."""
         known = int(query.get("root", "1"))
         has_bundle = query.get("have") == str(released.index.digest)
@@ -189,7 +193,7 @@ class MemoryRegistry:
             release=released.release,
             roots=tuple(self.roots[known : known + 8]),
             pointer=pointer,
-            freshness=None if pointer is None else self.freshness(pointer),
+            freshness=None if pointer is None or is_pinned else self.freshness(pointer),
             index=None if has_bundle else released.index.body,
             blobs={} if has_bundle else released.blobs,
         )
@@ -221,6 +225,10 @@ class MemoryRegistry:
                 digest = ChannelPointer.of(Envelope.parse(pointer, what="the pointer")).bundle
                 released = self._find(str(digest)) if f"{namespace}/{name}" == str(self.application) else None
                 return None if released is None else self.resolution(pointer, released, query).written()
+            case ["apps", namespace, name, "channels", pinned, "resolve"] if "@" in pinned:
+                channel, _, named = pinned.partition("@")
+                released = self._find(named) if f"{namespace}/{name}" == str(self.application) else None
+                return None if released is None else self._pinned(channel, released, query)
             case ["apps", namespace, name, "bundles", selector, "resolve"]:
                 released = self._find(selector) if f"{namespace}/{name}" == str(self.application) else None
                 return None if released is None else self.resolution(None, released, query).written()
@@ -233,6 +241,13 @@ class MemoryRegistry:
     def _find(self, selector: str) -> Released | None:
         found = self.bundles.get(selector)
         return found or next((one for one in self.bundles.values() if str(one.index.digest) == selector), None)
+
+    def _pinned(self, channel: str, released: Released, query: Mapping[str, str]) -> bytes | None:
+        """Answer with the newest pointer of a channel that named a bundle."""
+        for pointer in reversed(self.history.get(channel, [])):
+            if ChannelPointer.of(Envelope.parse(pointer, what="the pointer")).bundle == released.index.digest:
+                return self.resolution(pointer, released, query, is_pinned=True).written()
+        return None
 
     def _root_entry(self, named: str) -> bytes | None:
         for version, body in enumerate(self.roots, start=1):

@@ -131,11 +131,46 @@ class PlacingEntry:
 
 @dataclass(frozen=True, slots=True)
 class PlacingsEntry:
-    """Where a channel places its snapshots, by slot."""
+    """Where a channel places its snapshots, by slot; `require_warm` demands a warm way back of every promotion."""
 
     application: str
     channel: str
     placings: tuple[PlacingEntry, ...] = ()
+    require_warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessEntry:
+    """How fast a channel could go back: to the newest bundle that it named before and that is not on hold.
+
+    `state` is `warm` (its collections are there), `cold` (they are made first, in about `seconds`, where somebody
+    knows), `unplaced` (the channel does not place all of them), or empty where there is no such bundle.
+    """
+
+    channel: str
+    require_warm: bool = False
+    version: str | None = None
+    bundle: str | None = None
+    state: str = ""
+    seconds: int | None = None
+    unplaced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """An instance that follows a channel, and what it said that it serves when it polled last, `age_s` seconds ago.
+
+    A pinned one serves one bundle, wherever the channel is. `version` is empty for a bundle that is not there.
+    """
+
+    instance: str
+    version: str
+    bundle: str
+    epoch: int
+    sequence: int
+    pinned: bool
+    seen_at: str
+    age_s: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ MAX_ROOTS = 8
 class Resolution:
     """A resolve answer's documents as exact bytes; nothing in it is verified.
 
-    `pointer` and `freshness` are absent where a bundle was asked for by version or digest; `index` is absent where
-    the client said that it has the bundle.
+    `pointer` and `freshness` are absent where a bundle was asked for by version or digest, `freshness` also where it is
+    pinned in a channel; `index` is absent where the client said that it has the bundle.
     """
 
     release: bytes

@@ -8,13 +8,19 @@ import threading
 import time
 from pathlib import Path
 
+import structlog
 import uvicorn
 
+from regalia.core.errors import RegaliaError
 from regalia_registry.admin.logs import configure_logs
 from regalia_registry.bootstrap.web import web_app
+from regalia_registry.services.sightings import Sightings
 from regalia_registry.settings import load_settings
 
 _DRAIN_S = 8
+_NOTE_EVERY_S = 3.0
+
+log = structlog.get_logger("regalia.web")
 
 
 def main(data: Path, socket_fd: int, alive_fd: int) -> None:
@@ -22,8 +28,10 @@ def main(data: Path, socket_fd: int, alive_fd: int) -> None:
     threading.Thread(target=_stop_without_supervisor, args=(alive_fd,), daemon=True).start()
     settings = load_settings(data=data)
     configure_logs(settings)
+    app = web_app(settings)
+    threading.Thread(target=_note_agents, args=(app.sightings,), name="sightings", daemon=True).start()
     config = uvicorn.Config(
-        web_app(settings),
+        app,
         loop="uvloop",
         http="httptools",
         lifespan="off",
@@ -37,6 +45,19 @@ def main(data: Path, socket_fd: int, alive_fd: int) -> None:
     )
     with socket.socket(fileno=socket_fd) as listening:
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _note_agents(sightings: Sightings) -> None:
+    is_told = False
+    while True:
+        time.sleep(_NOTE_EVERY_S)
+        try:
+            sightings.flush()
+            is_told = False
+        except RegaliaError as error:  # agents are answered all the same, and tell it again
+            if not is_told:
+                log.warning("agents are not noted", why=error.message)
+            is_told = True
 
 
 def _stop_without_supervisor(alive_fd: int) -> None:

@@ -59,11 +59,15 @@ class Placing:
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlacings:
-    """All that a channel places, sorted by slot."""
+    """All that a channel places, sorted by slot.
+
+    `require_warm` refuses a promotion that would leave the channel without a bundle that it could go back to at once.
+    """
 
     application: ApplicationName
     channel: str
     placings: tuple[Placing, ...]
+    require_warm: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a slot twice."""

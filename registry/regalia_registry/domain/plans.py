@@ -147,6 +147,12 @@ class Plan:
         """Whether nothing has to be made."""
         return all(step.warm is not None for step in self.steps)
 
+    @property
+    def seconds(self) -> int | None:
+        """How long it takes to make what is not there; None where nobody knows."""
+        spent = [step.seconds for step in self.steps]
+        return None if None in spent else sum(one for one in spent if one is not None)
+
     def written(self) -> JsonObject:
         """Give it as an event and an outcome tell it."""
         return {"steps": [step.written() for step in self.steps], "unplaced": [str(slot) for slot in self.unplaced]}

@@ -17,6 +17,7 @@ from regalia_registry.http.routes import (
     bundles,
     channels,
     files,
+    fleet,
     garbage,
     operations,
     questions,
@@ -62,7 +63,8 @@ def make_app(
     )
     routes.state.ports = ports
     routes.state.resolver = resolver = Resolver(ports)
-    for family in (artifacts, bundles, channels, operations, questions, files, garbage, administration):
+    families = (artifacts, bundles, channels, fleet, operations, questions, files, garbage, administration)
+    for family in families:
         routes.include_router(family.router)
     routes.include_router(health.make_router(readiness))
     routes.add_exception_handler(RegaliaError, _ours)

@@ -37,6 +37,7 @@ class Front:
         """Keep what it asks."""
         self._routes = routes
         self._resolver = resolver
+        self.sightings = resolver.sightings
         self._new_id = new_id
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
         self._max_blob_bytes = max_blob_bytes

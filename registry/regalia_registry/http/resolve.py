@@ -12,12 +12,13 @@ from starlette.types import Scope
 
 from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError, RegaliaError
-from regalia.core.names import ApplicationName, check_channel
+from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia_registry.http.errors import Answer, problem_of
 from regalia_registry.services.resolve import Question, Resolver
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
+_INSTANCE, _SERVES = b"regalia-instance", b"regalia-serves"  # what a follower tells of itself
 _MAX_ROOT = 2**53
 _MAX_QUERY = 1024
 _MAX_KEPT = 4096
@@ -39,9 +40,15 @@ def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
     try:
         headers = dict(scope["headers"])
         actor = view.actor(bearer_of(headers.get(b"authorization")))
-        body = view.resolve(actor, _question(path_of(scope), scope["query_string"]))
+        question = _question(path_of(scope), scope["query_string"])
+        body = view.resolve(actor, question)
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
+    instance = headers.get(_INSTANCE)
+    if instance is not None:
+        serves = headers.get(_SERVES, b"")
+        who, what = instance.decode("latin-1"), serves.decode("latin-1")
+        view.sightings.saw(question.reference, instance=who, serves=what)
     etag = body.etag.encode("ascii")
     common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
     if etag in _tags(headers.get(b"if-none-match", b"")):
@@ -69,10 +76,7 @@ def _question(path: str, query: bytes) -> Question:
         raise InvalidError(f"{path[:120]!r} is no address to resolve")
     namespace, name, what, selector = map(unquote, matched.groups())
     application = ApplicationName(namespace, name)
-    if what == "channels":
-        reference = BundleReference(application, channel=check_channel(selector))
-    else:
-        reference = BundleReference.parse(f"{application}@{selector}")
+    reference = BundleReference.parse(f"{application}{':' if what == 'channels' else '@'}{selector}")
     try:
         asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20))
     except ValueError as error:

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from regalia_registry.domain.access import Actor
+from regalia_registry.ports.agents import AgentRepository
 from regalia_registry.ports.repositories import (
     AccessRepository,
     ArtifactRepository,
@@ -80,6 +81,11 @@ class Transaction(Protocol):
         ...
 
     @property
+    def agents(self) -> AgentRepository:
+        """Which instances follow which channel."""
+        ...
+
+    @property
     def provenance(self) -> ProvenanceRepository:
         """How snapshots came to be."""
         ...
@@ -113,7 +119,7 @@ class Store(Protocol):
         ...
 
     def note(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction for what is no change: which blobs a namespace sent."""
+        """Open a transaction for what is no change: which blobs a namespace sent, which agents were seen."""
         ...
 
     def version(self) -> int:

@@ -12,7 +12,7 @@ from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.adoption import AdoptWish
 from regalia_registry.domain.operations import Operation, OperationState, Target
-from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Mode, Placing
+from regalia_registry.domain.placing import Collection, CollectionState, Mode, Placing
 from regalia_registry.domain.plans import Member
 from regalia_registry.ports.serving import Adopting, Adoption, Serving
 from regalia_registry.ports.store import Transaction
@@ -146,7 +146,7 @@ def _offered(ports: Ports, bench: Bench, wish: AdoptWish, adopted: Collection, *
         placing = Placing(wish.slot, wish.target, wish.logical, Mode.LIVE, alias)
         kept = [one for one in placings.placings if one.slot != wish.slot]
         sorted_ones = tuple(sorted([*kept, placing], key=lambda one: str(one.slot)))
-        tx.placings.put(ChannelPlacings(wish.move.application, wish.move.channel, sorted_ones))
+        tx.placings.put(replace(placings, placings=sorted_ones))
         current = tx.channels.find(wish.move.application, wish.move.channel)
         others = [] if current is None else [one for one in current.pointer.collections if one.slot != wish.slot]
         places = sorted([*others, adopted.place(wish.slot, adopted.snapshot)], key=lambda one: str(one.slot))

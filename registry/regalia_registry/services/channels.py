@@ -9,7 +9,7 @@ from regalia.wire.answers import ChannelEntry, PlacingEntry, PlacingsEntry, Poin
 from regalia.wire.resolution import encode
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
-from regalia_registry.domain.placing import ChannelPlacings
+from regalia_registry.domain.placing import ChannelPlacings, Placing
 from regalia_registry.domain.refusals import no_channel
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import hold_entry, pointer_entry
@@ -34,6 +34,22 @@ class Wish:
     move: Move
     root: int
     operation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSetting:
+    """What somebody sets of a channel; None leaves it as it is."""
+
+    application: ApplicationName
+    channel: str
+    placings: tuple[Placing, ...] | None = None
+    require_warm: bool | None = None
+
+    def onto(self, there: ChannelPlacings) -> ChannelPlacings:
+        """Give what is in force with this."""
+        placings = there.placings if self.placings is None else self.placings
+        require_warm = there.require_warm if self.require_warm is None else self.require_warm
+        return ChannelPlacings(self.application, self.channel, placings, require_warm)
 
 
 def list_channels(
@@ -113,18 +129,19 @@ def get_placings(ports: Ports, caller: Caller, *, application: ApplicationName, 
         return _placings_entry(tx.placings.find(application, channel))
 
 
-def put_placings(ports: Ports, caller: Caller, placings: ChannelPlacings) -> PlacingsEntry:
+def put_placings(ports: Ports, caller: Caller, setting: ChannelSetting) -> PlacingsEntry:
     """Say where a channel places its snapshots, in place of what was said; it holds from the next move on.
 
     Raises:
         NotFoundError: There is no such target for the namespace.
         ConflictError: Another channel moves one of the aliases.
     """
-    application = placings.application
+    application = setting.application
     caller.actor.require(Right.PROMOTE, on=application.namespace)
     with ports.store.write(caller.actor) as tx:
-        for one in placings.placings:
+        for one in setting.placings or ():
             require_use(tx, one.target, namespace=application.namespace)
+        placings = setting.onto(tx.placings.find(application, setting.channel))
         tx.placings.put(placings)
         record(ports, caller, tx, Event("channel.placed", f"{application}:{placings.channel}"))
     return _placings_entry(placings)
@@ -137,4 +154,5 @@ def _placings_entry(placings: ChannelPlacings) -> PlacingsEntry:
         tuple(
             PlacingEntry(str(one.slot), one.target, one.logical, str(one.mode), one.alias) for one in placings.placings
         ),
+        require_warm=placings.require_warm,
     )

@@ -25,6 +25,7 @@ from regalia_registry.services.steps.course import COMMIT, crossing
 from regalia_registry.services.steps.holds import add_hold
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
+from regalia_registry.services.steps.warmth import require_way_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def move_channel(
             in force.
         PointerMovedError: The channel moved since the pointer was built; the pointer is void.
         BundleHeldError: The bundle is on hold; the pointer is void.
-        ConflictError: The operation is not prepared any more, a collection is not what it was, or another operation
-            of the channel is open.
+        ConflictError: The operation is not prepared any more, a collection is not what it was, another operation of the
+            channel is open, or it demands a warm way back and would have none.
         NotFoundError: The registry does not have the bundle, a fallback or the operation.
     """
     caller.actor.require(Right.PROMOTE, on=application.namespace)
@@ -176,6 +177,8 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
     about = "" if read.prepared is None else read.prepared.operation.id
     with crossing(COMMIT, about), ports.store.write(caller.actor) as tx:
         _require_unchanged(tx, attempt)
+        if pointer.move is Move.PROMOTE:
+            require_way_back(tx, read.current)
         tx.channels.move(stored, expected=pointer.previous)
         if read.prepared is not None:
             bind(tx, read.prepared, left=read.current, now=ports.clock.now())

@@ -17,6 +17,7 @@ from regalia_registry.services.steps.answers import operation_entry
 from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.warmth import require_way_back
 
 
 def start_adoption(ports: Ports, caller: Caller, *, wish: AdoptWish) -> OperationEntry:
@@ -41,7 +42,7 @@ def start_move(ports: Ports, caller: Caller, *, wish: MoveWish, supersede: bool 
     Raises:
         NotFoundError: There is no such bundle, or no channel to restore.
         BundleHeldError: The bundle is on hold.
-        ConflictError: Another operation of the channel is open.
+        ConflictError: Another operation of the channel is open, or it demands a warm way back and would have none.
     """
     caller.actor.require(Right.PROMOTE, on=wish.application.namespace)
     return _start(ports, caller, wish, wish.kind, wish.written(), supersede=supersede)
@@ -92,6 +93,8 @@ def _require_allowed(tx: Transaction, wish: MoveWish) -> None:
                 f'"{reference}" is on hold: {hold.reason}',
                 hint=f"if the reason is gone: reg lift {reference} --reason …",
             )
+    if wish.move is Move.PROMOTE:
+        require_way_back(tx, current)
     if (
         wish.move is Move.RESTORE
         and tx.channels.find_newest(wish.application, wish.channel, bundle=wish.bundle) is None

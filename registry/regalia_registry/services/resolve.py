@@ -19,11 +19,12 @@ from regalia.core.values import replace
 from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Resolution
 from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
-from regalia_registry.domain.refusals import no_channel, no_entry
+from regalia_registry.domain.refusals import no_entry
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
-from regalia_registry.services.steps.lookups import find_bundle
+from regalia_registry.services.sightings import Sightings
+from regalia_registry.services.steps.lookups import find_bundle, find_pointer
 from regalia_registry.services.steps.trust import current_root
 
 _FRESH_FOR = timedelta(hours=24)
@@ -84,6 +85,7 @@ class Resolver:
     def __init__(self, ports: Ports) -> None:
         """Start empty."""
         self._ports = ports
+        self.sightings = Sightings(ports)
         self._lock = Lock()
         self._heads: dict[BundleReference, _Head] = {}
         self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()
@@ -119,6 +121,7 @@ class Resolver:
 
         Raises:
             NotFoundError: There is no such channel or bundle, or no right to see it.
+            NotPlacedError: It is pinned, and a collection that its channel gave it is not there any more.
             UnavailableError: The registry has no root yet.
         """
         actor.require(Right.READ, on=question.reference.application.namespace)
@@ -151,7 +154,7 @@ class Resolver:
 
     def _finish(self, answer: Resolution, sources: "_Sources") -> Resolution:
         """Sign the freshness, which is no work for a transaction."""
-        if sources.pointer is None:
+        if sources.pointer is None or sources.is_pinned:
             return answer
         freshness = _freshness(sources.pointer, sources.root, sources.basis.hour)
         delegation = sources.root.delegation(Role.FRESHNESS, freshness.application, freshness.channel)
@@ -191,17 +194,16 @@ class _Sources:
     bundle: StoredBundle
     root: Root
     basis: _Basis
+    is_pinned: bool
 
 
 def _read(tx: Transaction, reference: BundleReference, hour: datetime) -> _Sources:
     root = current_root(tx)
-    pointer = None
+    pointer, named = None, reference
     if reference.channel is not None:
-        pointer = tx.channels.find(reference.application, reference.channel)
-        if pointer is None:
-            raise no_channel(reference.application, reference.channel)
-        reference = BundleReference(reference.application, digest=pointer.pointer.bundle)
-    bundle = find_bundle(tx, reference)
+        pointer = find_pointer(tx, reference.application, reference.channel, pinned=reference.digest)
+        named = BundleReference(reference.application, digest=pointer.pointer.bundle)
+    bundle = find_bundle(tx, named)
     signed = bundle.release + (b"" if pointer is None else pointer.envelope)
     basis = _Basis(
         pointer=None if pointer is None else pointer.identity,
@@ -211,7 +213,7 @@ def _read(tx: Transaction, reference: BundleReference, hour: datetime) -> _Sourc
         signatures=Digest.of(signed),
         hour=hour,
     )
-    return _Sources(pointer, bundle, root.root, basis)
+    return _Sources(pointer, bundle, root.root, basis, reference.is_pinned)
 
 
 def _documents(tx: Transaction, ports: Ports, question: Question, sources: _Sources) -> Resolution:

@@ -92,14 +92,13 @@ class MemoryPlacings:
             if one.alias is not None:
                 taken.add((one.target, one.alias))
         self._tables.placings.pop(key, None)
-        if placings.placings:
+        if placings.placings or placings.require_warm:
             self._tables.placings[key] = placings
 
     def list(self) -> Sequence[ChannelPlacings]:
         """List all channels that place anything."""
-        return [
-            found for _, found in sorted(self._tables.placings.items(), key=lambda one: (str(one[0][0]), one[0][1]))
-        ]
+        found = [one for one in self._tables.placings.values() if one.placings]
+        return sorted(found, key=lambda one: (str(one.application), one.channel))
 
 
 def _changed(there: Collection, collection: Collection) -> Collection:

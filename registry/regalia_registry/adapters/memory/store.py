@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from regalia_registry.adapters.memory.agents import MemoryAgents
 from regalia_registry.adapters.memory.blob_links import MemoryLinks
 from regalia_registry.adapters.memory.catalog import MemoryArtifacts, MemoryBundles, MemoryChannels, MemoryHolds
 from regalia_registry.adapters.memory.journal import (
@@ -34,6 +35,7 @@ class MemoryTransaction:
         self.targets = MemoryTargets(tables)
         self.collections = MemoryCollections(tables)
         self.placings = MemoryPlacings(tables)
+        self.agents = MemoryAgents(tables)
         self.provenance = MemoryProvenance(tables)
         self.audit = MemoryAudit(tables)
 

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, ArtifactName
 from regalia.core.versions import Version
+from regalia_registry.domain.agents import Agent
 from regalia_registry.domain.entries import StoredEntry
 from regalia_registry.domain.operations import Operation, OperationEvent, Target
 from regalia_registry.domain.placing import ChannelPlacings, Collection
@@ -44,6 +45,7 @@ class Tables:
     targets: dict[str, Target] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
     placings: dict[tuple[ApplicationName, str], ChannelPlacings] = field(default_factory=dict)
+    agents: dict[tuple[ApplicationName, str, str], Agent] = field(default_factory=dict)
     provenance: dict[tuple[str, Digest], Provenance] = field(default_factory=dict)
 
     def copy(self) -> Self:

@@ -72,6 +72,15 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[
         connection.execute(_INSERTS[connection.dialect.name](table).on_conflict_do_nothing(), list(rows))
 
 
+def replace_older(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], *, by: str) -> None:
+    """Insert rows, each in place of the one of its key unless that one's `by` is later."""
+    statement = _INSERTS[connection.dialect.name](table)
+    changing = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    is_older = table.c[by] <= statement.excluded[by]
+    keys = [column.name for column in table.primary_key]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changing, where=is_older), rows)
+
+
 class Changes:
     """Whether anything was committed: SQLite's own counter, read on a connection that never writes."""
 

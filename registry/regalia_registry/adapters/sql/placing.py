@@ -10,7 +10,7 @@ from regalia.core import times
 from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, Slot
 from regalia_registry.adapters.sql.engine import insert_new
-from regalia_registry.adapters.sql.statements import COLLECTION, PLACING
+from regalia_registry.adapters.sql.statements import COLLECTION, PLACING, SETTING
 from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Mode, Placing
 from regalia_registry.domain.refusals import alias_taken, collection_taken, no_collection
 
@@ -98,7 +98,9 @@ class SqlPlacings:
         """Find what a channel places."""
         where = and_(PLACING.c.application == str(application), PLACING.c.channel == channel)
         rows = self._connection.execute(select(PLACING).where(where).order_by(PLACING.c.slot)).mappings()
-        return ChannelPlacings(application, channel, tuple(map(_placing, rows)))
+        return ChannelPlacings(
+            application, channel, tuple(map(_placing, rows)), self._requires_warm(application, channel)
+        )
 
     def put(self, placings: ChannelPlacings) -> None:
         """Store what a channel places."""
@@ -117,15 +119,28 @@ class SqlPlacings:
             }
             if not insert_new(self._connection, PLACING, row):
                 raise alias_taken(one.target, str(one.alias))
+        setting = and_(SETTING.c.application == application, SETTING.c.channel == channel)
+        self._connection.execute(delete(SETTING).where(setting))
+        if placings.require_warm:
+            settled = {"application": application, "channel": channel, "require_warm": True}
+            insert_new(self._connection, SETTING, settled)
 
     def list(self) -> Sequence[ChannelPlacings]:
         """List all channels that place anything."""
         order = PLACING.c.application, PLACING.c.channel, PLACING.c.slot
         rows = self._connection.execute(select(PLACING).order_by(*order)).mappings()
-        return [
-            ChannelPlacings(ApplicationName.parse(application), channel, tuple(map(_placing, found)))
+        grouped = [
+            (ApplicationName.parse(application), channel, tuple(map(_placing, found)))
             for (application, channel), found in groupby(rows, key=lambda row: (row["application"], row["channel"]))
         ]
+        return [
+            ChannelPlacings(application, channel, placings, self._requires_warm(application, channel))
+            for application, channel, placings in grouped
+        ]
+
+    def _requires_warm(self, application: ApplicationName, channel: str) -> bool:
+        where = and_(SETTING.c.application == str(application), SETTING.c.channel == channel)
+        return bool(self._connection.execute(select(SETTING.c.require_warm).where(where)).scalar())
 
 
 def _placing(row: RowMapping) -> Placing:

@@ -29,6 +29,8 @@ EVENT = _TABLES[str(tables.OperationEvent.__tablename__)]
 TARGET = _TABLES[str(tables.Target.__tablename__)]
 COLLECTION = _TABLES[str(tables.Collection.__tablename__)]
 PLACING = _TABLES[str(tables.ChannelPlacing.__tablename__)]
+SETTING = _TABLES[str(tables.ChannelSetting.__tablename__)]
+AGENT = _TABLES[str(tables.Agent.__tablename__)]
 PROVENANCE = _TABLES[str(tables.Provenance.__tablename__)]
 
 Value = TypeVar("Value")

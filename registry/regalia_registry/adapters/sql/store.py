@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 
 from regalia_registry.adapters.sql.access import SqlAccess
+from regalia_registry.adapters.sql.agents import SqlAgents
 from regalia_registry.adapters.sql.artifacts import SqlArtifacts
 from regalia_registry.adapters.sql.audit import SqlAudit
 from regalia_registry.adapters.sql.blobs import SqlBlobs
@@ -35,6 +36,7 @@ class SqlTransaction:
         self.targets = SqlTargets(connection)
         self.collections = SqlCollections(connection)
         self.placings = SqlPlacings(connection)
+        self.agents = SqlAgents(connection)
         self.provenance = SqlProvenance(connection)
         self.audit = SqlAudit(connection)
 

@@ -284,6 +284,31 @@ class ChannelPlacing(SQLModel, table=True):
     alias: str | None = Field(default=None, max_length=128)
 
 
+class ChannelSetting(SQLModel, table=True):
+    """What is set of a channel as a whole, where that is not the default."""
+
+    __tablename__ = "channel_setting"
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    channel: str = Field(max_length=32, primary_key=True)
+    require_warm: bool
+
+
+class Agent(SQLModel, table=True):
+    """An instance that follows a channel, as it was seen last."""
+
+    __table_args__ = (Index("agent_seen", "seen_at"),)
+
+    application: str = Field(max_length=_APPLICATION, primary_key=True)
+    channel: str = Field(max_length=32, primary_key=True)
+    instance: str = Field(max_length=32, primary_key=True)
+    epoch: int = Field(sa_type=BigInteger)
+    sequence: int = Field(sa_type=BigInteger)
+    bundle: str = Field(max_length=_DIGEST)
+    pinned: bool
+    seen_at: str = Field(max_length=_TIME)
+
+
 class Provenance(SQLModel, table=True):
     """How a snapshot's version came to be, by its manifest's digest; `body` is JSON."""
 

@@ -12,7 +12,7 @@ from regalia.core.statements import Move
 from regalia.wire.answers import ChannelEntry, Moved, OperationEntry, PlacingsEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode
 from regalia_registry.domain.adoption import AdoptWish
-from regalia_registry.domain.placing import MAX_PLACINGS, ChannelPlacings, Mode, Placing
+from regalia_registry.domain.placing import MAX_PLACINGS, Mode, Placing
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.http.dependencies import (
     After,
@@ -61,11 +61,18 @@ class PlacingIn(BaseModel):
 
 
 class PlacingsIn(BaseModel):
-    """Where a channel places its snapshots."""
+    """Where a channel places its snapshots, and whether it demands a warm way back; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid")
 
-    placings: list[PlacingIn] = Field(max_length=MAX_PLACINGS)
+    placings: list[PlacingIn] | None = Field(default=None, max_length=MAX_PLACINGS)
+    require_warm: bool | None = None
+
+    def sorted_placings(self) -> tuple[Placing, ...] | None:
+        """Give them as the domain's."""
+        if self.placings is None:
+            return None
+        return tuple(sorted((one.placing() for one in self.placings), key=lambda one: str(one.slot)))
 
 
 class MoveIn(BaseModel):
@@ -185,8 +192,8 @@ def put_placings(
     application: ApplicationPath, channel: ChannelPath, sent: PlacingsIn, caller: CurrentCaller, ports: CurrentPorts
 ) -> PlacingsEntry:
     """Say where a channel places its snapshots, in place of what was said."""
-    placings = tuple(sorted((one.placing() for one in sent.placings), key=lambda one: str(one.slot)))
-    return channels.put_placings(ports, caller, ChannelPlacings(application, channel, placings))
+    setting = channels.ChannelSetting(application, channel, sent.sorted_placings(), sent.require_warm)
+    return channels.put_placings(ports, caller, setting)
 
 
 @router.post("/{channel}/operations", status_code=202)

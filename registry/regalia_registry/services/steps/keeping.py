@@ -20,7 +20,7 @@ from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.claims import claim_blobs
-from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES
+from regalia_registry.services.steps.snapshots import LISTING, SCHEMA, TOMBSTONES, gone
 
 _JSON_TYPE, _PARQUET_TYPE = "application/json", "application/vnd.apache.parquet"
 _BITMAP_TYPE = "application/octet-stream"
@@ -82,10 +82,7 @@ class Keeper:
     def _size_of(self, digest: Digest, title: str) -> int:
         size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
         if size_bytes is None:
-            raise NotFoundError(
-                f'the segment file "{title}" is gone from the blob store',
-                hint="restore it from a backup, or take the snapshot under another name",
-            )
+            raise gone(title)
         return size_bytes
 
     def _link(self, digest: Digest, size_bytes: int) -> None:

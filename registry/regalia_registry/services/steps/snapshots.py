@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError, DocumentError
+from regalia.core.errors import DigestError, DocumentError, NotFoundError
 from regalia.core.kinds.snapshot import SnapshotConfig
 from regalia.core.manifest import Manifest, parse_config
 from regalia.core.names import ArtifactName
@@ -84,7 +85,7 @@ def fetched(ports: Ports, digest: Digest, path: Path) -> Path:
         DigestError: It is damaged.
     """
     state = sha256()
-    with ports.blobs.open(digest=digest) as source, path.open("wb") as target:
+    with _opened(ports, digest, path.name) as source, path.open("wb") as target:
         while chunk := source.read(_CHUNK):
             state.update(chunk)
             target.write(chunk)
@@ -130,6 +131,21 @@ def fetched_bytes(ports: Ports, digest: Digest) -> bytes:
     if Digest.of(body) != digest:
         raise _damaged(digest)
     return body
+
+
+def gone(title: str) -> NotFoundError:
+    """Say which file of a snapshot is not there any more."""
+    return NotFoundError(
+        f'the segment file "{title}" is gone from the blob store',
+        hint="restore it from a backup, or take the snapshot under another name",
+    )
+
+
+def _opened(ports: Ports, digest: Digest, title: str) -> BinaryIO:
+    try:
+        return ports.blobs.open(digest=digest)
+    except NotFoundError as error:
+        raise gone(title) from error
 
 
 def _damaged(digest: Digest) -> DigestError:

@@ -1,0 +1,59 @@
+"""What `reg promote` and `reg restore` say of the agents: who will follow, and who has."""
+
+from collections.abc import Mapping
+
+from regalia import fleet, moving
+from regalia.core import times
+from regalia.core.errors import RegaliaError
+from regalia_cli import output, progress
+from regalia_cli.state import State
+
+
+def seen(state: State, plan: moving.MovePlan) -> fleet.Fleet:
+    """Find who follows the channel that is to be moved; a move never waits for that, so who is not known is nobody."""
+    if plan.pointer.previous is None:
+        return fleet.Fleet()
+    try:
+        return fleet.seen_lately(state.client, plan.channel)
+    except RegaliaError as error:
+        output.tell(f"  agents: not known, {error.message}")
+        return fleet.Fleet()
+
+
+def show(found: fleet.Fleet) -> None:
+    """Say how many agents were seen within the last minute."""
+    if found.following or found.pinned:
+        pinned = f", {len(found.pinned)} pinned, which stay where they are" if found.pinned else ""
+        output.tell(f"  agents: {len(found.following)} following{pinned}")
+
+
+def wait(state: State, plan: moving.MovePlan, found: fleet.Fleet, timeout_s: float) -> Mapping[str, object]:
+    """Wait until all that followed have arrived, and say how many did; gives it as JSON shows it."""
+    pointer = plan.pointer.epoch, plan.pointer.sequence
+    with progress.counted() as tell:
+        arrival = fleet.wait_for(
+            state.client,
+            plan.channel,
+            found,
+            pointer=pointer,
+            timeout_s=timeout_s,
+            tell=lambda now: tell(f"fleet: {len(now.arrived)} of {len(found.following)}"),
+        )
+    output.tell(f"  {told(arrival, plan.pointer.sequence)}")
+    return {
+        "arrived": len(arrival.arrived),
+        "behind": [one.instance for one in arrival.behind],
+        "unseen": [one.instance for one in arrival.unseen],
+    }
+
+
+def told(arrival: fleet.Arrival, sequence: int) -> str:
+    """Put into words how far a fleet has come."""
+    whole = len(arrival.arrived) + len(arrival.behind) + len(arrival.unseen)
+    words = [f"fleet: {len(arrival.arrived)} of {whole} on sequence {sequence}" if whole else "fleet: nobody follows"]
+    if arrival.behind:
+        words.append(f"{len(arrival.behind)} poll and serve an older one")
+    if arrival.unseen:
+        since = max(times.parse(one.seen_at, what="seen_at") for one in arrival.unseen)
+        words.append(f"{len(arrival.unseen)} not seen since {since:%H:%M} UTC")
+    return "; ".join(words)
