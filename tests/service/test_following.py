@@ -87,6 +87,7 @@ def test_an_agent_that_has_gone_is_waited_for_no_longer_than_asked_and_named(ser
     gone = follow(served)
     until(lambda: len(agents(served)) == 1)
     gone.close()
+    until(lambda: agents(served)[0]["age_s"] >= 3)  # what it told last is written by then
 
     told = served.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--wait=3")
 
