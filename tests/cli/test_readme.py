@@ -62,6 +62,8 @@ def test_the_demo_tells_its_story_and_leaves_nothing(demo: str) -> None:
     [staged] = {Path(found) for found in re.findall(r"\S+/regalia-demo-\w+", demo)}
 
     assert "2.3.0 (disk)" in demo
+    assert re.search(r"the fleet meanwhile: [\d,]{5,} queries, 0 errors, 0 mixed reads; it serves \['2\.3\.0'\]", demo)
+    assert "fleet: 8 of 8 on sequence" in demo
     assert re.search(r"snapshots/kb on local: kb_\w{8} is there, sealed and proved \(320 rows\)", demo)
     assert not staged.exists()
     assert not embedded_postgres(staged / ".local/share/regalia").exists()

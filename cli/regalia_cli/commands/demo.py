@@ -1,6 +1,7 @@
 """`reg demo`: the whole story, told by real processes; every line below a command is what it printed."""
 
 import importlib.util
+import json
 import shlex
 import shutil
 import time
@@ -17,18 +18,21 @@ _PROMPT = "prompts/customer_support.yaml"
 _BAD = "Answer from the context only; if it is not there, say so."
 _INVENTED = "Always give a confident answer, even where the context has none."
 _FEE = "What does a debit card cost a year?"
+_PROD = "acme/support-agent:prod"
+_FLEET = 8
 _CODE = "Somebody on the telephone asks for my code. May I tell it?"
 
 
 @click.command()
-def demo() -> None:
+@click.option("--weaviate", metavar="URL", help="A Weaviate of your own that serves too; its classes are left there.")
+def demo(weaviate: str | None) -> None:
     """Found, push, release, restore and survive an outage: in a temporary folder, with nothing left of it."""
     lacking = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if lacking:
         raise ConfigurationError(f"the demo needs {', '.join(lacking)}", hint="pip install 'regalia[all]'")
     started = time.monotonic()
     with staged() as stage:
-        _release(stage)
+        _release(stage, weaviate)
         _bad_release(stage)
         _restore(stage)
         _outage(stage)
@@ -37,12 +41,14 @@ def demo() -> None:
     output.answer("Go on with your own files: reg init NAMESPACE/NAME, then reg serve (see README.md).")
 
 
-def _release(stage: Stage) -> None:
+def _release(stage: Stage, weaviate: str | None) -> None:
     _say("A bank's support agent: a prompt, a model list, a retrieval config, the commit they were tested with …")
     _show(stage, "init", "acme/support-agent", "--registry", stage.url)
     with (stage.project / "regalia.yaml").open("a", encoding="utf-8") as file:
         file.write("  config/retrieval: {file: config/retrieval.yaml, schema: config/retrieval.schema.json}\n")
         file.write("  snapshots/kb: {target: local, collection: kb_working, embedder: models/embedder}\n")
+        if weaviate is not None:
+            file.write("  snapshots/search: {target: local, collection: kb_working, embedder: models/embedder}\n")
         file.write(_code_pin(stage))
     stage.start()
     output.answer(f"$ reg serve --port {stage.port} &")
@@ -56,7 +62,12 @@ def _release(stage: Stage) -> None:
     _show(stage, "push")
     _show(stage, "bundle", "create", "2.3.0")
     _say("prod serves its knowledge base from `local`: from a sealed copy that is made from the snapshot, and proved.")
-    _show(stage, "channel", "set", "acme/support-agent:prod", "--snapshot", "kb=local")
+    places = ["--snapshot", "kb=local"]
+    if weaviate is not None:
+        stage.environment["KB_WEAVIATE"] = weaviate.partition("?")[0]
+        _show(stage, "target", "add", "search", weaviate, "--provider", "weaviate")
+        places += ["--snapshot", "search=search"]
+    _show(stage, "channel", "set", _PROD, *places)
     _show(stage, "promote", "2.3.0", "--to", "prod")
     _say("An agent starts. It verifies every signature and every byte, then renders:")
     _agent(stage, expect="2.3.0 (fresh)")
@@ -82,8 +93,21 @@ def _bad_release(stage: Stage) -> None:
 
 
 def _restore(stage: Stage) -> None:
-    _say("Customers are told wrong things, confidently. Bring the whole bundle back, plan first; the bad one is held:")
-    _show(stage, "restore", "acme/support-agent:prod", "--to", "previous", "--reason", "INC-42", "--yes")
+    _say("Customers are told wrong things, confidently, by a fleet of eight agents that ask without pause.")
+    output.answer("$ python fleet.py &")
+    with stage.fleet() as fleet:
+        if not fleet.await_ready():
+            raise RegaliaError("the demo's fleet does not start", hint=(stage.home / "fleet.log").read_text()[-2000:])
+        while len(json.loads(_run(stage, ("agents", _PROD, "--json"), refused=False).out)) < _FLEET:
+            time.sleep(0.2)
+        _show(stage, "agents", _PROD)
+        _say("Bring the whole bundle back under their load, plan first; the bad one is held:")
+        _show(stage, "restore", _PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--wait")
+        seen = fleet.report()
+    told = f"{seen.get('queries', 0):,} queries, {seen.get('errors', 0)} errors, {seen.get('mixed', 0)} mixed reads"
+    output.answer(f"    the fleet meanwhile: {told}; it serves {seen.get('versions')} now")
+    if seen.get("errors", 0) or seen.get("mixed", 0) or seen.get("versions") != ["2.3.0"]:
+        raise RegaliaError(f"the demo went wrong: {told}", hint="tell us, with these lines")
     _agent(stage, expect="2.3.0 (fresh)")
     _asked(stage, _FEE, expect=" 5.00 euros a year")
     _asked(stage, _CODE, expect="We never ask you for a code")
@@ -112,8 +136,8 @@ def _outage(stage: Stage) -> None:
 
 def _record(stage: Stage) -> None:
     _say("What a reviewer reads: who moved what, when and why.")
-    _show(stage, "history", "acme/support-agent:prod")
-    records = _run(stage, ("history", "acme/support-agent:prod", "--limit", "2", "--json"), refused=False)
+    _show(stage, "history", _PROD)
+    records = _run(stage, ("history", _PROD, "--limit", "2", "--json"), refused=False)
     output.answer("$ reg history acme/support-agent:prod --limit 2 --json")
     _indent(records.out)
 

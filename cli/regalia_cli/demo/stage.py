@@ -1,6 +1,7 @@
 """The demo's stage: a temporary home, real processes in it, and nothing left of them afterwards."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -32,6 +33,24 @@ class Ran:
     status: int
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """Agents at work."""
+
+    process: subprocess.Popen[str]
+
+    def await_ready(self) -> bool:
+        """Wait until every agent has answered once; False where they could not."""
+        assert self.process.stdout is not None  # noqa: S101 # it is a pipe
+        return self.process.stdout.readline() == "ready\n"
+
+    def report(self) -> dict[str, object]:
+        """End their work, and give what they saw."""
+        out, _ = self.process.communicate()
+        found: dict[str, object] = json.loads(out or "{}")
+        return found
+
+
 class Stage:
     """One home folder, one registry, one project."""
 
@@ -55,6 +74,26 @@ class Stage:
     def python(self, *arguments: str) -> Ran:
         """Run a program of the project in a process of its own."""
         return self._run([sys.executable, *arguments])
+
+    @contextmanager
+    def fleet(self) -> Iterator["Fleet"]:
+        """Run the agents of `fleet.py` beside what is done in the block."""
+        with (
+            (self.home / "fleet.log").open("ab") as log,
+            subprocess.Popen(
+                [sys.executable, "fleet.py"],
+                cwd=self.project,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            ) as process,
+        ):
+            try:
+                yield Fleet(process)
+            finally:
+                process.kill()
 
     def git(self, *arguments: str) -> None:
         """Run git in the project."""

@@ -26,7 +26,7 @@ from regalia_registry.worker.background import Background, Chore
 from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
-_GLANCE_S = 0.02  # a glance costs some microseconds, and whoever waits for a channel waits for this
+_GLANCE_S = 0.01  # a glance costs some microseconds, and whoever waits for a channel waits for this
 _GARBAGE_S = 600.0  # whether a day has passed is looked for this often
 _AGAIN = timedelta(seconds=15)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

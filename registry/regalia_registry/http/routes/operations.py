@@ -36,7 +36,7 @@ from regalia_registry.services import operations, targets
 router = APIRouter(prefix="/v1", tags=["operations"])
 
 _MAX_WAIT_S = 20
-_GLANCE_S = 0.02
+_GLANCE_S = 0.01
 
 
 NamespacesIn = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=256)]
