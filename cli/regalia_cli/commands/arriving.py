@@ -1,5 +1,6 @@
 """What `reg promote` and `reg restore` say of the agents: who will follow, and who has."""
 
+import time
 from collections.abc import Mapping
 
 from regalia import fleet, moving
@@ -29,7 +30,7 @@ def show(found: fleet.Fleet) -> None:
 
 def wait(state: State, plan: moving.MovePlan, found: fleet.Fleet, timeout_s: float) -> Mapping[str, object]:
     """Wait until all that followed have arrived, and say how many did; gives it as JSON shows it."""
-    pointer = plan.pointer.epoch, plan.pointer.sequence
+    began, pointer = time.monotonic(), (plan.pointer.epoch, plan.pointer.sequence)
     with progress.counted() as tell:
         arrival = fleet.wait_for(
             state.client,
@@ -39,7 +40,10 @@ def wait(state: State, plan: moving.MovePlan, found: fleet.Fleet, timeout_s: flo
             timeout_s=timeout_s,
             tell=lambda now: tell(f"fleet: {len(now.arrived)} of {len(found.following)}"),
         )
-    output.tell(f"  {told(arrival, plan.pointer.sequence)}")
+    spent_s = time.monotonic() - began
+    output.tell(
+        f"  {told(arrival, plan.pointer.sequence)}" + (f", {spent_s:.0f} s after it" if found.following else "")
+    )
     return {
         "arrived": len(arrival.arrived),
         "behind": [one.instance for one in arrival.behind],

@@ -35,9 +35,9 @@ def main() -> None:
     agents = [threading.Thread(target=agent, args=(number,)) for number in range(AGENTS)]
     for one in agents:
         one.start()
-    while len(served) < AGENTS:
+    while len(served) < AGENTS and all(one.is_alive() for one in agents):
         time.sleep(0.01)
-    sys.stdout.write("ready\n")
+    sys.stdout.write("ready\n" if len(served) == AGENTS else "failed\n")
     sys.stdout.flush()
     sys.stdin.read()
     ended.set()
@@ -77,7 +77,7 @@ def nearest(database: psycopg.Connection, place: Place) -> str:
 
 def nearest_class(name: str) -> str:
     """Ask Weaviate."""
-    query = f"{{Get{{{name}(limit:1,nearVector:{{vector:{json.dumps(ASKED)}}}){{properties}}}}}}"
+    query = f"{{Get{{{name}(limit:1,nearVector:{{vector:{json.dumps(ASKED)}}}){{body}}}}}}"
     request = urllib.request.Request(  # noqa: S310 # the URL is the demo's own
         f"{os.environ['KB_WEAVIATE']}/v1/graphql",
         json.dumps({"query": query}).encode(),
