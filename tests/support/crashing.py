@@ -1,0 +1,404 @@
+"""A channel that is moved between two bundles while its processes die, and what must hold whatever happens to them."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from regalia import moving, operations
+from regalia.calls import channel_path
+from regalia.client import Client
+from regalia.core.digest import Digest
+from regalia.core.errors import RegaliaError
+from regalia.core.statements import Place
+from regalia.core.strict_json import JsonObject
+from regalia.wire.answers import OperationEntry
+from regalia_cli.demo.stage import free_port, is_serving
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
+from regalia_registry.adapters.vectors.users import Users
+from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
+from regalia_registry.domain.operations import Holder
+from regalia_registry.ports.serving import Serving
+from regalia_registry.ports.vectors import Provider
+from tests.servers import weaviate
+from tests.support.engines import root_of
+from tests.support.registries import Home
+
+PROD = "acme/support-agent:prod"
+VERSIONS = ("1.0.0", "1.1.0")
+ROWS = 150
+LEASE_S = 4
+PATIENCE_S = 180.0
+
+_REPOSITORY = Path(__file__).parents[2]
+_PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "{{{{name}}}} {version}"\n'
+_HOLDER = Holder("the-test", 1)
+
+
+def table_of(place: Place) -> sql.Identifier:
+    """Name the table of a place in a statement."""
+    return sql.Identifier(place.collection, str(place.table))
+
+
+class Engine(Protocol):
+    """A real engine; `collection` is where its application prepares what is released, each row with its version."""
+
+    target: str
+    collection: str
+    alias: str
+
+    def fill(self, version: str) -> None:
+        """Write all rows of the collection anew."""
+        ...
+
+    def bodies(self, place: Place) -> list[str]:
+        """Read a released collection as an agent does."""
+        ...
+
+    def write(self, place: Place, number: int, body: str) -> None:
+        """Write a row into a live collection as its application does."""
+        ...
+
+    def provider(self) -> Provider:
+        """Connect."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once, and start it again."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing of it."""
+        ...
+
+
+class Pgvector:
+    """The embedded PostgreSQL."""
+
+    target, collection, alias = "local", "kb", "help"
+
+    def __init__(self, made: Home) -> None:
+        data = made.folder / ".local/share/regalia"
+        Users(data).join()  # agents read where no worker runs: the last worker to go stops it otherwise
+        self._server = EmbeddedPostgres(data / "postgres", wheel_binaries())
+        self._server.start()
+        self._run("CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4))")
+        self._run("CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops)")
+
+    def fill(self, version: str) -> None:
+        self._run(
+            "INSERT INTO kb SELECT n, %s || ' passage ' || n, ARRAY[n, 1, 0, -n]::vector "
+            "FROM generate_series(1, %s) n ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+            version,
+            ROWS,
+        )
+
+    def bodies(self, place: Place) -> list[str]:
+        with psycopg.connect(self._server.url) as connection:
+            found = connection.execute(sql.SQL("SELECT body FROM {}").format(table_of(place))).fetchall()
+        return [body for (body,) in found]
+
+    def write(self, place: Place, number: int, body: str) -> None:
+        with psycopg.connect(self._server.url) as connection:
+            insert = sql.SQL("INSERT INTO {} VALUES (%s, %s, '[1,0,0,1]')").format(table_of(place))
+            connection.execute(insert, (number, body))
+
+    def provider(self) -> Provider:
+        self._server.start()
+        return open_pgvector(self._server.url, password=None, holder=_HOLDER)
+
+    def kill(self) -> None:
+        file = self._server.folder / "cluster" / "postmaster.pid"
+        postmaster = int(file.read_text().splitlines()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *map(int, children)):
+            with suppress(ProcessLookupError):  # a backend that ended by itself
+                os.kill(pid, signal.SIGKILL)
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self._server.folder, ignore_errors=True)
+
+    def _run(self, statement: str, *given: object) -> None:
+        with psycopg.connect(self._server.url) as connection:
+            connection.execute(statement.encode(), given)
+
+
+class OfWeaviate:
+    """A Weaviate of its own."""
+
+    target, collection, alias = "far", "Kb", "Help"
+
+    def __init__(self, made: Home) -> None:
+        self._server = weaviate.make(made.folder / "weaviate")
+        self._server.start()
+        made.must("target", "add", self.target, self._server.url, "--provider", "weaviate")
+        self._post("/v1/schema", {"class": self.collection, "properties": [{"name": "body", "dataType": ["text"]}]})
+
+    def fill(self, version: str) -> None:
+        found = [self._object(self.collection, n, f"{version} passage {n}") for n in range(1, ROWS + 1)]
+        self._post("/v1/batch/objects", {"objects": found})
+
+    def bodies(self, place: Place) -> list[str]:
+        with httpx.Client(base_url=self._server.origin, timeout=30) as client:
+            answer = client.get("/v1/objects", params={"class": place.collection, "limit": 10 * ROWS})
+            answer.raise_for_status()
+        return [str(one["properties"]["body"]) for one in answer.json()["objects"]]
+
+    def write(self, place: Place, number: int, body: str) -> None:
+        self._post("/v1/objects", self._object(place.collection, number, body))
+
+    def provider(self) -> Provider:
+        return open_weaviate(self._server.url, holder=_HOLDER)
+
+    def kill(self) -> None:
+        self._server.stop(signal.SIGKILL)
+        self._server.start()
+
+    def close(self) -> None:
+        self._server.stop(signal.SIGKILL)
+        shutil.rmtree(self._server.folder, ignore_errors=True)
+
+    def _object(self, collection: str, number: int, body: str) -> dict[str, object]:
+        vector = [number % 97, number % 89, 1, -number]
+        return {"class": collection, "id": str(UUID(int=number)), "properties": {"body": body}, "vector": vector}
+
+    def _post(self, path: str, body: object) -> None:
+        with httpx.Client(base_url=self._server.origin, timeout=120) as client:
+            client.post(path, json=body).raise_for_status()
+
+
+ENGINES: dict[str, Callable[[Home], Engine]] = {"pgvector": Pgvector, "weaviate": OfWeaviate}
+
+
+@dataclass
+class Reader:
+    """An agent: resolves the channel and reads where that leads, again and again; `faults` is what it must never see.
+
+    Where an engine is killed, `is_engine_there` is off, and an engine that does not answer is no fault.
+    """
+
+    client: Client
+    engine: Engine
+    faults: list[str] = field(default_factory=list)
+    reads: int = 0
+    is_engine_there: bool = True
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self._over.wait(0.02):
+            try:
+                self._read()
+            except (psycopg.Error, httpx.HTTPError) as error:
+                if self.is_engine_there:
+                    self.faults.append(repr(error))
+            except RegaliaError as error:
+                self.faults.append(repr(error))
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _read(self) -> None:
+        bundle = self.client.refresh(PROD)
+        told = {bundle.prompt("greeting").render(name="hello").split()[1]}
+        stored = {body.split()[0] for body in self.engine.bodies(bundle.collection("kb"))}
+        self.reads += 1
+        if not {bundle.version} == told == stored:
+            self.faults.append(f"{bundle.version} says {told} and serves {stored}")
+
+
+@dataclass
+class Arena:
+    """A registry whose only workers are those that a test starts, an engine, and a live channel with an alias."""
+
+    made: Home
+    engine: Engine
+    client: Client
+    reader: Reader
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    written: int = 0
+    roots: dict[str, Digest] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.made.folder / ".local/share/regalia"
+
+    def work(self) -> "subprocess.Popen[bytes]":
+        self.workers.append(self.made.work(f"worker-{len(self.workers)}.log"))
+        return self.workers[-1]
+
+    def doomed(self, what: str, step: str, edge: str, port: int = 0) -> "subprocess.Popen[bytes]":
+        """Start a process that dies at an edge."""
+        command = [sys.executable, "-m", "tests.support.dying", what, str(self.data), step, edge, str(port)]
+        with (self.made.folder / f"worker-{len(self.workers)}.log").open("ab") as log:
+            started = subprocess.Popen(
+                command,
+                cwd=_REPOSITORY,
+                env=self.made.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(started)
+        return started
+
+    def rest(self) -> None:
+        """Stop all workers."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.terminate()
+        for worker in self.workers:
+            worker.wait(60)
+
+    def logs(self) -> list[dict[str, object]]:
+        """Read what the processes logged."""
+        files = [*self.made.folder.glob("worker-*.log"), self.made.folder / "registry.log"]
+        lines = [line for file in files for line in file.read_text().splitlines()]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def served(self) -> tuple[str, Place]:
+        """Say what the channel names now."""
+        bundle = self.client.refresh(PROD)
+        return bundle.version, bundle.collection("kb")
+
+    def write(self) -> None:
+        """Write into the live collection, so that a leftover is there when the channel leaves it."""
+        version, place = self.served()
+        self.written += 1
+        self.engine.write(place, 10_000 + self.written, f"{version} written {self.written}")
+        self.roots[place.collection] = self.root(place.collection)
+
+    def root(self, collection: str) -> Digest:
+        """Read a collection through, and prove that a search reaches each of its rows."""
+        with closing(self.engine.provider()) as provider:
+            schema = provider.collections.describe(collection).schema
+            with provider.source.open(collection) as reading:
+                rows = [row for batch in reading.batches() for row in batch]
+            lost = provider.sink.unreachable(collection, [row.key for row in rows])
+        assert not lost, f"no search finds {len(lost)} rows of {collection}"
+        return root_of(schema, rows)
+
+    def plan(self) -> moving.MovePlan:
+        """Plan to move to the other bundle: forward where the channel stands on the first, else back."""
+        channel = self.client.parse(PROD)
+        if self.served()[0] == VERSIONS[0]:
+            return moving.plan_promote(self.client, channel, self.client.parse(VERSIONS[1]), moving.Facts())
+        return moving.plan_restore(self.client, channel, VERSIONS[0], moving.Facts(reason="INC-42"), hold=False)
+
+    def ask(self, plan: moving.MovePlan) -> OperationEntry:
+        """Ask for a move to be prepared, and wait for nothing."""
+        body: JsonObject = {"to": plan.target.digest, "move": str(plan.pointer.move)}
+        return self.client.registry.send(OperationEntry, "POST", f"{channel_path(plan.channel)}/operations", body)
+
+    def until(self, asked: OperationEntry, *states: str) -> OperationEntry:
+        """Wait until an operation is in one of these states."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            found = operations.get_operation(self.client, "acme", asked.id)
+            if found.operation.state in states:
+                return found.operation
+            assert time.monotonic() < deadline, (found.operation, [event.body for event in found.events])
+            time.sleep(0.1)
+
+    def sign(self, plan: moving.MovePlan, client: Client | None = None) -> None:
+        """Sign a prepared plan and send it."""
+        moving.execute(client or self.client, plan, moving.channel_signer(self.client, plan.channel))
+
+    def ready(self, asked: OperationEntry, plan: moving.MovePlan) -> moving.MovePlan:
+        """Wait until it may be signed, and take it up."""
+        found = self.until(asked, "prepared", "failed", "cancelled")
+        assert found.state == "prepared", found
+        return moving.resume(self.client, plan, asked.id)
+
+    @contextmanager
+    def doomed_web(self, step: str, edge: str) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
+        """Start a web process that dies at an edge, and a client of it."""
+        port = free_port()
+        process, url = self.doomed("web", step, edge, port), f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_serving(url):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process, Client(url, token=self.made.token, environment=self.made.environment, folder=self.made.project)
+
+    def rows(self) -> dict[str, tuple[str, str]]:
+        """Name the collections that the catalog has, with their states and content roots."""
+        with closing(sqlite3.connect(self.data / "registry.db")) as catalog:
+            found = catalog.execute(
+                "SELECT name, state, content_root FROM collection WHERE target = ?", [self.engine.target]
+            )
+            return {name: (state, root) for name, state, root in found}
+
+    def check(self, allowed: tuple[str, ...]) -> None:
+        """Hold what must hold once nothing is at work: the channel, its collection, its alias, and nothing besides.
+
+        A worker must run: it is who sets aliases.
+        """
+        version, place = self.served()
+        assert version in allowed
+        rows = self.rows()
+        expected = self.roots.get(place.collection, Digest(rows[place.collection][1]))
+        assert self.root(place.collection) == expected
+        assert {state for state, _ in rows.values()} <= {"ready", "retiring", "dropped"}
+        with closing(self.engine.provider()) as provider:
+            ours = {one.name for one in provider.collections.list() if one.mark}
+            assert isinstance(provider, Serving)
+            deadline = time.monotonic() + PATIENCE_S
+            while provider.aliases.get(self.engine.alias) != place.collection:
+                assert time.monotonic() < deadline, "the alias does not follow"
+                time.sleep(0.1)
+        assert ours == {name for name, (state, _) in rows.items() if state != "dropped"}
+        assert self.reader.faults == []
+
+
+@contextmanager
+def arena(made: Home, engine: str) -> Iterator[Arena]:
+    """Release two versions, move the channel to the first, and let an agent read all the while."""
+    made.more["REGALIA_SERVER_LEASE_S"] = str(LEASE_S)
+    (made.project / "prompts").mkdir()
+    made.must("init", "acme/support-agent", "--registry", made.url)
+    made.start("--no-worker")
+    used = ENGINES[engine](made)
+    reader = Reader(Client(environment=made.environment, folder=made.project), used)
+    found = Arena(made, used, Client(environment=made.environment, folder=made.project), reader)
+    agent = threading.Thread(target=reader.run)
+    try:
+        found.work()
+        with (made.project / "regalia.yaml").open("a") as file:
+            file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
+            file.write(f"  snapshots/kb: {{target: {used.target}, collection: {used.collection}}}\n")
+        for version in VERSIONS:
+            (made.project / "prompts/greeting.yaml").write_text(_PROMPT.format(version=version))
+            used.fill(version)
+            made.must("bundle", "create", version)
+        made.must("channel", "set", PROD, "--snapshot", f"kb={used.target},mode=live,alias={used.alias}")
+        made.must("promote", VERSIONS[0], "--to", "prod")
+        agent.start()
+        yield found
+    finally:
+        reader.stop()
+        if agent.ident is not None:
+            agent.join()
+        for worker in found.workers:
+            worker.kill()
+            worker.wait()
+        made.stop()
+        used.close()
