@@ -47,7 +47,7 @@ LEASE_S = 4
 PATIENCE_S = 180.0
 
 _REPOSITORY = Path(__file__).parents[2]
-_PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "{{{{name}}}} {version}"\n'
+_PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "{{name}} {version}"\n'
 _HOLDER = Holder("the-test", 1)
 
 
@@ -353,20 +353,22 @@ class Arena:
         A worker must run: it is who sets aliases.
         """
         version, place = self.served()
-        assert version in allowed
+        assert version in allowed, version
         rows = self.rows()
         expected = self.roots.get(place.collection, Digest(rows[place.collection][1]))
-        assert self.root(place.collection) == expected
-        assert {state for state, _ in rows.values()} <= {"ready", "retiring", "dropped"}
+        assert self.root(place.collection) == expected, f"{place.collection} holds other rows than it should"
+        states = {state for state, _ in rows.values()}
+        assert states <= {"ready", "retiring", "dropped"}, rows
         with closing(self.engine.provider()) as provider:
-            ours = {one.name for one in provider.collections.list() if one.mark}
+            ours = {one.name.partition(".")[0] for one in provider.collections.list() if one.mark}
             assert isinstance(provider, Serving)
             deadline = time.monotonic() + PATIENCE_S
             while provider.aliases.get(self.engine.alias) != place.collection:
                 assert time.monotonic() < deadline, "the alias does not follow"
                 time.sleep(0.1)
-        assert ours == {name for name, (state, _) in rows.items() if state != "dropped"}
-        assert self.reader.faults == []
+        known = {name for name, (state, _) in rows.items() if state != "dropped"}
+        assert ours == known, f"orphans {ours - known}, lost {known - ours}"
+        assert not self.reader.faults, self.reader.faults[:3]
 
 
 @contextmanager
