@@ -12,18 +12,19 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from regalia.core.errors import ConflictError, DocumentError
-from regalia_registry.domain.operations import OperationState
+from regalia.core.errors import ConflictError
+from regalia_registry.domain.operations import Operation, OperationState
 from regalia_registry.domain.placing import CollectionState, Mode
 from regalia_registry.services import moves
+from regalia_registry.services.steps.binding import prepared_of
 from tests.support.moves import ALIAS, ROWS, VERSIONS, Killed, World
 
 _MOVED = {OperationState.COMMITTED, OperationState.DONE}
 _TAKEOVER = timedelta(minutes=2)
-_WAITS = (timedelta(seconds=1), _TAKEOVER, timedelta(hours=2), timedelta(hours=25))
-_LATE = _WAITS[-1]
+_WAITS = (timedelta(seconds=1), _TAKEOVER, timedelta(hours=2))
+_LATE = timedelta(hours=25)
 FATES = ("killed", "overtaken", "cancelled", "superseded", "written", "signed", "sent", "reconciled")
 
 
@@ -34,16 +35,42 @@ class Moves(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.submissions: list[moves.Submission] = []
+        self.broken: set[str] = set()
 
     @initialize(mode=st.sampled_from(Mode))
     def found(self, mode: Mode) -> None:
         self.world = World(self.folder, mode=mode)
 
+    @property
+    def newest(self) -> Operation:
+        return self.world.operations()[0]
+
+    @precondition(lambda self: self.newest.state.is_over)
+    @rule()
+    def ask(self) -> None:
+        """Ask for the bundle that the channel does not name."""
+        self.world.asked(next(version for version in VERSIONS if version != self.world.version()))
+
+    @precondition(lambda self: not self.newest.state.is_over)
     @rule(version=st.sampled_from(VERSIONS), supersede=st.booleans())
-    def ask(self, version: str, *, supersede: bool) -> None:
-        with suppress(ConflictError, DocumentError):
+    def ask_besides(self, version: str, *, supersede: bool) -> None:
+        with suppress(ConflictError):
             self.world.asked(version, supersede=supersede)
 
+    @rule(steps=st.integers(1, 6))
+    def go_on(self, steps: int) -> None:
+        """Take whatever comes next in a move that nothing disturbs; one is prepared, signed, and done."""
+        if self.newest.state.is_over:
+            self.ask()
+        for _ in range(steps):
+            if self.newest.state is OperationState.PREPARED:
+                self.sign()
+                self.send()
+            else:
+                self.world.clock.turn(_TAKEOVER)  # of whoever died in it
+                self.world.workers[0].run_one()
+
+    @precondition(lambda self: not self.newest.state.is_over)
     @rule(worker=st.integers(0, 1), step=st.integers(1, 30), fate=st.sampled_from(FATES))
     def work(self, worker: int, step: int, fate: str) -> None:
         """Let a worker do an operation, and something happen to it before what it does to the engine at a step."""
@@ -51,7 +78,7 @@ class Moves(RuleBasedStateMachine):
             "killed": self.kill,
             "overtaken": lambda: self.overtake(1 - worker),
             "cancelled": self.cancel,
-            "superseded": lambda: self.ask(VERSIONS[0], supersede=True),
+            "superseded": lambda: self.ask_besides(VERSIONS[0], supersede=True),
             "written": self.write,
             "signed": self.sign,
             "sent": self.send,
@@ -77,22 +104,17 @@ class Moves(RuleBasedStateMachine):
         self.world.clock.turn(_TAKEOVER)
         self.world.workers[other].run_one()
 
-    @rule()
-    def work_undisturbed(self) -> None:
-        self.world.workers[0].run_one()
-
-    @rule()
     def cancel(self) -> None:
-        for one in self.world.operations()[:1]:
-            with suppress(ConflictError):
-                self.world.cancel(one.id)
+        with suppress(ConflictError):
+            self.world.cancel(self.newest.id)
 
+    @precondition(lambda self: self.newest.state is OperationState.PREPARED)
     @rule()
     def sign(self) -> None:
-        for one in self.world.operations()[:1]:
-            with suppress(ConflictError):
-                self.submissions.append(self.world.signed(one))
+        with suppress(ConflictError):
+            self.submissions.append(self.world.signed(self.newest))
 
+    @precondition(lambda self: bool(self.submissions))
     @rule()
     def send(self) -> None:
         """Send what was signed last; a person may have slept over it."""
@@ -116,24 +138,18 @@ class Moves(RuleBasedStateMachine):
     def break_open(self, data: st.DataObject) -> None:
         """Write into a warm collection as a superuser, where none is served or offered: that is never taken again."""
         world = self.world
-        offered = {
-            step
-            for one in world.operations()
-            if one.state is OperationState.PREPARED
-            for step in self.told(one.outcome)
-        }
-        idle = sorted(
-            name
-            for name, one in world.collections().items()
-            if one.is_warm and name not in {world.place().collection, *offered}
-        )
-        if idle:
-            world.break_open(data.draw(st.sampled_from(idle)))
+        used = {world.place().collection, *self.offered()}
+        warm = {name for name, one in world.collections().items() if one.is_warm}
+        if warm - used:
+            name = data.draw(st.sampled_from(sorted(warm - used)))
+            self.broken.add(name)
+            world.break_open(name)
 
-    @staticmethod
-    def told(outcome: object) -> list[str]:
-        found = outcome.get("collections") if isinstance(outcome, dict) else None
-        return [str(one["collection"]) for one in found or []]
+    def offered(self) -> set[str]:
+        """Name what waits for its signature: nobody looks into the engine at the moment of the commit."""
+        waiting = [one for one in self.world.operations() if one.state is OperationState.PREPARED]
+        prepared = [one for one in waiting if not one.cancel_requested]
+        return {place.collection for one in prepared for place in prepared_of(one).places}
 
     @invariant()
     def an_agent_reads_the_rows_of_its_bundle_and_nothing_else(self) -> None:
@@ -145,6 +161,14 @@ class Moves(RuleBasedStateMachine):
     @invariant()
     def one_operation_of_a_channel_is_open(self) -> None:
         assert len([one for one in self.world.operations() if one.channel is not None]) <= 1
+
+    @invariant()
+    def who_cancelled_waits_for_no_signature(self) -> None:
+        now = self.world.clock.now()
+
+        for one in self.world.operations():
+            if one.state is OperationState.PREPARED and one.cancel_requested:
+                assert one.is_claimable(now)
 
     @invariant()
     def each_pointer_is_one_operation_that_can_not_be_taken_back(self) -> None:
@@ -184,8 +208,9 @@ class Moves(RuleBasedStateMachine):
         for name in world.written.keys() - {world.place().collection}:
             assert world.collections()[name].leftover is not None
         for name, one in world.collections().items():
-            if one.is_warm:
+            if one.is_warm and name not in self.broken:
                 assert world.engine.held[name].sealed
+                assert len(world.texts(name)) == ROWS
 
 
 TestMoves = Moves.TestCase
