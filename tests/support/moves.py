@@ -141,9 +141,9 @@ class Connection(MemoryVectors):
 class World:
     """Two released bundles of one knowledge base each, a channel that stands on the first, and two workers."""
 
-    def __init__(self, folder: Path, *, mode: Mode) -> None:
+    def __init__(self, folder: Path, *, mode: Mode, store: MemoryStore | None = None) -> None:
         self.engine, self.clock = FencingEngine(), MemoryClock()
-        self.ports = Ports(MemoryStore(), MemoryBlobs(), self.clock, MemoryIds(), MemoryKeys(), MemoryRoot())
+        self.ports = Ports(store or MemoryStore(), MemoryBlobs(), self.clock, MemoryIds(), MemoryKeys(), MemoryRoot())
         self.signing = MemoryRegistry(folder, clock=self.clock.now)
         self.application = self.signing.application
         self.workers = [self._worker(folder / f"worker-{number}") for number in range(2)]

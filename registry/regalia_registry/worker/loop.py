@@ -122,7 +122,9 @@ class Worker:
         hold = Hold(self.ports, claimed, self.lease, self.stopping, asked)
         try:
             with hold, _Task(self, claimed, hold) as task:
-                self._end(claimed, hold, task.ending())
+                ending = task.ending()
+                hold.stop()
+                self._end(claimed, hold, ending)
         except Ended as ended:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
