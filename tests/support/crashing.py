@@ -228,6 +228,7 @@ class Reader:
 class Arena:
     """A registry whose only workers are those that a test starts, an engine, and a live channel with an alias."""
 
+    kind: str
     made: Home
     engine: Engine
     client: Client
@@ -380,7 +381,7 @@ def arena(made: Home, engine: str) -> Iterator[Arena]:
     made.start("--no-worker")
     used = ENGINES[engine](made)
     reader = Reader(Client(environment=made.environment, folder=made.project), used)
-    found = Arena(made, used, Client(environment=made.environment, folder=made.project), reader)
+    found = Arena(engine, made, used, Client(environment=made.environment, folder=made.project), reader)
     agent = threading.Thread(target=reader.run)
     try:
         found.work()
