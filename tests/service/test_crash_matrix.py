@@ -18,7 +18,8 @@ from regalia.core.errors import ConflictError, UnavailableError
 from regalia.moving import MovePlan
 from regalia.wire.answers import OperationEntry
 from regalia_registry.services.steps.course import ALIASES, COMMIT, COURSE, LEFTOVER, Step
-from tests.support.crashing import ENGINES, Arena, arena
+from tests.support.crash_engines import ENGINES
+from tests.support.crashing import Arena, arena
 from tests.support.dying import EDGES
 from tests.support.registries import home
 

@@ -1,24 +1,18 @@
 """A channel that is moved between two bundles while its processes die, and what must hold whatever happens to them."""
 
 import json
-import os
-import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-from uuid import UUID
 
 import httpx
 import psycopg
-from psycopg import sql
 
 from regalia import moving, operations
 from regalia.calls import channel_path
@@ -29,163 +23,18 @@ from regalia.core.statements import Place
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import OperationEntry
 from regalia_cli.demo.stage import free_port, is_serving
-from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
-from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
-from regalia_registry.adapters.vectors.users import Users
-from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
-from regalia_registry.domain.operations import Holder
 from regalia_registry.ports.serving import Serving
-from regalia_registry.ports.vectors import Provider
-from tests.servers import weaviate
+from tests.support.crash_engines import ENGINES, Engine
 from tests.support.engines import root_of
 from tests.support.registries import Home
 
 PROD = "acme/support-agent:prod"
 VERSIONS = ("1.0.0", "1.1.0")
-ROWS = 150
 LEASE_S = 4
 PATIENCE_S = 180.0
 
 _REPOSITORY = Path(__file__).parents[2]
 _PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "{{name}} {version}"\n'
-_HOLDER = Holder("the-test", 1)
-
-
-def table_of(place: Place) -> sql.Identifier:
-    """Name the table of a place in a statement."""
-    return sql.Identifier(place.collection, str(place.table))
-
-
-class Engine(Protocol):
-    """A real engine; `collection` is where its application prepares what is released, each row with its version."""
-
-    target: str
-    collection: str
-    alias: str
-
-    def fill(self, version: str) -> None:
-        """Write all rows of the collection anew."""
-        ...
-
-    def bodies(self, place: Place) -> list[str]:
-        """Read a released collection as an agent does."""
-        ...
-
-    def write(self, place: Place, number: int, body: str) -> None:
-        """Write a row into a live collection as its application does."""
-        ...
-
-    def provider(self) -> Provider:
-        """Connect."""
-        ...
-
-    def kill(self) -> None:
-        """End it at once, and start it again."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing of it."""
-        ...
-
-
-class Pgvector:
-    """The embedded PostgreSQL."""
-
-    target, collection, alias = "local", "kb", "help"
-
-    def __init__(self, made: Home) -> None:
-        data = made.folder / ".local/share/regalia"
-        Users(data).join()  # agents read where no worker runs: the last worker to go stops it otherwise
-        self._server = EmbeddedPostgres(data / "postgres", wheel_binaries())
-        self._server.start()
-        self._run("CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4))")
-        self._run("CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops)")
-
-    def fill(self, version: str) -> None:
-        self._run(
-            "INSERT INTO kb SELECT n, %s || ' passage ' || n, ARRAY[n, 1, 0, -n]::vector "
-            "FROM generate_series(1, %s) n ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            version,
-            ROWS,
-        )
-
-    def bodies(self, place: Place) -> list[str]:
-        with psycopg.connect(self._server.url) as connection:
-            found = connection.execute(sql.SQL("SELECT body FROM {}").format(table_of(place))).fetchall()
-        return [body for (body,) in found]
-
-    def write(self, place: Place, number: int, body: str) -> None:
-        with psycopg.connect(self._server.url) as connection:
-            insert = sql.SQL("INSERT INTO {} VALUES (%s, %s, '[1,0,0,1]')").format(table_of(place))
-            connection.execute(insert, (number, body))
-
-    def provider(self) -> Provider:
-        self._server.start()
-        return open_pgvector(self._server.url, password=None, holder=_HOLDER)
-
-    def kill(self) -> None:
-        file = self._server.folder / "cluster" / "postmaster.pid"
-        postmaster = int(file.read_text().splitlines()[0])
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for pid in (postmaster, *map(int, children)):
-            with suppress(ProcessLookupError):  # a backend that ended by itself
-                os.kill(pid, signal.SIGKILL)
-        self._server.start()
-
-    def close(self) -> None:
-        self._server.stop()
-        shutil.rmtree(self._server.folder, ignore_errors=True)
-
-    def _run(self, statement: str, *given: object) -> None:
-        with psycopg.connect(self._server.url) as connection:
-            connection.execute(statement.encode(), given)
-
-
-class OfWeaviate:
-    """A Weaviate of its own."""
-
-    target, collection, alias = "far", "Kb", "Help"
-
-    def __init__(self, made: Home) -> None:
-        self._server = weaviate.make(made.folder / "weaviate")
-        self._server.start()
-        made.must("target", "add", self.target, self._server.url, "--provider", "weaviate")
-        self._post("/v1/schema", {"class": self.collection, "properties": [{"name": "body", "dataType": ["text"]}]})
-
-    def fill(self, version: str) -> None:
-        found = [self._object(self.collection, n, f"{version} passage {n}") for n in range(1, ROWS + 1)]
-        self._post("/v1/batch/objects", {"objects": found})
-
-    def bodies(self, place: Place) -> list[str]:
-        with httpx.Client(base_url=self._server.origin, timeout=30) as client:
-            answer = client.get("/v1/objects", params={"class": place.collection, "limit": 10 * ROWS})
-            answer.raise_for_status()
-        return [str(one["properties"]["body"]) for one in answer.json()["objects"]]
-
-    def write(self, place: Place, number: int, body: str) -> None:
-        self._post("/v1/objects", self._object(place.collection, number, body))
-
-    def provider(self) -> Provider:
-        return open_weaviate(self._server.url, holder=_HOLDER)
-
-    def kill(self) -> None:
-        self._server.stop(signal.SIGKILL)
-        self._server.start()
-
-    def close(self) -> None:
-        self._server.stop(signal.SIGKILL)
-        shutil.rmtree(self._server.folder, ignore_errors=True)
-
-    def _object(self, collection: str, number: int, body: str) -> dict[str, object]:
-        vector = [number % 97, number % 89, 1, -number]
-        return {"class": collection, "id": str(UUID(int=number)), "properties": {"body": body}, "vector": vector}
-
-    def _post(self, path: str, body: object) -> None:
-        with httpx.Client(base_url=self._server.origin, timeout=120) as client:
-            client.post(path, json=body).raise_for_status()
-
-
-ENGINES: dict[str, Callable[[Home], Engine]] = {"pgvector": Pgvector, "weaviate": OfWeaviate}
 
 
 @dataclass
@@ -236,10 +85,17 @@ class Arena:
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     written: int = 0
     roots: dict[str, Digest] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
 
     @property
     def data(self) -> Path:
         return self.made.folder / ".local/share/regalia"
+
+    def release(self, version: str) -> None:
+        """Release a bundle whose prompt and rows tell its version."""
+        (self.made.project / "prompts/greeting.yaml").write_text(_PROMPT.format(version=version))
+        self.engine.fill(version)
+        self.made.must("bundle", "create", version)
 
     def work(self) -> "subprocess.Popen[bytes]":
         self.workers.append(self.made.work(f"worker-{len(self.workers)}.log"))
@@ -298,14 +154,26 @@ class Arena:
 
     def plan(self) -> moving.MovePlan:
         """Plan to move to the other bundle: forward where the channel stands on the first, else back."""
-        channel = self.client.parse(PROD)
-        if self.served()[0] == VERSIONS[0]:
-            return moving.plan_promote(self.client, channel, self.client.parse(VERSIONS[1]), moving.Facts())
-        return moving.plan_restore(self.client, channel, VERSIONS[0], moving.Facts(reason="INC-42"), hold=False)
+        return self.promote(VERSIONS[1]) if self.served()[0] == VERSIONS[0] else self.restore(VERSIONS[0])
 
-    def ask(self, plan: moving.MovePlan) -> OperationEntry:
+    def promote(self, version: str) -> moving.MovePlan:
+        """Plan to go forward."""
+        return moving.plan_promote(self.client, self.client.parse(PROD), self.client.parse(version), moving.Facts())
+
+    def restore(self, version: str) -> moving.MovePlan:
+        """Plan to go back."""
+        facts = moving.Facts(reason="INC-42")
+        return moving.plan_restore(self.client, self.client.parse(PROD), version, facts, hold=False)
+
+    def carry_out(self, plan: moving.MovePlan) -> None:
+        """Move the channel, with nothing in its way."""
+        asked = self.ask(plan)
+        self.sign(self.ready(asked, plan))
+        self.until(asked, "done")
+
+    def ask(self, plan: moving.MovePlan, *, supersede: bool = False) -> OperationEntry:
         """Ask for a move to be prepared, and wait for nothing."""
-        body: JsonObject = {"to": plan.target.digest, "move": str(plan.pointer.move)}
+        body: JsonObject = {"to": plan.target.digest, "move": str(plan.pointer.move), "supersede": supersede}
         return self.client.registry.send(OperationEntry, "POST", f"{channel_path(plan.channel)}/operations", body)
 
     def until(self, asked: OperationEntry, *states: str) -> OperationEntry:
@@ -367,13 +235,13 @@ class Arena:
             while provider.aliases.get(self.engine.alias) != place.collection:
                 assert time.monotonic() < deadline, "the alias does not follow"
                 time.sleep(0.1)
-        known = {name for name, (state, _) in rows.items() if state != "dropped"}
+        known = {name for name, (state, _) in rows.items() if state != "dropped"} - self.lost
         assert ours == known, f"orphans {ours - known}, lost {known - ours}"
         assert not self.reader.faults, self.reader.faults[:3]
 
 
 @contextmanager
-def arena(made: Home, engine: str) -> Iterator[Arena]:
+def arena(made: Home, engine: str, *, mode: str = "live") -> Iterator[Arena]:
     """Release two versions, move the channel to the first, and let an agent read all the while."""
     made.more["REGALIA_SERVER_LEASE_S"] = str(LEASE_S)
     (made.project / "prompts").mkdir()
@@ -389,10 +257,8 @@ def arena(made: Home, engine: str) -> Iterator[Arena]:
             file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
             file.write(f"  snapshots/kb: {{target: {used.target}, collection: {used.collection}}}\n")
         for version in VERSIONS:
-            (made.project / "prompts/greeting.yaml").write_text(_PROMPT.format(version=version))
-            used.fill(version)
-            made.must("bundle", "create", version)
-        made.must("channel", "set", PROD, "--snapshot", f"kb={used.target},mode=live,alias={used.alias}")
+            found.release(version)
+        made.must("channel", "set", PROD, "--snapshot", f"kb={used.target},mode={mode},alias={used.alias}")
         made.must("promote", VERSIONS[0], "--to", "prod")
         agent.start()
         yield found
