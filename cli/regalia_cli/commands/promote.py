@@ -39,5 +39,5 @@ def promote(
     plan = moving.plan_promote(state.client, channel, target, moving.Facts(reason, ticket, approver))
     show_plan(plan)
     ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, seal_first=seal_first)
-    show_steps(state, plan, ways)
+    plan = show_steps(state, plan, ways)
     carry_out(state, plan, ways)

@@ -48,7 +48,7 @@ def restore(
     plan = moving.plan_restore(state.client, state.channel(channel), to, facts, hold=not no_hold)
     ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, seal_first=seal_first)
     show_plan(plan)
-    show_steps(state, plan, ways)
+    plan = show_steps(state, plan, ways)
     if not (plan.is_unchanged or dry_run or yes):
         if not sys.stdin.isatty():
             raise click.UsageError("without a terminal to ask on, say --yes")
