@@ -21,7 +21,7 @@ from regalia.core.signing import SigningKey
 from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move, Place
 from regalia.core.strict_json import JsonObject
 from regalia.core.trust import Role, Root
-from regalia.core.values import frozen
+from regalia.core.values import frozen, replace
 from regalia.core.verification import (
     Age,
     VerifiedPointer,
@@ -35,6 +35,7 @@ from regalia.core.verification import (
     compare as compare_age,
 )
 from regalia.publishing import resolve_if_trusted
+from regalia.showing import Shown, require_shown
 from regalia.snapshotting import Tell, finish
 from regalia.wire.answers import Moved, OperationEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode, encode
@@ -58,7 +59,8 @@ class MovePlan:
     """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
 
     `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root. `operation` is the
-    one that prepared the collections which the pointer places; `places_now` are those that the channel serves.
+    one that prepared the collections which the pointer places; `places_now` are those that the channel serves. `shown`
+    are the targets that a person was shown for its slots, empty where nobody was.
     """
 
     channel: BundleReference
@@ -72,6 +74,7 @@ class MovePlan:
     replaces_lost: bool
     operation: str | None = None
     places_now: tuple[Place, ...] = ()
+    shown: Shown = ()
 
     @property
     def is_as_released(self) -> bool:
@@ -152,9 +155,15 @@ def prepare(
 
 
 def resume(client: Client, plan: MovePlan, operation: str) -> MovePlan:
-    """Take up a plan whose collections an operation has prepared."""
+    """Take up a plan whose collections an operation has prepared.
+
+    Raises:
+        VerificationError: They are not those of the bundle, or not on the targets that were shown.
+    """
     to = BundleReference(plan.channel.application, digest=Digest.parse(plan.target.digest))
-    return _plan(client, plan.channel, to, plan.pointer.move, plan.facts, hold=plan.hold, operation=operation)
+    found = _plan(client, plan.channel, to, plan.pointer.move, plan.facts, hold=plan.hold, operation=operation)
+    require_shown(found.pointer.collections, plan.shown)
+    return replace(found, shown=plan.shown)
 
 
 def warm_up(client: Client, channel: BundleReference, to: BundleReference, tell: Tell) -> OperationEntry:

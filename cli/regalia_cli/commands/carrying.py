@@ -8,6 +8,8 @@ from typing import TypeVar
 import click
 
 from regalia import moving, operations
+from regalia.core.values import replace
+from regalia.showing import shown_of
 from regalia.wire.answers import OperationEntry
 from regalia_cli import output, progress
 from regalia_cli.commands import arriving
@@ -55,19 +57,19 @@ def show_plan(plan: moving.MovePlan) -> None:
     output.tell_changes(plan.changes)
 
 
-def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> Mapping[str, object]:
-    """Show which collections are there and which are made, in how long; gives it as JSON shows it.
+def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> moving.MovePlan:
+    """Show which collections are there and which are made, in how long; gives the plan that may be signed then.
 
     Raises:
         RegaliaError: The move could not be carried out as a whole.
     """
     if not plan.snapshots or ways.unplaced:
-        return {}
+        return plan
     found = moving.preview(state.client, plan, lambda _: None)
     steps = found.get("steps")
     for step in steps if isinstance(steps, list) else []:
         output.tell(f"  {_spelled(step)}")
-    return found
+    return replace(plan, shown=shown_of(found))
 
 
 def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:

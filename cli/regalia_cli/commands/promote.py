@@ -42,6 +42,6 @@ def promote(
     plan = moving.plan_promote(state.client, channel, target, moving.Facts(reason, ticket, approver))
     show_plan(plan)
     ways = Ways(dry_run=dry_run, unplaced=unplaced, as_json=as_json, wait_s=wait_s, seal_first=seal_first)
-    show_steps(state, plan, ways)
+    plan = show_steps(state, plan, ways)
     arriving.show(arriving.seen(state, plan))
     carry_out(state, plan, ways)

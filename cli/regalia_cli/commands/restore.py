@@ -53,7 +53,7 @@ def restore(
         dry_run=dry_run, unplaced=unplaced, as_json=as_json, supersede=supersede, wait_s=wait_s, seal_first=seal_first
     )
     show_plan(plan)
-    show_steps(state, plan, ways)
+    plan = show_steps(state, plan, ways)
     arriving.show(arriving.seen(state, plan))
     if not (plan.is_unchanged or dry_run or yes):
         if not sys.stdin.isatty():

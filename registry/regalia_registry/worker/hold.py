@@ -44,7 +44,7 @@ class Hold:
         self._last: JsonObject = {}
         self._untold: JsonObject | None = None
         self._over = threading.Event()
-        self._attending = threading.Thread(target=self._attend, daemon=True)
+        self._attending = threading.Thread(target=self._attend, name="lease", daemon=True)
 
     def __enter__(self) -> None:
         """Begin to attend to it."""
@@ -52,6 +52,10 @@ class Hold:
 
     def __exit__(self, *_: object) -> None:
         """End attending."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Renew no more: what is stored next says until when the operation waits, and nothing may come behind it."""
         self._over.set()
         self._attending.join()
 

@@ -128,7 +128,9 @@ class Worker:
         hold = Hold(self.ports, claimed, self.lease, self.stopping, asked)
         try:
             with hold, _Task(self, claimed, hold) as task:
-                self._end(claimed, hold, task.ending())
+                ending = task.ending()
+                hold.stop()
+                self._end(claimed, hold, ending)
         except Ended as ended:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
@@ -163,10 +165,12 @@ class Worker:
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
             told = None if ending.outcome is None else readable(ending.outcome)
+            # Who cancelled it while its last step ran waits for nobody's signature: the next worker ends it now.
+            until = self.ports.clock.now() if ending.until and there.cancel_requested else ending.until
             over = replace(
                 there,
                 state=ending.state,
-                lease_until=ending.until,
+                lease_until=until,
                 outcome=told,
                 channel=None if ending.state.is_over else there.channel,
             )

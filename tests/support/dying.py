@@ -1,0 +1,58 @@
+"""A worker, or a web process, that kills itself at an edge of a move's course: `python -m tests.support.dying`.
+
+It takes what it is, its data folder, the step and the edge, and a web process its port. It logs, and dies, through the
+logger that every process has: nothing in it is another than in production.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import uvicorn
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from regalia_registry.admin.logs import configure_logs
+from regalia_registry.bootstrap.web import web_app
+from regalia_registry.bootstrap.worker import make_worker
+from regalia_registry.settings import Settings, load_settings
+
+EDGES = {"before": "step begun", "after": "step ended"}
+
+
+def killer(step: str, edge: str) -> Processor:
+    """Make a processor that ends its process at an edge, as nothing else could: not even `finally` runs."""
+
+    def process(_logger: WrappedLogger, _method: str, told: EventDict) -> EventDict:
+        if (told["event"], told.get("step")) == (EDGES[edge], step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return told
+
+    return process
+
+
+def work(settings: Settings, _port: int) -> None:
+    """Work."""
+    make_worker(settings, threading.Event()).run()
+
+
+def web(settings: Settings, port: int) -> None:
+    """Serve."""
+    uvicorn.run(web_app(settings), port=port, lifespan="off", log_config=None, access_log=False)
+
+
+def main(what: str, data: str, step: str, edge: str, port: str) -> None:
+    """Configure the logs as always, and what dies by them."""
+    settings = load_settings(data=Path(data))
+    configure_logs(settings)
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[killer(step, edge), *processors])
+    running: dict[str, Callable[[Settings, int], None]] = {"worker": work, "web": web}
+    running[what](settings, int(port))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
