@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crash weaviate lock docs clean
+.PHONY: help demo test check bench crash soak weaviate lock docs clean
 
 help: ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: $(VENV)/.dev ## Format, lint, types and tests: what CI runs
 
 crash: $(VENV)/.dev $(WEAVIATE) ## Kill every process of a move at every edge of its course, and hundreds at random: an hour
 	@REGALIA_CRASH=all $(BIN)/python -m pytest -q -s tests/service/test_crash_matrix.py tests/service/test_crash_at_random.py
+
+soak: $(VENV)/.dev ## Load for MINUTES (10) while a channel is restored every 20 s
+	@REGALIA_SOAK_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/service/test_soak.py
 
 bench: $(VENV)/.dev ## Measure against peers, and print the table of ratios
 	@$(BIN)/python -m bench

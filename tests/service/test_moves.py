@@ -16,19 +16,17 @@ from psycopg import sql
 from regalia import moving
 from regalia.client import Client
 from regalia.core.statements import Place
-from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
 from tests.servers import weaviate
 from tests.support.registries import Home, home
+from tests.support.stages import PROD, local_of, release
 
-PROD = "acme/support-agent:prod"
 TABLE = """
 CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
 INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 2000) n;
 CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
 """
-PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello {{name}}, this is {version}."\n'
 
 
 @pytest.fixture
@@ -49,15 +47,6 @@ def served(tmp_path: Path) -> Iterator[Home]:
         made.stop()
         assert "Traceback" not in (made.folder / "registry.log").read_text()
     shutil.rmtree(local_of(made).folder, ignore_errors=True)
-
-
-def release(made: Home, version: str) -> None:
-    (made.project / "prompts/greeting.yaml").write_text(PROMPT.format(version=version))
-    made.must("bundle", "create", version)
-
-
-def local_of(made: Home) -> EmbeddedPostgres:
-    return EmbeddedPostgres(made.folder / ".local/share/regalia/postgres", wheel_binaries())
 
 
 def fill(made: Home, statements: str) -> None:
