@@ -90,7 +90,7 @@ def test_what_was_prepared_and_never_signed_goes_like_what_was_let_go_of() -> No
 
 @pytest.mark.parametrize("is_asked", [True, False], ids=["asked", "daily"])
 def test_what_was_written_into_stays_until_that_is_stored(*, is_asked: bool) -> None:
-    written = replace(LEFT, sealed=False)
+    written = replace(LEFT, sealed=False, marker="open")
 
     kept = decided(written, after=timedelta(days=999), is_asked=is_asked)
     stored = decided(replace(written, leftover="snapshot/kb@2.0.0"), after=timedelta(days=999), is_asked=is_asked)
@@ -134,3 +134,7 @@ def test_a_collection_is_kept_for_a_day_at_least() -> None:
 @pytest.mark.parametrize("is_plan", [True, False], ids=["plan", "work"])
 def test_a_wish_is_read_as_it_was_written(*, is_plan: bool) -> None:
     assert GarbageWish.parse(GarbageWish(is_plan).written()) == GarbageWish(is_plan)
+
+
+def test_a_copy_that_a_hand_opened_after_it_was_let_go_of_goes_like_any_other() -> None:
+    assert [decided(LEFT.drifted(), after=after).fate for after in (WEEK - DAY, WEEK)] == [Fate.KEEP, Fate.RETIRE]

@@ -1,7 +1,7 @@
 """Where a channel's snapshots live: which targets it places them on, and the collections that were made there."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -113,6 +113,16 @@ class Collection:
     bound_at: datetime | None = None
     unbound_at: datetime | None = None
     leftover: str | None = None
+
+    def drifted(self) -> "Collection":
+        """Give it as it is once somebody opened it by hand: nothing is known of what it holds."""
+        return replace(self, sealed=False, marker="")
+
+    @property
+    def awaits_leftover(self) -> bool:
+        """Whether an application may have written into it what is stored nowhere else."""
+        is_open = self.bound_at is not None and not self.sealed and self.leftover is None
+        return is_open and self.marker != ""
 
     @property
     def is_warm(self) -> bool:

@@ -127,7 +127,7 @@ def _of_retiring(collection: Collection, retention: Retention, *, now: datetime,
 
 
 def _of_ready(collection: Collection, retention: Retention, *, now: datetime, is_asked: bool) -> Decision:
-    if collection.bound_at is not None and not collection.sealed and collection.leftover is None:
+    if collection.awaits_leftover:
         return Decision(Fate.KEEP, "what was written into it is not stored yet")
     times = (collection.made_at, collection.verified_at, collection.bound_at, collection.unbound_at)
     until = max(time for time in times if time is not None) + retention.unbound

@@ -195,7 +195,7 @@ class _Preparing:
         """Say whether a collection is what it was when it was proved; one that is not is never used again."""
         if is_intact(self.providers[collection.target], collection):
             return True
-        self.journal.change(replace(collection, sealed=False), expected=collection.state)
+        self.journal.change(collection.drifted(), expected=collection.state)
         return False
 
 

@@ -5,7 +5,7 @@ Run by every worker, every few seconds, for ever; nothing here moves a channel.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -86,7 +86,7 @@ class Reconciler:
         with self.ports.store.note() as tx:
             there = tx.collections.get(collection.id)
             if there.is_warm and there.marker == collection.marker:
-                tx.collections.update(replace(there, sealed=False), expected=CollectionState.READY)
+                tx.collections.update(there.drifted(), expected=CollectionState.READY)
 
     def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
         led = lead(self.ports.store, provider, of.application, of.channel, placing, again=self._is_thorough)
