@@ -16,10 +16,9 @@ from bench.processes import family
 from regalia.client import Client
 from regalia.core.errors import NotFoundError
 from regalia.following import Follower
-from tests.support.registries import Home, home
+from tests.support.registries import Home
+from tests.support.stages import PROD, release, staged
 
-PROD = "acme/support-agent:prod"
-PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello {{name}}, this is {version}."\n'
 OFTEN_S = 0.2
 AGENT = f"""
 import sys
@@ -33,19 +32,11 @@ with Client().follow("{PROD}", every_s={OFTEN_S}) as prod:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Home]:
     """Serve 1.1.0 in prod, which was at 1.0.0 before."""
-    with home(tmp_path) as made:
-        (made.project / "prompts").mkdir()
-        made.must("init", "acme/support-agent", "--registry", made.url)
-        with (made.project / "regalia.yaml").open("a") as file:
-            file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
-        made.start("--no-worker", workers=2)
+    with staged(tmp_path, "--no-worker", snapshots=False, workers=2) as made:
         for version in ("1.0.0", "1.1.0"):
-            (made.project / "prompts/greeting.yaml").write_text(PROMPT.format(version=version))
-            made.must("bundle", "create", version)
+            release(made, version)
             made.must("promote", version, "--to", "prod")
         yield made
-        made.stop()
-        assert "Traceback" not in (made.folder / "registry.log").read_text()
 
 
 def follow(made: Home, reference: str = PROD) -> Follower:

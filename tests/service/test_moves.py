@@ -1,7 +1,6 @@
 """Moves with vectors from end to end: `reg`, the service, its worker, and real engines."""
 
 import json
-import shutil
 import struct
 import time
 from collections.abc import Iterator
@@ -19,41 +18,17 @@ from regalia.core.statements import Place
 from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
 from tests.servers import weaviate
-from tests.support.registries import Home, home
-from tests.support.stages import PROD, local_of, release
-
-TABLE = """
-CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
-INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 2000) n;
-CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
-"""
+from tests.support.registries import Home
+from tests.support.stages import PROD, TABLE, fill, local_of, release, staged
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Home]:
     """Serve a registry with the bundles 1.0.0 and 1.1.0, whose knowledge bases differ in some rows."""
-    with home(tmp_path) as made:
-        (made.project / "prompts").mkdir()
-        made.must("init", "acme/support-agent", "--registry", made.url)
-        with (made.project / "regalia.yaml").open("a") as file:
-            file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
-            file.write("  snapshots/kb: {target: local, collection: kb}\n")
-        made.start()
-        fill(made, TABLE)
-        release(made, "1.0.0")
-        fill(made, "UPDATE kb SET body = 'wrong ' || id WHERE id <= 50; DELETE FROM kb WHERE id = 1999")
-        release(made, "1.1.0")
+    with staged(tmp_path) as made:
+        release(made, "1.0.0", TABLE)
+        release(made, "1.1.0", "UPDATE kb SET body = 'wrong ' || id WHERE id <= 50; DELETE FROM kb WHERE id = 1999")
         yield made
-        made.stop()
-        assert "Traceback" not in (made.folder / "registry.log").read_text()
-    shutil.rmtree(local_of(made).folder, ignore_errors=True)
-
-
-def fill(made: Home, statements: str) -> None:
-    server = local_of(made)
-    server.start()
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(statements.encode())
 
 
 def place(made: Home) -> Place:

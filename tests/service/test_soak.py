@@ -6,7 +6,6 @@
 import json
 import os
 import random
-import shutil
 import threading
 import time
 from collections import Counter
@@ -21,8 +20,8 @@ from bench.processes import family, rss_mb
 from regalia.client import Client
 from regalia.core.errors import RegaliaError
 from regalia.core.statements import Place
-from tests.support.registries import Home, home
-from tests.support.stages import PROD, local_of, release
+from tests.support.registries import Home
+from tests.support.stages import PROD, local_of, release, staged
 
 SECONDS = 60 * float(os.environ.get("REGALIA_SOAK_MINUTES", "0.5"))
 PAUSE_S = 20 if SECONDS > 120 else 5
@@ -41,25 +40,13 @@ CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Home]:
-    with home(tmp_path) as made:
-        made.must("init", "acme/support-agent", "--registry", made.url)
-        with (made.project / "regalia.yaml").open("a") as file:
-            file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
-            file.write("  snapshots/kb: {target: local, collection: kb}\n")
-        made.start(workers=2)
-        made.must("target", "check", "local")
-        with psycopg.connect(local_of(made).url, autocommit=True) as connection:
-            connection.execute(TABLE)
-            release(made, "1.0.0")
-            connection.execute("UPDATE kb SET body = '1.1.0'")
-            release(made, "1.1.0")
+    with staged(tmp_path, workers=2) as made:
+        release(made, "1.0.0", TABLE)
+        release(made, "1.1.0", "UPDATE kb SET body = '1.1.0'")
         made.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live")
         made.must("promote", "1.0.0", "--to", "prod")
         made.must("promote", "1.1.0", "--to", "prod")
         yield made
-        made.stop()
-        assert "Traceback" not in (made.folder / "registry.log").read_text()
-    shutil.rmtree(local_of(made).folder, ignore_errors=True)
 
 
 class Load:
@@ -96,7 +83,7 @@ class Load:
             while not self._over.is_set():
                 try:
                     bundle = follower.current()
-                    told = bundle.prompt("greeting").render().split()[-1].rstrip(".")
+                    told = bundle.prompt("greeting").render(name="you").split()[-1].rstrip(".")
                     asked = str([chance.random() for _ in range(8)])
                     query = sql.SQL("SELECT body FROM {} ORDER BY embedding <=> %s::vector LIMIT 3")
                     table = _table(bundle.collection("kb"))

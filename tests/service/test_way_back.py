@@ -1,55 +1,23 @@
 """A channel that demands a warm way back: what it refuses, and what makes it content again."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from regalia.client import Client
-from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
-from tests.support.registries import Home, home
-
-PROD = "acme/support-agent:prod"
-TABLE = """
-CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
-INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 200) n;
-CREATE INDEX ON kb USING hnsw (embedding vector_cosine_ops);
-"""
-PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello {{name}}, this is {version}."\n'
+from tests.support.registries import Home
+from tests.support.stages import PROD, TABLE, release, staged
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Home]:
     """Serve a registry with the bundles 1.0.0 and 1.1.0, whose knowledge bases differ."""
-    with home(tmp_path) as made:
-        (made.project / "prompts").mkdir()
-        made.must("init", "acme/support-agent", "--registry", made.url)
-        with (made.project / "regalia.yaml").open("a") as file:
-            file.write("push:\n  prompts/greeting: prompts/greeting.yaml\n")
-            file.write("  snapshots/kb: {target: local, collection: kb}\n")
-        made.start()
-        for version, statements in (("1.0.0", TABLE), ("1.1.0", "UPDATE kb SET body = 'wrong'")):
-            fill(made, statements)
-            (made.project / "prompts/greeting.yaml").write_text(PROMPT.format(version=version))
-            made.must("bundle", "create", version)
+    with staged(tmp_path) as made:
+        release(made, "1.0.0", TABLE)
+        release(made, "1.1.0", "UPDATE kb SET body = 'wrong'")
         yield made
-        made.stop()
-        assert "Traceback" not in (made.folder / "registry.log").read_text()
-    shutil.rmtree(local_of(made).folder, ignore_errors=True)
-
-
-def local_of(made: Home) -> EmbeddedPostgres:
-    return EmbeddedPostgres(made.folder / ".local/share/regalia/postgres", wheel_binaries())
-
-
-def fill(made: Home, statements: str) -> None:
-    server = local_of(made)
-    server.start()
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(statements.encode())
 
 
 def way_back(made: Home) -> dict[str, object]:
@@ -113,7 +81,10 @@ def test_a_cold_way_back_is_told_with_its_time(served: Home) -> None:
     assert (way_back(served)["state"], way_back(served)["seconds"]) == ("cold", None)
     served.must("prepare", "1.1.0", "--for", "prod")
 
-    assert (way_back(served)["state"], way_back(served)["seconds"]) == ("cold", 1)
+    told = way_back(served)
+    assert told["state"] == "cold"
+    assert isinstance(told["seconds"], int)
+    assert told["seconds"] >= 1
 
 
 def test_a_pinned_agent_finds_its_collection_after_the_channel_has_gone_back(served: Home) -> None:
