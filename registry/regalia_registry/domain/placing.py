@@ -119,10 +119,14 @@ class Collection:
         return replace(self, sealed=False, marker="")
 
     @property
+    def is_live(self) -> bool:
+        """Whether it was opened for its application, and by no other hand."""
+        return self.state is CollectionState.READY and not self.sealed and self.marker != ""
+
+    @property
     def awaits_leftover(self) -> bool:
         """Whether an application may have written into it what is stored nowhere else."""
-        is_open = self.bound_at is not None and not self.sealed and self.leftover is None
-        return is_open and self.marker != ""
+        return self.bound_at is not None and self.is_live and self.leftover is None
 
     @property
     def is_warm(self) -> bool:

@@ -24,6 +24,7 @@ from regalia_registry.services.steps.targets import require_use
 
 _WAITS = timedelta(hours=24)
 _SUFFIX_BYTES = 5
+_ADOPTED = "adopted"  # a marker that no engine gives: its application has written into it all along
 
 
 def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:
@@ -64,6 +65,7 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
         state=CollectionState.READY,
         table=table if isinstance(table, str) else None,
         schema_digest=schema.digest,
+        marker=_ADOPTED,
         verified_at=ports.clock.now(),
     )
     return _offered(ports, bench, wish, adopted, alias=wish.alias if has_alias else None)

@@ -151,14 +151,15 @@ class _Preparing:
             seals_of(self.providers[one.target]).seal(one.name, mark=one.id)
 
     def opened(self, step: Step, collection: Collection) -> Collection:
-        """Let the application write into a live collection: the last thing before it may be served."""
+        """Let the application write into a live collection: the last thing before it may be served.
+
+        Its row says so first: the reconciler seals what is open and should not be.
+        """
         if step.placing.mode is Mode.FROZEN:
             return collection
-        seals = seals_of(self.providers[collection.target])
-        seals.unseal(collection.name, mark=collection.id)
-        standing = seals.standing(collection.name, mark=collection.id)
-        changed = replace(collection, sealed=False, marker=standing.marker)
-        return self.journal.change(changed, expected=CollectionState.READY)
+        opened = self.journal.change(replace(collection, sealed=False), expected=CollectionState.READY)
+        seals_of(self.providers[collection.target]).unseal(collection.name, mark=collection.id)
+        return opened
 
     def _built(self, step: Step) -> Collection:
         """Build a collection; one that comes out wrong is put aside, and built once more under another name."""

@@ -18,8 +18,9 @@ from regalia_registry.ports.vectors import Provider, Targets
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.aliases import lead
 from regalia_registry.services.steps.planning import bound_collections
-from regalia_registry.services.steps.sealing import is_intact
+from regalia_registry.services.steps.sealing import is_intact, seals_of
 from regalia_registry.services.steps.targets import get_target
+from regalia_registry.services.steps.uses import awaited_by
 
 _PAGE = 200
 _ALL_EVERY = 12  # rounds: then warm copies are looked at too, and aliases set that lead where they should
@@ -65,7 +66,7 @@ class Reconciler:
                 provider.close()
 
     def _sealed(self, tx: Transaction) -> list[Collection]:
-        """List the collections that pointers name, and now and then all that a move would take as they are."""
+        """List the collections that pointers name or will, and now and then all that a move would take as they are."""
         found, after = list[Collection](), None
         while True:
             page = tx.collections.list(after=after, limit=_PAGE)
@@ -75,18 +76,27 @@ class Reconciler:
             after = page[-1].id
         if self._is_thorough:
             return found
-        served = bound_collections(tx)
+        awaited = {(one.target, one.collection) for opened in tx.operations.list_open() for one in awaited_by(opened)}
+        served = bound_collections(tx) | awaited
         return [one for one in found if (one.target, one.name) in served]
 
     def _look(self, collection: Collection, provider: Provider) -> None:
-        """Look whether a collection is as it was; one that is not is used by no move any more."""
-        if is_intact(provider, collection):
+        """Look whether a collection is as it was; one that is not is used by no move any more.
+
+        A move may have opened it for its application meanwhile: then it is let be, and what was sealed is opened again.
+        """
+        is_as_it_was = is_intact(provider, collection)
+        with self.ports.store.read() as tx:
+            there = tx.collections.get(collection.id)
+        if not there.is_warm:
+            if there.is_live:
+                seals_of(provider).unseal(there.name, mark=there.id)
+            return
+        if is_as_it_was or there.marker != collection.marker:
             return
         log.warning("collection drifted", collection=collection.name, target=collection.target)
         with self.ports.store.note() as tx:
-            there = tx.collections.get(collection.id)
-            if there.is_warm and there.marker == collection.marker:
-                tx.collections.update(there.drifted(), expected=CollectionState.READY)
+            tx.collections.update(there.drifted(), expected=CollectionState.READY)
 
     def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
         led = lead(self.ports.store, provider, of.application, of.channel, placing, again=self._is_thorough)

@@ -27,7 +27,7 @@ def uses_of(tx: Transaction, *, bundles: int, aliased: Mapping[Named, str]) -> U
         for earlier in _last(tx, stored, bundles):
             recent |= dict.fromkeys(_named(earlier), channel)
     opened = tx.operations.list_open()
-    awaited = {(place.target, place.collection): one.id for one in opened for place in _awaited(one)}
+    awaited = {(place.target, place.collection): one.id for one in opened for place in awaited_by(one)}
     return Uses(serving, recent, awaited, frozenset(one.id for one in opened), aliased)
 
 
@@ -80,7 +80,7 @@ def _named(stored: StoredPointer) -> Iterator[Named]:
     return ((place.target, place.collection) for place in stored.pointer.collections)
 
 
-def _awaited(operation: Operation) -> Iterator[Place]:
+def awaited_by(operation: Operation) -> Iterator[Place]:
     """Read the places that a prepared operation offers to be signed."""
     fields = Fields(operation.outcome or {}, "the operation's outcome")
     if operation.channel is not None and fields.has("collections"):
