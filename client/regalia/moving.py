@@ -14,7 +14,6 @@ from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
 from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, RollbackError, SignatureError
-from regalia.core.fields import Fields
 from regalia.core.names import Kind, Slot
 from regalia.core.references import BundleReference
 from regalia.core.signing import SigningKey
@@ -35,7 +34,7 @@ from regalia.core.verification import (
     compare as compare_age,
 )
 from regalia.publishing import resolve_if_trusted
-from regalia.showing import Shown, require_shown
+from regalia.showing import Shown, require_shown, vouched_places
 from regalia.snapshotting import Tell, finish
 from regalia.wire.answers import Moved, OperationEntry, PointerEntry, Proposal
 from regalia.wire.resolution import decode, encode
@@ -280,6 +279,7 @@ class _Proposed:
     index: BundleIndex
     pointer: VerifiedPointer | None
     is_lost: bool
+    places: tuple[Place, ...]
 
 
 def _propose(
@@ -308,7 +308,8 @@ def _propose(
     release = verify_release(
         decode(answer.release, what="the release statement"), root=root, application=channel.application, bundle=digest
     )
-    return _Proposed(answer, root, release, verify_index(index, release=release.statement), pointer, is_lost)
+    places = vouched_places(answer, root=root, channel=channel, bundle=digest, operation=operation)
+    return _Proposed(answer, root, release, verify_index(index, release=release.statement), pointer, is_lost, places)
 
 
 def _lost_pointer(body: bytes) -> VerifiedPointer:
@@ -348,7 +349,6 @@ def _pointer(
     current = None if proposed.pointer is None else proposed.pointer.pointer
     first = int(issued_at.timestamp())
     life = _LAPTOP_LIFE if len(proposed.root.root_keyids) == 1 else _TEAM_LIFE
-    placed = tuple(Place.parse(Fields(dict(one), "a proposed place")) for one in proposed.answer.collections)
     pointer = ChannelPointer(
         trust_domain=proposed.root.trust_domain,
         application=channel.application,
@@ -361,7 +361,7 @@ def _pointer(
         issued_at=issued_at,
         expires=issued_at + life,
         previous=None if proposed.pointer is None else proposed.pointer.identity,
-        collections=current.collections if move is Move.RENEW and current is not None else placed,
+        collections=current.collections if move is Move.RENEW and current is not None else proposed.places,
         fallbacks=_fallbacks(proposed, leaves_held=leaves_held),
     )
     verify_places(pointer, proposed.index)

@@ -1,9 +1,16 @@
-"""What a person was shown before signing: where a move's collections will be; nothing is signed that says otherwise."""
+"""Before a person signs where collections are: it is what they were shown, and what the registry's key vouches for."""
 
 from collections.abc import Mapping, Sequence
 
+from regalia.core.digest import Digest
 from regalia.core.errors import VerificationError
+from regalia.core.fields import Fields
+from regalia.core.preparation import Preparation, verify_preparation
+from regalia.core.references import BundleReference
 from regalia.core.statements import Place
+from regalia.core.trust import Root
+from regalia.wire.answers import Proposal
+from regalia.wire.resolution import decode
 
 Shown = tuple[tuple[str, str], ...]
 
@@ -29,3 +36,20 @@ def require_shown(places: Sequence[Place], shown: Shown) -> None:
                 hint="its records were changed in between: look who writes to its database, and sign nothing",
                 step="pointer",
             )
+
+
+def vouched_places(
+    answer: Proposal, *, root: Root, channel: BundleReference, bundle: Digest, operation: str | None
+) -> tuple[Place, ...]:
+    """Read where an operation has prepared a bundle's collections, once the registry's own key says the same.
+
+    Raises:
+        VerificationError: It says something else, or nothing.
+    """
+    places = tuple(Place.parse(Fields(dict(one), "a proposed place")) for one in answer.collections)
+    if operation is None and not places:
+        return ()
+    body = decode(answer.preparation or "", what="what was prepared")
+    said = Preparation(root.trust_domain, channel.application, str(channel.channel), bundle, str(operation), places)
+    verify_preparation(body, root=root, expected=said)
+    return places

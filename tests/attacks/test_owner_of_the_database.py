@@ -14,7 +14,7 @@ import pytest
 from regalia import moving, operations
 from regalia.client import Client
 from regalia.core.dsse import Envelope
-from regalia.core.errors import ConflictError, NotFoundError, RollbackError, VerificationError
+from regalia.core.errors import RollbackError, VerificationError
 from regalia.core.values import replace
 from regalia.showing import shown_of
 from tests.support.crashing import PROD, VERSIONS, Arena, arena
@@ -171,25 +171,33 @@ def forged(stage: Arena, **changed: str) -> tuple[moving.MovePlan, str]:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    "changed",
     [
-        ({"snapshot": "sha256:" + "0" * 64}, "not the bundle's snapshots"),
-        ({"slot": "snapshots/other"}, "not the bundle's snapshots"),
-        ({"target": "evil"}, 'on "evil", shown was "snapshots/kb" on "local"'),
+        {"snapshot": "sha256:" + "0" * 64},
+        {"slot": "snapshots/other"},
+        {"target": "evil"},
+        {"collection": "evil_abcdefgh"},
+        {"table": "evil"},
     ],
-    ids=["snapshot", "slot", "target"],
+    ids=lambda changed: next(iter(changed)),
 )
-def test_nobody_signs_places_that_are_not_the_bundles_or_not_those_that_were_shown(
-    stage: Arena, changed: dict[str, str], told: str
-) -> None:
+def test_nobody_signs_other_places_than_the_registrys_key_vouches_for(stage: Arena, changed: dict[str, str]) -> None:
     plan, operation = forged(stage, **changed)
 
-    with pytest.raises(VerificationError, match=told):
+    with pytest.raises(VerificationError, match="has proved other collections for this move"):
         moving.resume(stage.client, plan, operation)
 
 
-def test_a_collection_that_nobody_proved_is_not_committed_even_if_it_is_signed(stage: Arena) -> None:
-    plan, operation = forged(stage, collection="evil_abcdefgh")
+def test_nobody_signs_the_collection_of_another_bundle(stage: Arena) -> None:
+    plan, operation = forged(stage, collection=stage.served()[1].collection)
 
-    with pytest.raises((ConflictError, NotFoundError)):
-        stage.sign(moving.resume(stage.client, plan, operation))
+    with pytest.raises(VerificationError, match="has proved other collections for this move"):
+        moving.resume(stage.client, plan, operation)
+
+
+def test_nobody_signs_what_was_prepared_elsewhere_than_was_shown(stage: Arena) -> None:
+    plan, operation = forged(stage)
+    elsewhere = replace(plan, shown=(("snapshots/kb", "far"),))
+
+    with pytest.raises(VerificationError, match='on "local", shown was "snapshots/kb" on "far"'):
+        moving.resume(stage.client, elsewhere, operation)

@@ -9,7 +9,6 @@ import random
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -62,9 +61,9 @@ def survived() -> Iterator[dict[str, set[Point]]]:
     print(f"\nseed {SEED}: {len(POINTS)} kill points × {len(ENGINES)} engines: {passed} passed")  # noqa: T201, RUF001 # the outcome
 
 
-@pytest.fixture(params=ENGINES)
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
-    with home(tmp_path) as made, arena(made, request.param) as found:
+@pytest.fixture(scope="module", params=ENGINES)
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    with home(tmp_path_factory.mktemp("home")) as made, arena(made, request.param) as found:
         yield found
 
 
@@ -82,6 +81,8 @@ def test_nothing_is_ever_half_moved(stage: Arena, survived: dict[str, set[Point]
 
 @pytest.mark.parametrize("stage", ["pgvector"], indirect=True)  # the course is one, whatever the engine
 def test_a_move_crosses_every_step_that_is_killed_and_no_other(stage: Arena) -> None:
+    stage.rest()
+    stage.work()
     stage.write()
     plan = stage.plan()
     asked = stage.ask(plan)

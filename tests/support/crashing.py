@@ -1,6 +1,7 @@
 """A channel that is moved between two bundles while its processes die, and what must hold whatever happens to them."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -101,9 +102,12 @@ class Arena:
         self.workers.append(self.made.work(f"worker-{len(self.workers)}.log"))
         return self.workers[-1]
 
-    def doomed(self, what: str, step: str, edge: str, port: int = 0) -> "subprocess.Popen[bytes]":
-        """Start a process that dies at an edge."""
-        command = [sys.executable, "-m", "tests.support.dying", what, str(self.data), step, edge, str(port)]
+    def doomed(
+        self, what: str, step: str, edge: str, *, port: int = 0, by: signal.Signals = signal.SIGKILL
+    ) -> "subprocess.Popen[bytes]":
+        """Start a process that dies, or stops, at an edge."""
+        arguments = [what, str(self.data), step, edge, by.name, str(port)]
+        command = [sys.executable, "-m", "tests.support.dying", *arguments]
         with (self.made.folder / f"worker-{len(self.workers)}.log").open("ab") as log:
             started = subprocess.Popen(
                 command,
@@ -124,11 +128,20 @@ class Arena:
         for worker in self.workers:
             worker.wait(60)
 
-    def logs(self) -> list[dict[str, object]]:
+    def logs(self, files: str = "*.log") -> list[dict[str, object]]:
         """Read what the processes logged."""
-        files = [*self.made.folder.glob("worker-*.log"), self.made.folder / "registry.log"]
-        lines = [line for file in files for line in file.read_text().splitlines()]
+        lines = [line for file in self.made.folder.glob(files) for line in file.read_text().splitlines()]
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def is_locked(self) -> bool:
+        """Say whether nobody can write into the catalog."""
+        with closing(sqlite3.connect(self.data / "registry.db", timeout=0.2, isolation_level=None)) as catalog:
+            try:
+                catalog.execute("BEGIN IMMEDIATE")
+                catalog.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     def served(self) -> tuple[str, Place]:
         """Say what the channel names now."""
@@ -200,7 +213,7 @@ class Arena:
     def doomed_web(self, step: str, edge: str) -> Iterator[tuple["subprocess.Popen[bytes]", Client]]:
         """Start a web process that dies at an edge, and a client of it."""
         port = free_port()
-        process, url = self.doomed("web", step, edge, port), f"http://127.0.0.1:{port}"
+        process, url = self.doomed("web", step, edge, port=port), f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + PATIENCE_S
         while not is_serving(url):
             assert process.poll() is None

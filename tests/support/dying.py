@@ -1,7 +1,7 @@
-"""A worker, or a web process, that kills itself at an edge of a move's course: `python -m tests.support.dying`.
+"""A worker, or a web process, that kills or stops itself at an edge of a move: `python -m tests.support.dying`.
 
-It takes what it is, its data folder, the step and the edge, and a web process its port. It logs, and dies, through the
-logger that every process has: nothing in it is another than in production.
+It takes what it is, its data folder, the step, the edge, the signal, and a web process its port. It logs, and dies,
+through the logger that every process has: nothing in it is another than in production.
 """
 
 import os
@@ -23,12 +23,13 @@ from regalia_registry.settings import Settings, load_settings
 EDGES = {"before": "step begun", "after": "step ended"}
 
 
-def killer(step: str, edge: str) -> Processor:
-    """Make a processor that ends its process at an edge, as nothing else could: not even `finally` runs."""
+def killer(step: str, edge: str, number: signal.Signals) -> Processor:
+    """Make a processor that ends its process the first time at an edge: with SIGKILL, not even `finally` runs."""
+    left = [number]
 
     def process(_logger: WrappedLogger, _method: str, told: EventDict) -> EventDict:
-        if (told["event"], told.get("step")) == (EDGES[edge], step):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if left and (told["event"], told.get("step")) == (EDGES[edge], step):
+            os.kill(os.getpid(), left.pop())
         return told
 
     return process
@@ -44,12 +45,12 @@ def web(settings: Settings, port: int) -> None:
     uvicorn.run(web_app(settings), port=port, lifespan="off", log_config=None, access_log=False)
 
 
-def main(what: str, data: str, step: str, edge: str, port: str) -> None:
+def main(what: str, data: str, step: str, edge: str, number: str, port: str) -> None:
     """Configure the logs as always, and what dies by them."""
     settings = load_settings(data=Path(data))
     configure_logs(settings)
     processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[killer(step, edge), *processors])
+    structlog.configure(processors=[killer(step, edge, signal.Signals[number]), *processors])
     running: dict[str, Callable[[Settings, int], None]] = {"worker": work, "web": web}
     running[what](settings, int(port))
 

@@ -142,10 +142,11 @@ class World:
     """Two released bundles of one knowledge base each, a channel that stands on the first, and two workers."""
 
     def __init__(self, folder: Path, *, mode: Mode, store: MemoryStore | None = None) -> None:
-        self.engine, self.clock = FencingEngine(), MemoryClock()
-        self.ports = Ports(store or MemoryStore(), MemoryBlobs(), self.clock, MemoryIds(), MemoryKeys(), MemoryRoot())
+        self.engine, self.clock, keys = FencingEngine(), MemoryClock(), MemoryKeys()
+        self.ports = Ports(store or MemoryStore(), MemoryBlobs(), self.clock, MemoryIds(), keys, MemoryRoot())
         self.signing = MemoryRegistry(folder, clock=self.clock.now)
         self.application = self.signing.application
+        keys.freshness = self.signing.keys["freshness"]
         self.workers = [self._worker(folder / f"worker-{number}") for number in range(2)]
         self.reconciler = Reconciler(self.ports, self.engine, Holder("reconciler", 1))
         self.written: dict[str, int] = {}

@@ -187,7 +187,8 @@ class Proposal:
     """What a signer needs to build a pointer: documents to verify, nothing to believe.
 
     `roots` are those after the version that was asked with; `entry` is the newest pointer of this channel that
-    named the bundle, if any did; `held` is its hold. `collections` are what an operation has prepared.
+    named the bundle, if any did; `held` is its hold. `collections` are what an operation has prepared, and
+    `preparation` is what the registry's own key says of them.
     """
 
     roots: tuple[str, ...]
@@ -198,6 +199,7 @@ class Proposal:
     held: HoldEntry | None = None
     collections: tuple[dict[str, str], ...] = ()
     excluded_fallbacks: tuple[str, ...] = ()
+    preparation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
         entry=None if entry is None else pointer_entry(entry, held),
         held=None if held is None else hold_entry(held),
         collections=() if prepared is None else tuple(place.written() for place in prepared.places),
+        preparation=None if prepared is None else prepared.vouched,
         excluded_fallbacks=tuple(sorted(str(digest) for digest in holds)),
     )
 

@@ -29,6 +29,7 @@ from regalia_registry.services.steps.sealing import is_intact, seals_of
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
+from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = {Move.PROMOTE: timedelta(hours=24), Move.RESTORE: timedelta(hours=1), Move.REBIND: timedelta(hours=1)}
 
@@ -68,6 +69,7 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
             preparing.close_first(left)
     places = [one.place(step.member.slot, step.member.digest) for step, one in zip(chosen, opened_ones, strict=True)]
     outcome: JsonObject = {**plan.written(), "collections": [{**place.written()} for place in places]}
+    outcome["vouched"] = vouch(ports, operation, places)
     until = ports.clock.now() + _WAITS[wish.move]
     return Paused(OperationState.PREPARED, {**outcome, "until": times.write(until)}, until)
 

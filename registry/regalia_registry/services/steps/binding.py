@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from regalia.core.dsse import MAX_PAYLOAD
 from regalia.core.errors import ConflictError
 from regalia.core.fields import Fields
 from regalia.core.statements import MAX_COLLECTIONS, ChannelPointer, Place
@@ -15,11 +16,12 @@ from regalia_registry.ports.store import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An operation that waits for its pointer, and the places that the pointer must name."""
+    """An operation that waits for its pointer, the places that the pointer must name, and the word of its worker."""
 
     operation: Operation
     places: tuple[Place, ...]
     live: frozenset[str]
+    vouched: str
 
 
 def find_prepared(tx: Transaction, operation_id: str, pointer: ChannelPointer) -> Prepared:
@@ -56,6 +58,7 @@ def prepared_of(operation: Operation) -> Prepared:
         operation,
         tuple(map(Place.parse, fields.children("collections", maximum=MAX_COLLECTIONS))),
         frozenset(step.text("slot") for step in steps if step.text("mode") == Mode.LIVE),
+        fields.text("vouched", max_characters=MAX_PAYLOAD * 2),
     )
 
 
