@@ -34,6 +34,7 @@ def prepared(*, mode: str = "frozen") -> Operation:
     outcome: JsonObject = {
         "steps": [{"slot": str(KB), "mode": mode}],
         "collections": [{**NEW.place(KB, NEW.snapshot).written()}],
+        "vouched": "",
     }
     asked = Operation("op-1", OperationKind.RESTORE, "acme", "acme/support-agent:prod", {}, NOW, "jane")
     return replace(asked, state=OperationState.PREPARED, epoch=2, outcome=outcome, channel="acme/support-agent:prod")

@@ -21,6 +21,7 @@ from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.planning import snapshots_of
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = timedelta(hours=24)
 _SUFFIX_BYTES = 5
@@ -68,7 +69,7 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
         marker=_ADOPTED,
         verified_at=ports.clock.now(),
     )
-    return _offered(ports, bench, wish, adopted, alias=wish.alias if has_alias else None)
+    return _offered(ports, operation, bench, wish, adopted, wish.alias if has_alias else None)
 
 
 def _member(tx: Transaction, wish: AdoptWish) -> Member:
@@ -139,7 +140,9 @@ def _planned(
     return chosen
 
 
-def _offered(ports: Ports, bench: Bench, wish: AdoptWish, adopted: Collection, *, alias: str | None) -> Paused:
+def _offered(
+    ports: Ports, operation: Operation, bench: Bench, wish: AdoptWish, adopted: Collection, alias: str | None
+) -> Paused:
     """Make the channel's slot a live one, and offer the places that its pointer will name."""
     with ports.store.note() as tx:
         bench.fence(tx)
@@ -161,4 +164,5 @@ def _offered(ports: Ports, bench: Bench, wish: AdoptWish, adopted: Collection, *
     until = ports.clock.now() + _WAITS
     written: list[JsonValue] = [{**place.written()} for place in places]
     outcome: JsonObject = {"steps": steps, "collections": written, "until": times.write(until)}
+    outcome["vouched"] = vouch(ports, operation, places)
     return Paused(OperationState.PREPARED, outcome, until)
