@@ -151,7 +151,8 @@ def test_an_alias_leads_where_its_channel_is_and_what_a_hand_changed_is_set_righ
     assert through_alias() == "passage 7"
     served.must("promote", "1.1.0", "--to", "prod")
     assert through_alias() == "wrong 7"
-    served.must("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
+    told = served.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
+    assert f"alias help leads to {place(served).collection}, set in" in told.stderr
     assert through_alias() == "passage 7"
 
     fill(

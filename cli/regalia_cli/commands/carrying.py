@@ -94,7 +94,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         if plan.hold and plan.current is not None:
             output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
         with progress.shown() as tell:
-            show_leftovers(moving.settled(state.client, plan, tell))
+            show_settled(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
         if ways.wait_s is not None and awaited is not None:
             arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
@@ -107,9 +107,12 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
 
 
-def show_leftovers(done: OperationEntry | None) -> None:
-    """Say what was written to the collections that the channel left, and where it is kept."""
-    leftovers = (done.outcome or {}).get("leftovers") if done is not None else None
+def show_settled(done: OperationEntry | None) -> None:
+    """Say where the aliases lead, what was written to the collections that the channel left, and where that is kept."""
+    outcome = (done.outcome or {}) if done is not None else {}
+    aliases, leftovers = outcome.get("aliases"), outcome.get("leftovers")
+    for one in aliases if isinstance(aliases, list) else []:
+        output.tell(f"  alias {one['alias']} leads to {one['collection']}, set in {one['seconds'] * 1000:.0f} ms")
     for one in leftovers if isinstance(leftovers, list) else []:
         if one["snapshot"] is None:
             output.tell(f"  nothing was written to {one['collection']} since it was released")
