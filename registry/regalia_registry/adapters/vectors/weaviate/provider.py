@@ -50,6 +50,7 @@ _MAX_NAME = 255
 _COUNTED = 100  # classes whose rows a list counts: each takes some milliseconds
 _SEARCHED_PAGES = 10
 _FLOAT_BYTES = 4
+_SENT_AGAIN = 500
 _NO_COLLECTION = "reg collection list TARGET"
 
 
@@ -225,8 +226,19 @@ class WeaviateProvider:
         if told is not None and self.drop(name, mark=told.mark):
             self.create(name, schema, mark=told.mark, origin=told.origin)
 
-    def build_index(self, name: str, schema: Schema) -> None:  # noqa: ARG002 # Weaviate indexes what it stores
-        """Wait until the queue of every shard is empty."""
+    def build_index(self, name: str, schema: Schema) -> None:
+        """Wait until the queue of every shard is empty, and what the index knows would outlive the server.
+
+        Weaviate hands an index's log to the system with the batch that comes after: what the last one brought is gone
+        with a restart, of any kind, and a sealed class gets no batch after it [M]. So some rows are sent again, as they
+        are: enough to reach each shard.
+        """
+        wait_for_index(self._connection, name)
+        if not self.writable(name):  # sealed, by a worker that was here before
+            return
+        with self.open(name) as reading:
+            rows = next(reading.batches(), [])[:_SENT_AGAIN]
+        Loader(self._connection, Held(name, parse_engine(schema.engine), schema.vectors, is_timed=True)).insert(rows)
         wait_for_index(self._connection, name)
 
     def search(self, name: str, vector: bytes, *, space: str, limit: int) -> Sequence[Hit]:
