@@ -36,7 +36,7 @@ from regalia_registry.adapters.vectors.weaviate.hosting import Told
 from regalia_registry.adapters.vectors.weaviate.loading import DamagedError, Loader, wait_for_index
 from regalia_registry.adapters.vectors.weaviate.messages import Held, nearest
 from regalia_registry.adapters.vectors.weaviate.reading import CursorReading, dimensions, key_reader
-from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, shard_path
+from regalia_registry.adapters.vectors.weaviate.sealing import READONLY, READY, WeaviateSeals, shard_path, shards_of
 from regalia_registry.adapters.vectors.weaviate.values import asked, canonical, decoders
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.origin import Origin
@@ -234,7 +234,7 @@ class WeaviateProvider:
         are: enough to reach each shard.
         """
         wait_for_index(self._connection, name)
-        if not self.writable(name):  # sealed, by a worker that was here before
+        if any(one.is_stopped for one in shards_of(self._connection, name)):  # sealed, by a worker that was here before
             return
         with self.open(name) as reading:
             rows = next(reading.batches(), [])[:_SENT_AGAIN]
