@@ -18,7 +18,7 @@ import pytest
 from regalia.core.errors import UnavailableError
 from regalia.moving import MovePlan
 from regalia.wire.answers import OperationEntry
-from regalia_registry.services.steps.course import COMMIT, COURSE, LEFTOVER, PLAN, Step
+from regalia_registry.services.steps.course import COMMIT, COURSE, PLAN, Step
 from tests.support.crash_engines import ENGINES
 from tests.support.crashing import PATIENCE_S, Arena, arena
 from tests.support.dying import EDGES
@@ -26,12 +26,9 @@ from tests.support.registries import home
 
 SEED = int(os.environ.get("REGALIA_SEED", "0")) or random.randrange(1, 2**31)  # noqa: S311 # when to kill guards nothing
 IS_WHOLE = os.environ.get("REGALIA_CRASH") == "all"
-KILLS = (
-    int(os.environ.get("REGALIA_KILLS") or 0) or 150 if IS_WHOLE else 3 if os.environ.get("CI") == "true" else 1
-)  # of each engine
-STOPS = [
-    step for step in COURSE if step not in {PLAN, COMMIT, LEFTOVER}
-]  # a leftover's worker holds nothing others wait for
+DEFAULT = 150 if IS_WHOLE else 3 if os.environ.get("CI") == "true" else 1
+KILLS = int(os.environ.get("REGALIA_KILLS") or DEFAULT)  # of each engine
+STOPS = [step for step in COURSE if step not in {PLAN, COMMIT}]  # one changes nothing, one is no worker's
 
 
 @pytest.fixture(scope="module", params=ENGINES)
