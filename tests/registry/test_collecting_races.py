@@ -14,7 +14,7 @@ from regalia.core.errors import ConflictError, NotFoundError, UnavailableError
 from regalia.core.kinds.code import CodeConfig, GitPin
 from regalia.core.manifest import Artifact
 from regalia.core.names import Kind, Slot
-from regalia.core.strict_json import JsonObject
+from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.adapters.disk import DiskBlobs
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.migrate import upgrade
@@ -126,7 +126,8 @@ def reuse(ports: Ports, number: int, one: Collection) -> bool:
     """Offer a collection to be signed, as a worker does, and bind it, as the commit does; False where that is lost."""
     with ports.store.note() as tx:
         running = tx.operations.get(f"op-{number}")
-        outcome: JsonObject = {"steps": [], "collections": [{**one.place(KB, one.snapshot).written()}]}
+        places: list[JsonValue] = [{**one.place(KB, one.snapshot).written()}]
+        outcome: JsonObject = {"steps": [], "collections": places, "vouched": ""}
         tx.operations.update(replace(running, state=OperationState.PREPARED, outcome=outcome), epoch=0)
     try:
         with ports.store.note() as tx:

@@ -116,3 +116,26 @@ def test_nobody_renews_a_lease_behind_the_word_that_it_waits_for_a_day(tmp_path:
 
     assert store.threads
     assert "lease" not in store.threads
+
+
+def test_a_catalog_that_calls_one_collection_another_gets_neither_reused(tmp_path: Path) -> None:
+    store = MemoryStore()
+    world = World(tmp_path, mode=Mode.FROZEN, store=store)
+    world.settle(world.asked(NEW))
+    with store.note() as tx:
+        old, new = tx.collections.list(after=None, limit=9)
+    stored = store._tables.collections  # as whoever owns the database
+    stored[old.id], stored[new.id] = (
+        replace(old, content_root=new.content_root),
+        replace(new, content_root=old.content_root),
+    )
+
+    world.settle(world.asked(OLD))
+
+    with store.read() as tx:
+        made = tx.collections.list(after=None, limit=9)
+    pointer = world.pointer()
+    assert pointer is not None
+    [place] = pointer.pointer.collections
+    assert place.collection not in {old.name, new.name}
+    assert len(made) == 3

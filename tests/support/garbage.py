@@ -144,7 +144,7 @@ class Registry:
         values: dict[str, Any] = {"snapshot": CONTENT.manifest.digest, "operation": "op-made"}
         values |= {"state": READY, "sealed": True, "made_at": long_ago, "verified_at": long_ago, **given}
         one = replace(collection(number), **values)
-        self.held[one.name] = Held(SCHEMA, one.id)
+        self.held[one.name] = Held(SCHEMA, one.mark)
         with self.ports.store.note() as tx:
             tx.collections.add(one)
         return one

@@ -114,7 +114,9 @@ def show_settled(done: OperationEntry | None) -> None:
     for one in aliases if isinstance(aliases, list) else []:
         output.tell(f"  alias {one['alias']} leads to {one['collection']}, set in {one['seconds'] * 1000:.0f} ms")
     for one in leftovers if isinstance(leftovers, list) else []:
-        if one["snapshot"] is None:
+        if "lost" in one:
+            output.tell(f"  what was written to {one['collection']} is lost: {one['lost']}")
+        elif one["snapshot"] is None:
             output.tell(f"  nothing was written to {one['collection']} since it was released")
         else:
             told = f"{one['written']:,} rows were written to {one['collection']} and {one['removed']:,} removed"

@@ -114,6 +114,11 @@ class Collection:
     unbound_at: datetime | None = None
     leftover: str | None = None
 
+    @property
+    def mark(self) -> str:
+        """What the engine keeps beside it: whose it is and what it was made of, whatever the catalog says later."""
+        return f"{self.id}/{self.content_root.hex}"
+
     def drifted(self) -> "Collection":
         """Give it as it is once somebody opened it by hand: nothing is known of what it holds."""
         return replace(self, sealed=False, marker="")

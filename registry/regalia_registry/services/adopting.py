@@ -56,7 +56,7 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
                 return {"consequences": consequences}
             made = _planned(ports, operation, bench, wish, member, target, provider)
         bench.tell({"step": "adopting", "collection": wish.collection})
-        name = adoption.adopt(wish.collection, into=made.name, mark=made.id)
+        name = adoption.adopt(wish.collection, into=made.name, mark=made.mark)
         schema = provider.collections.describe(name).schema
         table = schema.engine.get("table")
         has_alias = isinstance(provider, Serving) and name == made.name

@@ -150,7 +150,7 @@ class _Collecting:
         for entry, row in there:
             if row is None or row.state is not CollectionState.DROPPED:
                 continue
-            if entry.mark == row.id:
+            if entry.mark == row.mark:
                 found.returned.append(row.id)
             else:
                 why = "it has a name that was ours, and not our mark: somebody made it since ours was dropped"

@@ -88,7 +88,7 @@ def unmake_collections(ports: Ports, operation: Operation, bench: Bench) -> None
             with ports.store.read() as tx:
                 target = get_target(tx, one.target)
             with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-                provider.collections.drop(one.name, mark=one.id)
+                provider.collections.drop(one.name, mark=one.mark)
         except RegaliaError as error:
             raise UnavailableError(
                 f'its half-made collection "{one.name}" is left in the target "{one.target}": {error.message}',
@@ -107,7 +107,7 @@ def _let_in(ports: Ports, operation: Operation, bench: Bench) -> None:
         if not one.sealed:  # it is one that its application writes into
             try:
                 with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-                    seals_of(provider).unseal(one.name, mark=one.id)
+                    seals_of(provider).unseal(one.name, mark=one.mark)
             except RegaliaError as error:
                 raise UnavailableError(
                     f'writers of "{one.name}" in "{one.target}" are still stopped: {error.message}',
@@ -150,7 +150,7 @@ class _Preparing:
             self.journal.keep_closed([one.id for one in collections])
         for one in collections:
             self.bench.tell({"step": "sealing first", "collection": one.name})
-            seals_of(self.providers[one.target]).seal(one.name, mark=one.id)
+            seals_of(self.providers[one.target]).seal(one.name, mark=one.mark)
 
     def opened(self, step: Step, collection: Collection) -> Collection:
         """Let the application write into a live collection: the last thing before it may be served.
@@ -160,7 +160,7 @@ class _Preparing:
         if step.placing.mode is Mode.FROZEN:
             return collection
         opened = self.journal.change(replace(collection, sealed=False), expected=CollectionState.READY)
-        seals_of(self.providers[collection.target]).unseal(collection.name, mark=collection.id)
+        seals_of(self.providers[collection.target]).unseal(collection.name, mark=collection.mark)
         return opened
 
     def _built(self, step: Step) -> Collection:

@@ -90,7 +90,7 @@ class Reconciler:
             there = tx.collections.get(collection.id)
         if not there.is_warm:
             if there.is_live:
-                seals_of(provider).unseal(there.name, mark=there.id)
+                seals_of(provider).unseal(there.name, mark=there.mark)
             return
         if is_as_it_was or there.marker != collection.marker:
             return

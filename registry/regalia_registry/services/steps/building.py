@@ -20,7 +20,7 @@ _TOLD = {CREATE: "creating", SEAL: "sealing"}
 
 
 class Building:
-    """One collection on its way from nothing to sealed and proved; its mark is its id."""
+    """One collection on its way from nothing to sealed and proved; its mark is the collection's."""
 
     def __init__(
         self, ports: Ports, bench: Bench, snapshot: OpenedSnapshot, provider: Provider, collection: Collection
@@ -34,7 +34,7 @@ class Building:
         self._snapshot = snapshot
         self._provider = provider
         self._seals = seals_of(provider)
-        self._name, self._mark = collection.name, collection.id
+        self._name, self._mark = collection.name, collection.mark
         self._filling = Filling(ports, bench, snapshot, provider, Planned(self._name, self._mark))
         self._bench = bench
 

@@ -96,10 +96,10 @@ def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collect
     bench.tell({"step": "dropping", "target": collection.target, "collection": collection.name})
     found: ConflictError | None = None
     try:
-        provider.collections.drop(collection.name, mark=collection.id)
+        provider.collections.drop(collection.name, mark=collection.mark)
     except ConflictError as error:
         found = error
-    if any(one.mark == collection.id for one in provider.collections.list()):
+    if any(one.mark == collection.mark for one in provider.collections.list()):
         raise UnavailableError(f'"{collection.name}" is still there', hint="look at the engine; reg gc tries again")
     with ports.store.write(caller.actor) as tx:
         bench.fence(tx)

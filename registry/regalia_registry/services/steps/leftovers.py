@@ -4,6 +4,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from regalia.core.digest import Digest
+from regalia.core.errors import ConflictError, NotFoundError
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
@@ -53,7 +54,8 @@ def keep_leftover(
 ) -> JsonObject:
     """Seal a collection that was left, and take a snapshot of what is in it; gives what was written, counted.
 
-    Where nothing was written, it is what was released, and warm again.
+    Where nothing was written, it is what was released, and warm again. What is not there any more, or not ours, is told
+    as lost.
 
     Raises:
         UnavailableError: The engine does not answer; it is tried again, and the collection is not retired before.
@@ -63,8 +65,11 @@ def keep_leftover(
         stored = tx.artifacts.find_by_digest(left.namespace, digest=left.snapshot)
     base = None if stored is None else open_snapshot(ports, stored.artifact, version=stored.version)
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-        seals_of(provider).seal(left.name, mark=left.id)
-        marker = seals_of(provider).standing(left.name, mark=left.id).marker
+        try:
+            seals_of(provider).seal(left.name, mark=left.mark)
+            marker = seals_of(provider).standing(left.name, mark=left.mark).marker
+        except (ConflictError, NotFoundError) as error:  # dropped, or changed into something else, by another hand
+            return {"collection": left.name, "target": left.target, "lost": error.message}
     wish = SnapshotWish(left.target, left.name, f"{_name_of(base, left)}{_SUFFIX}", _embedding_of(base))
     about = replace(operation, request=wish.written(), journal=journal.loads.get(left.id))
     taken = take(ports, actor, about, journal.bench_of(left.logical, left), target, wish, base)

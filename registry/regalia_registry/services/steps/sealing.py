@@ -27,7 +27,7 @@ def is_intact(provider: Provider, collection: Collection) -> bool:
     Raises:
         UnavailableError: The engine does not answer.
     """
-    seals, name, mark = seals_of(provider), collection.name, collection.id
+    seals, name, mark = seals_of(provider), collection.name, collection.mark
     try:
         standing = seals.standing(name, mark=mark)
         if not standing.sealed:
