@@ -241,4 +241,5 @@ def test_a_canary_that_is_gone_costs_a_warning_and_no_load(source: Source) -> No
     loaded = source.outcome(LoadWish("kb", "1.0.0", "local", "kb"))
 
     assert (loaded["count"], loaded["recall"]) == (200, {})
-    assert "its canary can't be read" in str(loaded["warnings"])
+    [warning] = loaded["warnings"]
+    assert "its canary can't be read" in warning
