@@ -63,6 +63,7 @@ def _give_memory_back() -> None:
     glibc keeps ever larger ones otherwise, and pyarrow's own allocator all of them: 50 MB after a few snapshots.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its second thread spins: six times the CPU, and no time won
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # other systems' libraries do without
     if set_option is not None:
         set_option(_M_MMAP_THRESHOLD, _LARGE_BYTES)
