@@ -73,7 +73,11 @@ LIBRARIES = {
     "jinja2": {"regalia.core.templates.jinja"},
     "semver": {"regalia.core.versions"},
     "cryptography": {"regalia.core.keys", "regalia.core.signing"},
-    "numpy": {"regalia_registry.segments", "regalia_registry.adapters.vectors"},
+    "numpy": {
+        "regalia_registry.segments",
+        "regalia_registry.adapters.vectors",
+        "regalia_registry.domain.snapshots.measures",
+    },
     "psycopg": {"regalia_registry.adapters.vectors.pgvector", "regalia_cli.demo.files"},  # there: a user's own programs
     "pyarrow": {"regalia_registry.segments", "regalia_registry.adapters.vectors.files", "regalia_cli.demo.files"},
     "grpc": {"regalia_registry.adapters.vectors.weaviate"},

@@ -58,7 +58,7 @@ def attacked(stage: Arena, *statements: str) -> Iterator[None]:
                 continue
             catalog.execute(f"DELETE FROM {table}")  # noqa: S608 # our own names
             marks = ",".join("?" * len(rows[0])) if rows else ""
-            catalog.executemany(f"INSERT INTO {table} VALUES ({marks})", rows) if rows else None  # noqa: S608
+            catalog.executemany(f"INSERT INTO {table} VALUES ({marks})", rows) if rows else None  # noqa: S608 # our own names
         catalog.commit()
 
 

@@ -63,7 +63,7 @@ class RefusedWriteError(Exception):
 
 
 def _serves_nobody(*_: object) -> int:
-    raise NotImplementedError
+    raise AssertionError("nobody is served from this engine")
 
 
 @dataclass

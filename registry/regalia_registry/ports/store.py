@@ -5,6 +5,12 @@ from typing import Protocol
 
 from regalia_registry.domain.access import Actor
 from regalia_registry.ports.agents import AgentRepository
+from regalia_registry.ports.operating import (
+    CollectionRepository,
+    OperationRepository,
+    PlacingRepository,
+    TargetRepository,
+)
 from regalia_registry.ports.repositories import (
     AccessRepository,
     ArtifactRepository,
@@ -12,13 +18,9 @@ from regalia_registry.ports.repositories import (
     BlobRepository,
     BundleRepository,
     ChannelRepository,
-    CollectionRepository,
     HoldRepository,
-    OperationRepository,
-    PlacingRepository,
     ProvenanceRepository,
     RootRepository,
-    TargetRepository,
 )
 
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.canary import KEPT, Neighbour, Question, questions_a_space
 from regalia_registry.domain.snapshots.listing import Listing, Segment
+from regalia_registry.domain.snapshots.measures import MEASURES, Vectors
 from regalia_registry.domain.snapshots.rows import Rows
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
-from regalia_registry.segments.vectors import MEASURES, Vectors, column_of, vectors_of
+from regalia_registry.segments.vectors import column_of, vectors_of
 
 Fetch = Callable[[Segment], Path]
 Places = NDArray[np.intp]

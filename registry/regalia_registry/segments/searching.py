@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from regalia.core.errors import DocumentError, UnsupportedError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.listing import Listing, Segment
+from regalia_registry.domain.snapshots.measures import MEASURES, Vectors
 from regalia_registry.segments.columns import RowGroup, alive, row_groups
-from regalia_registry.segments.vectors import MEASURES, Vectors, column_of, vectors_of
+from regalia_registry.segments.vectors import column_of, vectors_of
 
 Places = NDArray[np.intp]
 Fetch = Callable[[Segment], Path]
