@@ -7,6 +7,7 @@ import pytest
 
 from regalia.core.errors import ConflictError
 from regalia_registry.adapters.memory.vectors import Held, MemoryVectors
+from regalia_registry.domain.agents import Agent
 from regalia_registry.domain.operations import Holder, OperationState, Target
 from regalia_registry.domain.placing import ChannelPlacings, CollectionState
 from regalia_registry.domain.records import StoredPointer
@@ -81,6 +82,22 @@ def test_the_collections_of_the_last_three_bundles_stay(registry: Registry) -> N
         made[3].name: f"it is of the last bundles of {APPLICATION}:prod",
         made[4].name: f"{APPLICATION}:prod serves from it",
     }
+
+
+def test_what_an_agent_says_that_it_serves_stays_however_old_its_bundle_is(registry: Registry) -> None:
+    made = [registry.made(number) for number in range(1, 6)]
+    served: list[StoredPointer] = []
+    for number, one in enumerate(made):
+        served.append(registry.serve(one, named=f"2.{number}.0", after=served[-1] if served else None))
+    behind = served[0].pointer
+    with registry.ports.store.note() as tx:
+        now = registry.clock.now()
+        tx.agents.note([Agent(APPLICATION, "prod", "a1", behind.epoch, behind.sequence, behind.bundle, now)])
+
+    outcome = registry.collect()
+
+    assert [registry.state(one) for one in made[:2]] == [READY, DROPPED]
+    assert whys(outcome["kept"])[made[0].name] == "an instance said within a day that it uses it"
 
 
 def test_of_a_bundle_that_was_bound_anew_the_newest_collection_stays(registry: Registry) -> None:

@@ -19,7 +19,7 @@ _MAX_NUMBER = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An instance, as it polled last: what it says of itself is believed for lists only, never for a decision.
+    """An instance, as it polled last: what it says of itself is believed for lists, and to keep what it may still read.
 
     `pinned` ones serve one bundle, wherever the channel is.
     """

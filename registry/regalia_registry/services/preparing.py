@@ -17,6 +17,7 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, OperationState, Target
 from regalia_registry.domain.placing import Collection, CollectionState, Mode
 from regalia_registry.domain.plans import MoveWish, Plan, Step
+from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.building import Building
@@ -51,14 +52,15 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
         left = live_collections(tx, wish) if wish.seals_first else []
         names = {step.placing.target for step in plan.steps} | {one.target for one in left}
         targets = {name: require_use(tx, name, namespace=operation.namespace) for name in names}
-    bench.tell({"step": "planned", **plan.written()})
     _require_placed(plan, wish)
     with ExitStack() as opened:
         providers = {name: opened.enter_context(closing(_connect(bench, target))) for name, target in targets.items()}
+        preparing = _Preparing(ports, operation, bench, MoveJournal.of(ports, operation, bench), targets, providers)
+        plan = preparing.seen(plan)
+        bench.tell({"step": "planned", **plan.written()})
         require_possible(ports, wish, plan, providers)
         if wish.is_plan:
             return plan.written()
-        preparing = _Preparing(ports, operation, bench, MoveJournal.of(ports, operation, bench), targets, providers)
         chosen = {step: preparing.collection(step) for step in plan.steps}
         if wish.move is None:
             return {**plan.written(), "collections": [one.name for one in chosen.values()]}
@@ -126,13 +128,13 @@ class _Preparing:
     targets: Mapping[str, Target]
     providers: Mapping[str, Provider]
 
+    def seen(self, plan: Plan) -> Plan:
+        """Look at what the catalog calls warm: a step whose collection is not as it was makes another."""
+        return replace(plan, steps=tuple(map(self._seen, plan.steps)))
+
     def collection(self, step: Step) -> Collection:
-        """Give the collection of a slot: the warm one where it is as it was, else a new one."""
-        if step.warm is not None:
-            if self._is_intact(step.warm):
-                return step.warm
-            self.bench.tell({"step": "drifted", "slot": str(step.member.slot), "collection": step.warm.name})
-        return self._built(step)
+        """Give the collection of a slot: the warm one, else a new one."""
+        return self._built(step) if step.warm is None else step.warm
 
     def require_intact(self, collections: list[Collection]) -> None:
         """Look at all of them once more, right before they are offered to be signed.
@@ -162,6 +164,14 @@ class _Preparing:
         opened = self.journal.change(replace(collection, sealed=False), expected=CollectionState.READY)
         seals_of(self.providers[collection.target]).unseal(collection.name, mark=collection.mark)
         return opened
+
+    def _seen(self, step: Step) -> Step:
+        if step.warm is None or not isinstance(self.providers[step.placing.target], Serving):
+            return step
+        if self._is_intact(step.warm):
+            return step
+        self.bench.tell({"step": "drifted", "slot": str(step.member.slot), "collection": step.warm.name})
+        return replace(step, warm=None, seconds=None)
 
     def _built(self, step: Step) -> Collection:
         """Build a collection; one that comes out wrong is put aside, and built once more under another name."""

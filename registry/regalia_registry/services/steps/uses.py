@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from regalia.core.digest import Digest
 from regalia.core.fields import Fields
-from regalia.core.statements import MAX_COLLECTIONS, Place
+from regalia.core.statements import MAX_COLLECTIONS, ChannelPointer, Place
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.placing import Collection
 from regalia_registry.domain.records import StoredPointer
@@ -21,14 +21,17 @@ def uses_of(tx: Transaction, *, bundles: int, aliased: Mapping[Named, str]) -> U
     """Read what uses collections; `aliased` was seen in the engines, which are no part of a transaction."""
     serving: dict[Named, str] = {}
     recent: dict[Named, str] = {}
+    seen: set[Named] = set()
     for stored in _channels(tx):
         channel = f"{stored.pointer.application}:{stored.pointer.channel}"
         serving |= dict.fromkeys(_named(stored), channel)
         for earlier in _last(tx, stored, bundles):
             recent |= dict.fromkeys(_named(earlier), channel)
+        for reported in _reported(tx, stored.pointer):
+            seen.update(_named(reported))
     opened = tx.operations.list_open()
     awaited = {(place.target, place.collection): one.id for one in opened for place in awaited_by(one)}
-    return Uses(serving, recent, awaited, frozenset(one.id for one in opened), aliased)
+    return Uses(serving, recent, awaited, frozenset(one.id for one in opened), aliased, frozenset(seen))
 
 
 def aliases_on(tx: Transaction, target: str) -> tuple[str, ...]:
@@ -74,6 +77,19 @@ def _last(tx: Transaction, current: StoredPointer, bundles: int) -> Iterator[Sto
             seen.add(stored.pointer.bundle)
             yield stored
         after = page[-1].pointer.sequence
+
+
+def _reported(tx: Transaction, current: ChannelPointer) -> Iterator[StoredPointer]:
+    """Give the pointers that a channel's agents said within a day that they serve."""
+    application, channel = current.application, current.channel
+    bundles, after = set[Digest](), None
+    while page := tx.agents.list(application, channel, after=after, limit=_PAGE):
+        bundles |= {agent.bundle for agent in page}
+        after = page[-1].instance
+    for bundle in bundles:
+        stored = tx.channels.find_newest(application, channel, bundle=bundle)
+        if stored is not None:
+            yield stored
 
 
 def _named(stored: StoredPointer) -> Iterator[Named]:
