@@ -172,7 +172,8 @@ def _pg_restored(ours: Home, folder: Path) -> str:
         connection.execute("CREATE SCHEMA aside")
         connection.execute("ALTER TABLE kb SET SCHEMA aside")
         began = time.perf_counter()
-        subprocess.run([wheel_binaries() / "pg_restore", "--no-owner", "-d", url, path], check=True)
+        given = {**os.environ, "PGOPTIONS": "-c maintenance_work_mem=512MB"}  # as ours: its index is built in memory
+        subprocess.run([wheel_binaries() / "pg_restore", "--no-owner", "-d", url, path], check=True, env=given)
         spent_s = time.perf_counter() - began
         connection.execute("DROP TABLE public.kb")
         connection.execute("ALTER TABLE aside.kb SET SCHEMA public")
