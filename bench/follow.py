@@ -39,7 +39,9 @@ def rows(ours: Home) -> Iterator[Row]:
                 _, told = restoring.communicate()
                 reported_s = time.perf_counter() - began
             assert f"fleet: {size} of {size} on sequence".encode() in told, told.decode()
-        what = f"from return on `reg restore` (warm) to the last of {size} agents, a poll every {EVERY_S:.0f} s"
+        what = (
+            f"from return on `reg restore` (without vectors) to the last of {size} agents, a poll every {EVERY_S:.0f} s"
+        )
         yield Row(what, f"{arrived_s:.1f} s, reported after {reported_s:.1f} s", must="≤ 30 s" if size == 50 else "")
         yield Row(f"all of the service while {size} agents follow", f"{busy:.1%} of a CPU")
     with _follow(ours, None) as follower:

@@ -6,7 +6,8 @@ from regalia.core.names import Slot
 from regalia.core.references import BundleReference
 from regalia.core.strict_json import JsonObject
 from regalia.core.values import frozen
-from regalia.moving import Facts, MovePlan, plan_restore, resume
+from regalia.moving import Facts, MovePlan, plan_rebind, resume
+from regalia.showing import require_adopted
 from regalia.snapshotting import Tell, finish
 from regalia.wire.answers import OperationEntry
 
@@ -22,7 +23,7 @@ class Adopted:
 
 def plan_adoption(client: Client, channel: BundleReference, facts: Facts) -> MovePlan:
     """Plan to bind a channel's bundle anew; which collection is adopted is said to `adopt`."""
-    return plan_restore(client, channel, "current", facts, hold=False)
+    return plan_rebind(client, channel, facts)
 
 
 def adopt(client: Client, plan: MovePlan, adopted: Adopted, tell: Tell) -> MovePlan:
@@ -30,10 +31,13 @@ def adopt(client: Client, plan: MovePlan, adopted: Adopted, tell: Tell) -> MoveP
 
     Raises:
         RegaliaError: It can't be adopted, and why.
+        VerificationError: The registry would have more signed than that.
     """
     namespace = plan.channel.application.namespace
     found = finish(client, namespace, _ask_adoption(client, plan, adopted, is_plan=False), tell, until="prepared")
-    return resume(client, plan, found.id)
+    prepared = resume(client, plan, found.id)
+    require_adopted(prepared.pointer.collections, plan.places_now, adopted.slot, adopted.target)
+    return prepared
 
 
 def consequences(client: Client, plan: MovePlan, adopted: Adopted, tell: Tell) -> tuple[str, ...]:

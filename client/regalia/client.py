@@ -116,7 +116,8 @@ class Client:
 
         Args:
             reference: `acme/support-agent:prod`, or pinned in a channel: then it says only that it is served.
-            every_s: How many seconds lie between two polls, ± 20 %.
+            every_s: How many seconds lie between two polls, ± 20 %; `reg restore --wait` waits for agents that were seen
+                within the last minute.
 
         Raises:
             RegaliaError: What `resolve` raises: a follower starts with a bundle, or not at all.
@@ -130,7 +131,8 @@ class Client:
     @property
     def behind(self) -> int:
         """How often the registry showed an older pointer than a trusted one: a replica lags, or a replay."""
-        return 0 if self._resolver is None else self._resolver.behind
+        own = 0 if self._resolver is None else self._resolver.behind
+        return own + sum(feed.behind for feed in self.feeds.values())
 
     @property
     def resolver(self) -> Resolver:

@@ -8,7 +8,7 @@ import weakref
 from types import TracebackType
 from typing import Self
 
-from regalia.bundle import Bundle, Origin
+from regalia.bundle import Bundle, Origin, Provenance
 from regalia.client import Client
 from regalia.core.errors import (
     EquivocationError,
@@ -73,6 +73,8 @@ class Follower:
             EquivocationError: One sequence has two pointers.
             ExpiredError: What is known has expired for longer than `on_stale` allows.
             NotPlacedError: The collections of a pinned bundle are gone.
+            InvalidError: The follower is closed.
+            RegaliaError: What `resolve` raises, once what is held is no longer good.
         """
         known = self.recall()
         return self._revived() if known is None else known
@@ -108,12 +110,16 @@ class Follower:
         with self._feed.asking:
             before, self.due = self._held, self._due(is_news=False)  # also where this very ask ends the thread
             try:
-                self._held = self._taken(self._feed.ask(self.reference, before.bundle, patient=True))
+                resolved = self._feed.ask(self.reference, before.bundle, patient=True)
+                is_news = resolved.bundle.provenance is Provenance.FRESH
+                # What was refused for good is served again only on the registry's own word, and not from the disk.
+                self._held = self._taken(resolved) if is_news or before.error is None else before
             except _FINAL as error:
                 self._held = replace(before, error=error)
             except RegaliaError as error:
-                is_over = self._client.timestamp() >= before.until
-                self._held = replace(before, bundle=_warned(before.bundle, error), error=error if is_over else None)
+                is_over = before.error is not None or self._client.timestamp() >= before.until
+                kept = before.error or error
+                self._held = replace(before, bundle=_warned(before.bundle, error), error=kept if is_over else None)
             if self._held.bundle.pointer != before.bundle.pointer:
                 self.due = self._due(is_news=True)
 
@@ -178,6 +184,11 @@ class Feed:
         """Whether the thread is at work in this very process: a fork copies everything but threads."""
         thread = self._thread
         return thread is not None and thread.is_alive() and self._process == os.getpid()
+
+    @property
+    def behind(self) -> int:
+        """How often the registry showed it an older pointer than a trusted one."""
+        return self._resolver.behind
 
     def ask(self, reference: BundleReference, served: Bundle | None, *, patient: bool) -> Resolved:
         """Resolve, and tell the registry who asks and what it serves."""

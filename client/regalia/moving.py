@@ -5,39 +5,28 @@ from datetime import datetime, timedelta
 
 from regalia import operations
 from regalia.bundle import Bundle
-from regalia.calls import Query, channel_path
+from regalia.calls import channel_path
 from regalia.client import Client
 from regalia.comparing import compare
 from regalia.core import times
-from regalia.core.bundle import BundleIndex
 from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
-from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, RollbackError, SignatureError
+from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, PointerMovedError
 from regalia.core.names import Kind, Slot
 from regalia.core.references import BundleReference
 from regalia.core.signing import SigningKey
 from regalia.core.statements import MAX_REASON, STATEMENT_PAYLOAD, ChannelPointer, Move, Place
 from regalia.core.strict_json import JsonObject
-from regalia.core.trust import Role, Root
+from regalia.core.trust import Role
 from regalia.core.values import frozen, replace
-from regalia.core.verification import (
-    Age,
-    VerifiedPointer,
-    VerifiedRelease,
-    verify_index,
-    verify_places,
-    verify_pointer,
-    verify_release,
-)
-from regalia.core.verification import (
-    compare as compare_age,
-)
+from regalia.core.verification import verify_places
+from regalia.proposing import Proposed, propose
 from regalia.publishing import resolve_if_trusted
-from regalia.showing import Shown, require_shown, vouched_places
+from regalia.showing import Shown, require_shown
 from regalia.snapshotting import Tell, finish
-from regalia.wire.answers import Moved, OperationEntry, PointerEntry, Proposal
-from regalia.wire.resolution import decode, encode
+from regalia.wire.answers import Moved, OperationEntry, PointerEntry
+from regalia.wire.resolution import encode
 
 _LAPTOP_LIFE = timedelta(days=3652)  # ten years, where one person's machine holds the root
 _TEAM_LIFE = timedelta(days=90)
@@ -59,7 +48,7 @@ class MovePlan:
 
     `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root. `operation` is the
     one that prepared the collections which the pointer places; `places_now` are those that the channel serves. `shown`
-    are the targets that a person was shown for its slots, empty where nobody was.
+    are the targets that a person was shown for its slots, None where nobody was.
     """
 
     channel: BundleReference
@@ -73,7 +62,7 @@ class MovePlan:
     replaces_lost: bool
     operation: str | None = None
     places_now: tuple[Place, ...] = ()
-    shown: Shown = ()
+    shown: Shown | None = None
 
     @property
     def is_as_released(self) -> bool:
@@ -110,17 +99,26 @@ def plan_restore(client: Client, channel: BundleReference, to: str, facts: Facts
         BundleHeldError: It is on hold.
         InvalidError: There is no reason.
     """
-    if not facts.reason.strip():
-        raise InvalidError("a restore needs a reason", hint="--reason INC-42")
     if to == "current":
-        current = client.refresh(str(channel))
-        reference = BundleReference(channel.application, digest=Digest.parse(current.digest))
-        return _plan(client, channel, reference, Move.REBIND, facts, hold=False)
+        return plan_rebind(client, channel, facts)
+    _require_reason(facts, "a restore")
     if to == "previous":
         reference = _previous(client, channel)
     else:
         reference = BundleReference.parse(to, project=channel.application)
     return _plan(client, channel, reference, Move.RESTORE, facts, hold=hold)
+
+
+def plan_rebind(client: Client, channel: BundleReference, facts: Facts) -> MovePlan:
+    """Plan to give a channel other collections for the bundle that it names.
+
+    Raises:
+        InvalidError: There is no reason.
+    """
+    _require_reason(facts, "binding a channel anew")
+    current = client.refresh(str(channel))
+    reference = BundleReference(channel.application, digest=Digest.parse(current.digest))
+    return _plan(client, channel, reference, Move.REBIND, facts, hold=False)
 
 
 def plan_renew(client: Client, channel: BundleReference) -> MovePlan:
@@ -157,11 +155,15 @@ def resume(client: Client, plan: MovePlan, operation: str) -> MovePlan:
     """Take up a plan whose collections an operation has prepared.
 
     Raises:
+        PointerMovedError: The channel names something else than when the plan was made, and shown.
         VerificationError: They are not those of the bundle, or not on the targets that were shown.
     """
     to = BundleReference(plan.channel.application, digest=Digest.parse(plan.target.digest))
     found = _plan(client, plan.channel, to, plan.pointer.move, plan.facts, hold=plan.hold, operation=operation)
-    require_shown(found.pointer.collections, plan.shown)
+    if found.pointer.previous != plan.pointer.previous:
+        raise _moved(plan.channel)
+    if plan.shown is not None:
+        require_shown(found.pointer.collections, plan.shown)
     return replace(found, shown=plan.shown)
 
 
@@ -223,6 +225,17 @@ def _start(client: Client, plan: MovePlan, ways: JsonObject) -> OperationEntry:
     return client.registry.send(OperationEntry, "POST", f"{channel_path(plan.channel)}/operations", body)
 
 
+def _require_reason(facts: Facts, what: str) -> None:
+    if not facts.reason.strip():
+        raise InvalidError(f"{what} needs a reason", hint="--reason INC-42")
+
+
+def _moved(channel: BundleReference) -> PointerMovedError:
+    return PointerMovedError(
+        f'channel "{channel}" was moved by somebody else', hint=f"look at it and try again: reg history {channel}"
+    )
+
+
 def _plan(
     client: Client,
     channel: BundleReference,
@@ -245,7 +258,9 @@ def _plan(
         to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
     if to is not None and to.version is not None:  # a version is looked up once and then fixed
         to = BundleReference(to.application, digest=Digest.parse(client.refresh(str(to)).digest))
-    proposed = _propose(client, channel, to, move, operation)
+    proposed = propose(client, channel, to, move, operation)
+    if move is Move.REBIND and (proposed.pointer is None or proposed.pointer.pointer.bundle != proposed.index.digest):
+        raise _moved(channel)
     target = client.refresh(f"{channel.application}@{proposed.index.digest}")
     current = None
     if proposed.pointer is not None and not proposed.is_lost:
@@ -269,67 +284,7 @@ def _plan(
     )
 
 
-@frozen
-class _Proposed:
-    """A proposal whose documents verified under `root`."""
-
-    answer: Proposal
-    root: Root
-    release: VerifiedRelease
-    index: BundleIndex
-    pointer: VerifiedPointer | None
-    is_lost: bool
-    places: tuple[Place, ...]
-
-
-def _propose(
-    client: Client, channel: BundleReference, to: BundleReference | None, move: Move, operation: str | None
-) -> _Proposed:
-    trust = client.resolver.trust
-    known = trust.newest().root.version
-    wanted = None if to is None else str(to.digest)
-    path = f"{channel_path(channel)}/proposal"
-    query: Query = {"to": wanted, "move": str(move), "root": known, "operation": operation}
-    answer = client.registry.get(Proposal, path, query)
-    root = trust.walk(tuple(decode(body, what="a root") for body in answer.roots)).root
-    pointer, is_lost = None, False
-    if answer.pointer is not None:
-        body = decode(answer.pointer, what="the pointer")
-        try:
-            pointer = verify_pointer(body, root=root, application=channel.application, channel=str(channel.channel))
-        except SignatureError:
-            pointer, is_lost = _lost_pointer(body), True
-        else:
-            _require_not_behind(client, channel, pointer)
-    index = decode(answer.index, what="the index")
-    digest = Digest.of(index) if to is None or to.digest is None else to.digest
-    if to is None and pointer is not None:
-        digest = pointer.pointer.bundle
-    release = verify_release(
-        decode(answer.release, what="the release statement"), root=root, application=channel.application, bundle=digest
-    )
-    places = vouched_places(answer, root=root, channel=channel, bundle=digest, operation=operation)
-    return _Proposed(answer, root, release, verify_index(index, release=release.statement), pointer, is_lost, places)
-
-
-def _lost_pointer(body: bytes) -> VerifiedPointer:
-    """Read a pointer whose key has left the root: only its place in the sequence counts, its successor replaces it."""
-    envelope = Envelope.parse(body, what="the pointer")
-    return VerifiedPointer(ChannelPointer.of(envelope), envelope.identity, body)
-
-
-def _require_not_behind(client: Client, channel: BundleReference, pointer: VerifiedPointer) -> None:
-    """Refuse to build on a pointer older than one that this machine has trusted."""
-    record = client.resolver.trust.cache.record(channel)
-    if compare_age(pointer, None if record is None else record.seen) is Age.OLDER:
-        raise RollbackError(
-            f'the registry shows an older pointer of "{channel}" than this machine has seen',
-            hint="a replica lags, or an old state was brought back: reg doctor",
-            step="pointer",
-        )
-
-
-def _require_allowed(channel: BundleReference, proposed: _Proposed, move: Move, target: Bundle) -> None:
+def _require_allowed(channel: BundleReference, proposed: Proposed, move: Move, target: Bundle) -> None:
     reference = f"{channel.application}@{target.version}"
     if move is Move.RESTORE and proposed.answer.entry is None:
         raise NotFoundError(
@@ -343,7 +298,7 @@ def _require_allowed(channel: BundleReference, proposed: _Proposed, move: Move, 
 
 
 def _pointer(
-    now: datetime, channel: BundleReference, proposed: _Proposed, move: Move, facts: Facts, *, leaves_held: bool
+    now: datetime, channel: BundleReference, proposed: Proposed, move: Move, facts: Facts, *, leaves_held: bool
 ) -> ChannelPointer:
     issued_at = times.whole_second(now)
     current = None if proposed.pointer is None else proposed.pointer.pointer
@@ -368,7 +323,7 @@ def _pointer(
     return pointer
 
 
-def _fallbacks(proposed: _Proposed, *, leaves_held: bool) -> tuple[Digest, ...]:
+def _fallbacks(proposed: Proposed, *, leaves_held: bool) -> tuple[Digest, ...]:
     """Name what an on-call key may go back to: the bundles before, newest first, without this one and held ones."""
     if proposed.pointer is None or proposed.is_lost:
         return ()

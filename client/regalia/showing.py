@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from regalia.core.digest import Digest
 from regalia.core.errors import VerificationError
 from regalia.core.fields import Fields
+from regalia.core.names import Slot
 from regalia.core.preparation import Preparation, verify_preparation
 from regalia.core.references import BundleReference
 from regalia.core.statements import Place
@@ -23,19 +24,45 @@ def shown_of(told: Mapping[str, object]) -> Shown:
 
 
 def require_shown(places: Sequence[Place], shown: Shown) -> None:
-    """Refuse to sign what places a slot elsewhere than was shown; nobody was shown anything where that is empty.
+    """Refuse to sign what places other slots than were shown, or one elsewhere.
 
     Raises:
         VerificationError: The registry changed its mind in between.
     """
-    for place in places:
-        if shown and (str(place.slot), place.target) not in shown:
-            told = ", ".join(f'"{slot}" on "{target}"' for slot, target in shown)
-            raise VerificationError(
-                f'the registry places "{place.slot}" on "{place.target}", shown was {told}',
-                hint="its records were changed in between: look who writes to its database, and sign nothing",
-                step="pointer",
-            )
+    if {(str(place.slot), place.target) for place in places} != set(shown):
+        raise _other([f'"{place.slot}" on "{place.target}"' for place in places], [f'"{a}" on "{b}"' for a, b in shown])
+
+
+def require_covered(shown: Shown, slots: Sequence[Slot]) -> None:
+    """Refuse a plan that does not say where each of these slots will be.
+
+    Raises:
+        VerificationError: It leaves one out, or names others.
+    """
+    if sorted(slot for slot, _ in shown) != sorted(map(str, slots)):
+        raise _other([slot for slot, _ in shown], [str(slot) for slot in slots])
+
+
+def require_adopted(places: Sequence[Place], before: Sequence[Place], slot: Slot, target: str) -> None:
+    """Refuse to sign more than that one slot is on a target: every other slot stays where it is.
+
+    Raises:
+        VerificationError: The registry proposes something else.
+    """
+    kept = [place for place in places if place.slot != slot]
+    adopted = [place.target for place in places if place.slot == slot]
+    if kept != [place for place in before if place.slot != slot] or adopted != [target]:
+        raise _other(
+            [f'"{one.slot}" in "{one.target}:{one.collection}"' for one in places], [f'"{slot}" on "{target}"']
+        )
+
+
+def _other(found: Sequence[str], expected: Sequence[str]) -> VerificationError:
+    return VerificationError(
+        f"the registry places {', '.join(found) or 'nothing'}, expected was {', '.join(expected) or 'nothing'}",
+        hint="its records were changed in between: look who writes to its database, and sign nothing",
+        step="pointer",
+    )
 
 
 def vouched_places(
@@ -46,10 +73,15 @@ def vouched_places(
     Raises:
         VerificationError: It says something else, or nothing.
     """
+    if operation is None:
+        return ()  # whatever it proposes, nobody has prepared it
+    if answer.preparation is None:
+        raise VerificationError(
+            "the registry does not vouch for what was prepared",
+            hint="upgrade it, and ask again: what was made is there",
+            step="preparation",
+        )
     places = tuple(Place.parse(Fields(dict(one), "a proposed place")) for one in answer.collections)
-    if operation is None and not places:
-        return ()
-    body = decode(answer.preparation or "", what="what was prepared")
-    said = Preparation(root.trust_domain, channel.application, str(channel.channel), bundle, str(operation), places)
-    verify_preparation(body, root=root, expected=said)
+    said = Preparation(root.trust_domain, channel.application, str(channel.channel), bundle, operation, places)
+    verify_preparation(decode(answer.preparation, what="what was prepared"), root=root, expected=said)
     return places

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from regalia import operations
 from regalia.client import Client
-from regalia.core.errors import RegaliaError, SourceError
+from regalia.core.errors import PointerMovedError, RegaliaError, SourceError
 from regalia.core.kinds.model import ModelConfig
 from regalia.core.kinds.snapshot import Embedding
 from regalia.core.names import ApplicationName, Kind
@@ -42,14 +42,21 @@ def finish(
 ) -> OperationEntry:
     """Wait until an operation is done, or `prepared`, telling what happens behind the event `after`.
 
+    One that waits for its signature is given where `done` was waited for as well: nothing comes until it is signed.
+
     Raises:
+        PointerMovedError: It was to be signed, and somebody else has done so.
         RegaliaError: It failed, or was cancelled.
     """
     found = asked
     for progress in operations.watch(client, namespace, asked.id, after=after):
         tell(progress)
         found = progress.operation
-    if found.state != until:
+    if found.state == "done" and until == "prepared":
+        raise PointerMovedError(
+            "somebody else has signed it meanwhile", hint=f"look at it: reg operation show {asked.id}"
+        )
+    if found.state not in {until, "prepared"}:
         outcome = found.outcome or {}
         told = str(outcome.get("message") or "the operation was cancelled")
         raise RegaliaError(told, hint=str(outcome.get("hint") or "ask again when it may go on"))

@@ -82,7 +82,8 @@ def test_an_agent_that_has_gone_is_waited_for_no_longer_than_asked_and_named(ser
 
     told = served.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--wait=3")
 
-    assert told.returncode == 0, told.stderr
+    assert told.returncode == 1
+    assert "names 1.0.0  moved" in told.stdout
     assert "fleet: 0 of 1 on sequence" in told.stderr
     assert "1 not seen since" in told.stderr
 

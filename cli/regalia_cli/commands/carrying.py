@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import click
+from click.exceptions import Exit
 
 from regalia import moving, operations
+from regalia.core.errors import RegaliaError
 from regalia.core.values import replace
-from regalia.showing import shown_of
+from regalia.showing import require_covered, shown_of
 from regalia.wire.answers import OperationEntry
 from regalia_cli import output, progress
 from regalia_cli.commands import arriving
@@ -41,7 +43,7 @@ def wait_option(command: Command) -> Command:
         flag_value=_WAIT_S,
         type=click.FloatRange(min=0),
         metavar="[SECONDS]",
-        help=f"Wait until the agents that follow have arrived, {_WAIT_S} s unless another time is given.",
+        help=f"Wait until the agents that follow have arrived, {_WAIT_S} s unless another time is given; else exit 1.",
     )(command)
 
 
@@ -69,7 +71,9 @@ def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> moving.MovePl
     steps = found.get("steps")
     for step in steps if isinstance(steps, list) else []:
         output.tell(f"  {_spelled(step)}")
-    return replace(plan, shown=shown_of(found))
+    shown = shown_of(found)
+    require_covered(shown, plan.snapshots)
+    return replace(plan, shown=shown)
 
 
 def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
@@ -79,8 +83,8 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     if plan.snapshots and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
             plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
-        for place in plan.pointer.collections:
-            output.tell(f"  {place.slot}: {place.target}:{place.collection}")
+    for place in plan.pointer.collections:
+        output.tell(f"  {place.slot}: {place.target}:{place.collection}")
     if plan.is_as_released:
         operations.cancel(state.client, plan.channel.application.namespace, str(plan.operation))
         output.tell("  its collections are what was released: nothing was written to them")
@@ -93,16 +97,26 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         word, deployment = "moved", moved.deployment
         if plan.hold and plan.current is not None:
             output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
-        with progress.shown() as tell:
-            show_settled(moving.settled(state.client, plan, tell))
-        output.tell(f"  done in {time.monotonic() - began:.1f} s")
-        if ways.wait_s is not None and awaited is not None:
-            arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
+        try:
+            with progress.shown() as tell:
+                show_settled(moving.settled(state.client, plan, tell))
+            output.tell(f"  done in {time.monotonic() - began:.1f} s")
+            if ways.wait_s is not None and awaited is not None:
+                arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
+        except RegaliaError as error:  # the channel has moved: that is the answer
+            output.tell(f"  moved; how far the rest is, is not known: {error.message}")
+    _answer(plan, ways, word, {"deployment": deployment, **arrived})
+    fleet = arrived.get("fleet")
+    if isinstance(fleet, Mapping) and (fleet["behind"] or fleet["unseen"]):
+        raise Exit(1)
+
+
+def _answer(plan: moving.MovePlan, ways: Ways, word: str, more: Mapping[str, object]) -> None:
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
-        told = {"state": word, "sequence": plan.pointer.sequence, "deployment": deployment}
+        told = {"state": word, "sequence": plan.pointer.sequence, **more}
         places = {"collections": [place.written() for place in plan.pointer.collections]}
-        output.answer_json({**answered, **told, **places, **arrived, "changes": output.changes_as_rows(plan.changes)})
+        output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
         return
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")
 

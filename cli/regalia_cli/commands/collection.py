@@ -5,6 +5,7 @@ import click
 from regalia import operations, questions
 from regalia_cli import output
 from regalia_cli.commands.asking import answer_hits, near, near_options
+from regalia_cli.commands.confirming import confirm
 from regalia_cli.commands.operation import finished, looked
 from regalia_cli.state import State, pass_state
 
@@ -88,8 +89,7 @@ def retire(state: State, target: str, name: str, *, yes: bool, as_json: bool) ->
 
     One that a channel's pointer names is refused too. The snapshot stays: it can be loaded again.
     """
-    if not yes:
-        click.confirm(f'Drop "{name}" and all its rows in "{target}"?', abort=True, err=True)
+    confirm(f'Drop "{name}" and all its rows in "{target}"?', yes=yes)
     asked = questions.start_retire(state.client, state.application().namespace, target, name)
     outcome = finished(state, asked).outcome or {}
     if as_json:

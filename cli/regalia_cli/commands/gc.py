@@ -6,6 +6,7 @@ import click
 
 from regalia import operations
 from regalia_cli import output
+from regalia_cli.commands.confirming import confirm
 from regalia_cli.commands.operation import finished
 from regalia_cli.state import State, pass_state
 
@@ -21,8 +22,7 @@ def gc(state: State, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     The worker does it once a day by itself. What is released stays: versions, their files, and the last bundles'
     collections of each channel. It needs a token with admin on all namespaces.
     """
-    if not dry_run and not yes:
-        click.confirm("Remove what reg gc --dry-run lists?", abort=True, err=True)
+    confirm("Remove what reg gc --dry-run lists?", yes=dry_run or yes)
     done = finished(state, operations.start_garbage(state.client, plan=dry_run))
     outcome: dict[str, Any] = dict(done.outcome or {})
     if as_json:

@@ -49,7 +49,9 @@ def show(state: State, operation_id: str, *, as_json: bool) -> None:
 def watch(state: State, operation_id: str) -> None:
     """Follow an operation until it is over; Ctrl-C leaves it at work."""
     namespace = state.application().namespace
-    finished(state, operations.get_operation(state.client, namespace, operation_id).operation)
+    found = finished(state, operations.get_operation(state.client, namespace, operation_id).operation)
+    if found.state == "prepared":
+        output.tell("it waits for its signature: say the same reg promote, restore or target adopt again")
 
 
 @operation.command()

@@ -1,12 +1,11 @@
 """`reg restore`: bring a channel back, plan first, one question."""
 
-import sys
-
 import click
 
 from regalia import moving
 from regalia_cli.commands import arriving
 from regalia_cli.commands.carrying import Ways, carry_out, show_plan, show_steps, wait_option
+from regalia_cli.commands.confirming import confirm
 from regalia_cli.state import State, pass_state
 
 
@@ -55,8 +54,5 @@ def restore(
     show_plan(plan)
     plan = show_steps(state, plan, ways)
     arriving.show(arriving.seen(state, plan))
-    if not (plan.is_unchanged or dry_run or yes):
-        if not sys.stdin.isatty():
-            raise click.UsageError("without a terminal to ask on, say --yes")
-        click.confirm("Restore?", abort=True, err=True)
+    confirm("Restore?", yes=plan.is_unchanged or dry_run or yes)
     carry_out(state, plan, ways)

@@ -1,7 +1,5 @@
 """`reg target`: named connections to vector engines."""
 
-import sys
-
 import click
 
 from regalia import adopting, moving, operations
@@ -9,6 +7,8 @@ from regalia.core.errors import InvalidNameError
 from regalia.core.names import Kind, Slot
 from regalia.wire.answers import TargetEntry
 from regalia_cli import output, progress
+from regalia_cli.commands.carrying import Ways, carry_out, show_plan
+from regalia_cli.commands.confirming import confirm
 from regalia_cli.commands.operation import looked
 from regalia_cli.state import State, pass_state
 
@@ -163,18 +163,12 @@ def adopt(
     """
     plan = adopting.plan_adoption(state.client, state.channel(channel), moving.Facts(reason))
     adopted = adopting.Adopted(Slot(Kind.SNAPSHOT, slot.removeprefix("snapshots/")), name, collection)
+    show_plan(plan)
     for told in adopting.consequences(state.client, plan, adopted, lambda _: None):
         output.tell(f"  {told}")
     if dry_run:
         return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("without a terminal to ask on, say --yes")
-        click.confirm("Adopt it?", abort=True, err=True)
+    confirm("Adopt it?", yes=yes)
     with progress.shown() as tell:
         plan = adopting.adopt(state.client, plan, adopted, tell)
-    moving.execute(state.client, plan, moving.channel_signer(state.client, plan.channel))
-    with progress.shown() as tell:
-        moving.settled(state.client, plan, tell)
-    [place] = [one for one in plan.pointer.collections if one.slot == adopted.slot]
-    output.answer(f"{plan.channel} serves {adopted.slot} from {place.target}:{place.collection}")
+    carry_out(state, plan, Ways())
