@@ -116,8 +116,8 @@ class Client:
 
         Args:
             reference: `acme/support-agent:prod`, or pinned in a channel: then it says only that it is served.
-            every_s: How many seconds lie between two polls, ± 20 %; `reg restore --wait` waits for agents that were seen
-                within the last minute.
+            every_s: How many seconds lie between two polls, ± 20 %; `reg restore --wait` waits for agents that were
+                seen within the last minute.
 
         Raises:
             RegaliaError: What `resolve` raises: a follower starts with a bundle, or not at all.
