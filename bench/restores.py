@@ -114,7 +114,7 @@ def _warm(client: Client, case: Case, what: str, floor: Sequence[Sequence[float]
     told = ", ".join(f"{name} {took:.0f}" for name, took in zip(_PHASES, phases, strict=True))
     nothing = [sum(one) for one in floor]
     return Row(
-        f"warm restore of {what}, from the request until it is committed and its alias read back, p50; slowest of {_WARM}",
+        f"warm restore of {what}, from the request until committed and its alias read back, p50; slowest of {_WARM}",
         f"{_percentile(times, 50):.0f} ms ({told}); {max(times):.0f} ms",
         f"{_percentile(nothing, 50):.0f} ms; {max(nothing):.0f} ms (us, a channel without vectors)",
         f"{_percentile(times, 50) / _percentile(nothing, 50):.1f} x",
