@@ -199,5 +199,5 @@ def test_nobody_signs_what_was_prepared_elsewhere_than_was_shown(stage: Arena) -
     plan, operation = forged(stage)
     elsewhere = replace(plan, shown=(("snapshots/kb", "far"),))
 
-    with pytest.raises(VerificationError, match='on "local", shown was "snapshots/kb" on "far"'):
+    with pytest.raises(VerificationError, match='"snapshots/kb" on "local", expected was "snapshots/kb" on "far"'):
         moving.resume(stage.client, elsewhere, operation)

@@ -175,7 +175,8 @@ def test_only_a_collection_that_a_load_of_this_namespace_made_is_retired(served:
     refusals = [served.reg("collection", "retire", "local", name, "--yes").stderr for name in ("public.kb", "theirs")]
     done = json.loads(served.must("collection", "retire", "local", f"{ours}.kb", "--yes", "--json"))
 
-    assert not_sure.returncode == 1
+    assert not_sure.returncode == 2
+    assert "without a terminal to ask on, say --yes" in not_sure.stderr
     assert "not made by this registry" in refusals[0]
     assert "made by no operation" in refusals[1]
     assert done == {"target": "local", "collection": ours, "retired": True}
