@@ -212,7 +212,7 @@ class Client:
         return regalia.comparing.compare(self.refresh(old).members, self.refresh(new).members)
 
     def _execute(self, plan: "regalia.moving.MovePlan") -> None:
-        if plan.snapshots:
+        if plan.needs_worker:
             plan = regalia.moving.prepare(self, plan, lambda _: None)
         if plan.is_as_released:
             regalia.operations.cancel(self, plan.channel.application.namespace, str(plan.operation))

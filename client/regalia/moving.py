@@ -77,6 +77,13 @@ class MovePlan:
             return ()
         return tuple(slot for slot in self.target.members if slot.kind is Kind.SNAPSHOT)
 
+    @property
+    def needs_worker(self) -> bool:
+        """Whether a worker prepares it first: collections are to be placed, or left that may have been written into."""
+        if self.is_unchanged or self.operation is not None or self.pointer.move is Move.RENEW:
+            return False
+        return bool(self.snapshots or self.places_now)
+
 
 def plan_promote(client: Client, channel: BundleReference, to: BundleReference, facts: Facts) -> MovePlan:
     """Plan to make a channel name a bundle; a channel that is not there will be made.

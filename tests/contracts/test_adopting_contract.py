@@ -42,6 +42,13 @@ def adoption_of(provider: Provider) -> Adoption:
     return provider.adoption
 
 
+def adopted(provider: Provider, used: str, into: str) -> str:
+    """Adopt it under a new name, where the engine can rename; gives the name that it has then."""
+    name = adoption_of(provider).renamed(used, into=into)
+    adoption_of(provider).adopt(used, into=name, mark="test")
+    return name
+
+
 def aliases_of(provider: Provider) -> Aliases:
     assert isinstance(provider, Serving)
     return provider.aliases
@@ -63,7 +70,7 @@ def test_the_consequences_are_told_and_nothing_is_changed(engine: Engine, used: 
 def test_what_is_adopted_is_ours_with_its_rows_and_its_schema(engine: Engine, used: str, into: str) -> None:
     schema, rows = engine.provider.collections.describe(used).schema, rows_of(engine, used)
 
-    name = adoption_of(engine.provider).adopt(used, into=into, mark="test")
+    name = adopted(engine.provider, used, into)
 
     described = engine.provider.collections.describe(name)
     assert (described.schema, described.refusals) == (schema, ())
@@ -71,7 +78,7 @@ def test_what_is_adopted_is_ours_with_its_rows_and_its_schema(engine: Engine, us
 
 
 def test_applications_go_on_under_the_name_that_they_know(engine: Engine, used: str, into: str) -> None:
-    name = adoption_of(engine.provider).adopt(used, into=into, mark="test")
+    name = adopted(engine.provider, used, into)
 
     engine.write(name, ROWS)
 
@@ -79,16 +86,15 @@ def test_applications_go_on_under_the_name_that_they_know(engine: Engine, used: 
 
 
 def test_adopting_twice_is_the_same_as_once(engine: Engine, used: str, into: str) -> None:
-    adoption = adoption_of(engine.provider)
-
-    one, other = (adoption.adopt(used, into=into, mark="test") for _ in range(2))
+    one, other = (adopted(engine.provider, used, into) for _ in range(2))
 
     assert one == other
+    assert len(rows_of(engine, one)) == ROWS
     assert engine.seen(used) == ROWS
 
 
 def test_what_is_adopted_is_sealed_like_any(engine: Engine, used: str, into: str) -> None:
-    name = adoption_of(engine.provider).adopt(used, into=into, mark="test")
+    name = adopted(engine.provider, used, into)
 
     seals_of(engine.provider).seal(name, mark="test")
 
@@ -98,11 +104,11 @@ def test_what_is_adopted_is_sealed_like_any(engine: Engine, used: str, into: str
 
 
 def test_where_it_was_an_alias_leads_to_it_and_elsewhere(renaming: Engine) -> None:
-    adoption, aliases = adoption_of(renaming.provider), aliases_of(renaming.provider)
+    aliases = aliases_of(renaming.provider)
     used, into, another = renaming.fill(ROWS), *(renaming.provider.physical_name("kb", one) for one in ("a1", "e5"))
     loaded(renaming, another, used)
 
-    name = adoption.adopt(used, into=into, mark="test")
+    name = adopted(renaming.provider, used, into)
 
     assert (name, aliases.get(used)) == (into, into)
     aliases.set(used, another)
@@ -112,24 +118,26 @@ def test_where_it_was_an_alias_leads_to_it_and_elsewhere(renaming: Engine) -> No
         renaming.provider.collections.drop(one, mark="test")
 
 
-def test_a_name_that_is_taken_is_no_place_to_adopt_into(engine: Engine, used: str, into: str) -> None:
-    schema = engine.provider.collections.describe(used).schema
-    engine.provider.collections.create(into, schema, mark="test")
+def test_a_name_that_is_taken_is_no_place_to_adopt_into(renaming: Engine) -> None:
+    used, into = renaming.fill(ROWS), renaming.provider.physical_name("kb", "a1b2c3d4")
+    schema = renaming.provider.collections.describe(used).schema
+    renaming.provider.collections.create(into, schema, mark="test")
 
     with pytest.raises(ConflictError, match="is taken"):
-        adoption_of(engine.provider).adopt(used, into=into, mark="another")
+        adoption_of(renaming.provider).adopt(used, into=into, mark="another")
 
-    assert len(rows_of(engine, used)) == ROWS
+    assert len(rows_of(renaming, used)) == ROWS
+    renaming.provider.collections.drop(into, mark="test")
 
 
 def test_what_is_ours_is_not_adopted_again(engine: Engine, used: str, into: str) -> None:
     adoption = adoption_of(engine.provider)
-    name = adoption.adopt(used, into=into, mark="test")
+    name = adopted(engine.provider, used, into)
 
     with pytest.raises(ConflictError, match="ours already"):
         adoption.consequences(name)
     with pytest.raises(ConflictError, match="ours already"):
-        adoption.adopt(name, into=f"{into}2", mark="another")
+        adoption.adopt(name, into=adoption.renamed(name, into=f"{into}2"), mark="another")
 
 
 def test_what_is_not_there_is_not_adopted(engine: Engine, into: str) -> None:

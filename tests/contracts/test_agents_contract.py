@@ -101,3 +101,12 @@ def test_pages_meet(store: Store, limit: int) -> None:
         found += part
 
     assert "".join(one.instance for one in found) == "abcdefg"
+
+
+def test_the_pointers_that_agents_serve_are_told_each_once(store: Store) -> None:
+    staging = replace(agent("d", sequence=9), channel="staging")
+    note(store, agent("a", sequence=8), agent("b"), agent("c", sequence=8), staging)
+
+    with store.read() as tx:
+        assert list(tx.agents.served(APPLICATION, "prod")) == [7, 8]
+        assert list(tx.agents.served(OTHER, "prod")) == []

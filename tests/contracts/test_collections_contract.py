@@ -133,13 +133,14 @@ def test_a_list_leaves_out_what_is_dropped_and_goes_on_where_its_page_ended(stor
     assert [one.id for one in rest] == ["c-0004", "c-0005"]
 
 
-def test_the_newest_is_the_one_that_was_made_last_and_is_ready(store: Store) -> None:
+def test_the_newest_is_the_one_that_was_loaded_last_and_is_ready(store: Store) -> None:
     add(
         store,
-        replace(collection(2), state=READY),
-        replace(collection(1), state=READY),
-        collection(3),
-        replace(collection(4), state=READY, target="other"),
+        replace(collection(2), state=READY, seconds=9),
+        replace(collection(1), state=READY, seconds=9),
+        replace(collection(3), seconds=9),
+        replace(collection(4), state=READY, seconds=9, target="other"),
+        replace(collection(5), state=READY, seconds=0),  # adopted: it tells nothing of how long a load takes
     )
 
     with store.read() as tx:

@@ -6,19 +6,23 @@ from datetime import timedelta
 
 import pytest
 
+from regalia.core import times
 from regalia.core.errors import ConflictError
 from regalia.core.names import Kind, Slot
+from regalia.core.statements import Move
 from regalia.core.strict_json import JsonObject
 from regalia.core.values import replace as changed
 from regalia_registry.adapters.memory.store import MemoryStore
-from regalia_registry.domain.operations import Operation, OperationKind, OperationState
+from regalia_registry.domain.operations import Operation, OperationState
 from regalia_registry.domain.placing import Collection, CollectionState
+from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.services.steps.binding import bind, prepared_of, unbind
-from tests.support.records import NOW, collection, pointer
+from tests.support.records import APPLICATION, NOW, collection, digest, pointer
 
 KB = Slot(Kind.SNAPSHOT, "kb")
 LATER = NOW + timedelta(hours=1)
+UNTIL = LATER + timedelta(seconds=1)
 OLD, NEW = (
     replace(collection(number), state=CollectionState.READY, sealed=True, bound_at=bound_at)
     for number, bound_at in ((1, NOW), (2, None))
@@ -35,8 +39,10 @@ def prepared(*, mode: str = "frozen") -> Operation:
         "steps": [{"slot": str(KB), "mode": mode}],
         "collections": [{**NEW.place(KB, NEW.snapshot).written()}],
         "vouched": "",
+        "until": times.write(UNTIL),
     }
-    asked = Operation("op-1", OperationKind.RESTORE, "acme", "acme/support-agent:prod", {}, NOW, "jane")
+    wish = MoveWish(APPLICATION, "prod", digest("2.4.0"), Move.RESTORE)
+    asked = Operation("op-1", wish.kind, "acme", wish.subject, wish.written(), NOW, "jane")
     return replace(asked, state=OperationState.PREPARED, epoch=2, outcome=outcome, channel="acme/support-agent:prod")
 
 

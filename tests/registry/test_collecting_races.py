@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from regalia.core import times
 from regalia.core.errors import ConflictError, NotFoundError, UnavailableError
 from regalia.core.kinds.code import CodeConfig, GitPin
 from regalia.core.manifest import Artifact
 from regalia.core.names import Kind, Slot
+from regalia.core.statements import Move
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.adapters.disk import DiskBlobs
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
@@ -24,13 +27,15 @@ from regalia_registry.adapters.vectors.targets import InstalledTargets
 from regalia_registry.domain.access import SYSTEM
 from regalia_registry.domain.operations import Holder, Operation, OperationKind, OperationState
 from regalia_registry.domain.placing import Collection, CollectionState
+from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.retention import Fate
 from regalia_registry.services import push
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.binding import bind, prepared_of
 from regalia_registry.services.steps.dropping import retire
 from regalia_registry.services.steps.sweeping import Sweep
-from tests.support.records import NOW, collection
+from regalia_registry.services.steps.uses import Seen
+from tests.support.records import APPLICATION, NOW, collection, digest
 
 CALLER = Caller(SYSTEM, "request-1")
 KB = Slot(Kind.SNAPSHOT, "kb")
@@ -85,8 +90,8 @@ def send(ports: Ports, artifact: Artifact) -> int:
 def test_whatever_is_pushed_beside_a_sweep_is_whole(ports: Ports, bench: Bench) -> None:
     releases = [release(number) for number in range(PUSHES)]
     for one in releases:
-        for digest, content in one.blobs.items():  # a push of long ago that never came to its manifest
-            ports.blobs.put(digest=digest, source=BytesIO(content), size_bytes=len(content))
+        for name, content in one.blobs.items():  # a push of long ago that never came to its manifest
+            ports.blobs.put(digest=name, source=BytesIO(content), size_bytes=len(content))
     over = threading.Event()
 
     def sweep() -> int:
@@ -117,7 +122,8 @@ def prepare(ports: Ports, number: int) -> Collection:
     one = replace(collection(number), state=CollectionState.READY, sealed=True, operation="op-made", verified_at=NOW)
     with ports.store.note() as tx:
         tx.collections.add(one)
-        move = Operation(f"op-{number}", OperationKind.RESTORE, "acme", "acme/support-agent:prod", {}, NOW, "jane")
+        wish = MoveWish(APPLICATION, f"c{number}", digest("2.3.0"), Move.RESTORE)
+        move = Operation(f"op-{number}", wish.kind, "acme", wish.subject, wish.written(), NOW, "jane")
         tx.operations.add(replace(move, state=OperationState.RUNNING, channel=f"acme/support-agent:c{number}"))
     return one
 
@@ -127,7 +133,8 @@ def reuse(ports: Ports, number: int, one: Collection) -> bool:
     with ports.store.note() as tx:
         running = tx.operations.get(f"op-{number}")
         places: list[JsonValue] = [{**one.place(KB, one.snapshot).written()}]
-        outcome: JsonObject = {"steps": [], "collections": places, "vouched": ""}
+        until = times.write(ports.clock.now() + timedelta(hours=1))
+        outcome: JsonObject = {"steps": [], "collections": places, "vouched": "", "until": until}
         tx.operations.update(replace(running, state=OperationState.PREPARED, outcome=outcome), epoch=0)
     try:
         with ports.store.note() as tx:
@@ -138,7 +145,7 @@ def reuse(ports: Ports, number: int, one: Collection) -> bool:
 
 
 def is_retired(ports: Ports, bench: Bench, one: Collection) -> bool:
-    return retire(ports, CALLER, bench, [one.id], {})[one.id].fate is Fate.RETIRE
+    return retire(ports, CALLER, bench, [one.id], Seen())[one.id].fate is Fate.RETIRE
 
 
 def state(ports: Ports, one: Collection) -> CollectionState:

@@ -43,11 +43,14 @@ def test_a_class_keeps_its_name_and_what_its_description_said(rest: httpx.Client
     fill(rest)
     before, rows = rest.get("/v1/schema/Kb").json(), read(provider)
 
-    name = provider.adoption.adopt("Kb", into=INTO, mark="test")
+    assert provider.adoption.renamed("Kb", into=INTO) == "Kb"
+    with pytest.raises(UnsupportedError, match="a class keeps its name"):
+        provider.adoption.adopt("Kb", into=INTO, mark="test")
+
+    provider.adoption.adopt("Kb", into="Kb", mark="test")
 
     after = rest.get("/v1/schema/Kb").json()
     told = after.pop("description")
-    assert name == "Kb"
     assert told.startswith("regalia: test\n")
     assert before.pop("description") in told
     assert (after, read(provider)) == (before, rows)
@@ -70,7 +73,7 @@ def test_an_alias_that_led_to_it_moves_with_the_channel(rest: httpx.Client, prov
     make(rest)
     fill(rest, 1)
     rest.post("/v1/aliases", json={"alias": "Docs", "class": "Kb"}).raise_for_status()
-    provider.adoption.adopt("Kb", into=INTO, mark="test")
+    provider.adoption.adopt("Kb", into="Kb", mark="test")
     provider.create(INTO, provider.describe("Kb").schema, mark="test")
 
     provider.aliases.set("Docs", INTO)
@@ -83,7 +86,7 @@ def test_a_class_without_timestamps_shows_a_late_write_in_its_marker(
 ) -> None:
     make(rest)
     fill(rest)
-    provider.adoption.adopt("Kb", into=INTO, mark="test")
+    provider.adoption.adopt("Kb", into="Kb", mark="test")
     provider.seals.seal("Kb", mark="test")
     before = provider.seals.standing("Kb", mark="test")
 
@@ -101,7 +104,7 @@ def test_a_class_that_somebody_froze_is_not_changed_by_halves(rest: httpx.Client
     rest.put(f"/v1/schema/Kb/shards/{shard}", json={"status": "READONLY"}).raise_for_status()
 
     with pytest.raises(UnavailableError, match="takes no writes"):
-        provider.adoption.adopt("Kb", into=INTO, mark="test")
+        provider.adoption.adopt("Kb", into="Kb", mark="test")
 
     assert rest.get("/v1/schema/Kb").json()["description"] == "theirs"
 
@@ -111,7 +114,7 @@ def test_what_can_not_be_a_snapshot_is_not_adopted(rest: httpx.Client, provider:
 
     for ask in (
         lambda: provider.adoption.consequences("Kb"),
-        lambda: provider.adoption.adopt("Kb", into=INTO, mark="test"),
+        lambda: provider.adoption.adopt("Kb", into="Kb", mark="test"),
     ):
         with pytest.raises(UnsupportedError, match="has tenants"):
             ask()
@@ -122,5 +125,5 @@ def test_an_alias_is_no_class_to_adopt(rest: httpx.Client, provider: WeaviatePro
     rest.post("/v1/aliases", json={"alias": "Docs", "class": "Kb"}).raise_for_status()
 
     with pytest.raises(NotFoundError):
-        provider.adoption.adopt("Docs", into=INTO, mark="test")
+        provider.adoption.adopt("Docs", into="Docs", mark="test")
     assert not rest.get("/v1/schema/Kb").json().get("description")

@@ -65,7 +65,7 @@ def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> moving.MovePl
     Raises:
         RegaliaError: The move could not be carried out as a whole.
     """
-    if not plan.snapshots or ways.unplaced:
+    if not plan.needs_worker or ways.unplaced:
         return plan
     found = moving.preview(state.client, plan, lambda _: None)
     steps = found.get("steps")
@@ -80,7 +80,7 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     """Let the collections be made, sign and send the pointer, and say what became of it."""
     began, word, deployment = time.monotonic(), "unchanged", None
     arrived: Mapping[str, object] = {}
-    if plan.snapshots and not (ways.unplaced or ways.dry_run):
+    if plan.needs_worker and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
             plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
     for place in plan.pointer.collections:
@@ -130,6 +130,8 @@ def show_settled(done: OperationEntry | None) -> None:
     for one in leftovers if isinstance(leftovers, list) else []:
         if "lost" in one:
             output.tell(f"  what was written to {one['collection']} is lost: {one['lost']}")
+        elif "unkept" in one:
+            output.tell(f"  {one['collection']} stays, sealed, with what was written to it: {one['unkept']}")
         elif one["snapshot"] is None:
             output.tell(f"  nothing was written to {one['collection']} since it was released")
         else:

@@ -22,5 +22,5 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     lease = Lease(timedelta(seconds=settings.lease_s))
     ports = make_ports(settings)
     reconciler = Reconciler(ports, targets, Holder(f"reconciler-{ports.ids.new()}", 1))
-    chores = (Chore("reconciling", _RECONCILE_S, reconciler.run),)
+    chores = (Chore("reconciling", _RECONCILE_S, reconciler.run, reconciler.close),)
     return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores)

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
+from regalia.core.fields import Fields
 from regalia.core.names import ApplicationName, Kind, Slot, check_segment
 from regalia.core.statements import Place
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.texts import check_text
 
 MAX_PLACINGS = 64
+ADOPTED = "adopted"  # a marker that no engine gives: an application has written into the collection all along
 
 _LOGICAL = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _MAX_ALIAS = 128
@@ -81,6 +83,11 @@ class ChannelPlacings:
         """Find where a slot is placed."""
         return next((one for one in self.placings if one.slot == slot), None)
 
+    def having(self, placing: Placing) -> "ChannelPlacings":
+        """Give them with this one, in place of another of its slot."""
+        kept = [one for one in self.placings if one.slot != placing.slot]
+        return replace(self, placings=tuple(sorted([*kept, placing], key=lambda one: str(one.slot))))
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -129,9 +136,15 @@ class Collection:
         return self.state is CollectionState.READY and not self.sealed and self.marker != ""
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether its application made it, or might have, and nothing was kept of it yet."""
+        return self.marker == ADOPTED
+
+    @property
     def awaits_leftover(self) -> bool:
         """Whether an application may have written into it what is stored nowhere else."""
-        return self.bound_at is not None and self.is_live and self.leftover is None
+        is_written = self.bound_at is not None or self.is_adopted
+        return is_written and self.is_live and self.leftover is None
 
     @property
     def is_warm(self) -> bool:
@@ -161,6 +174,13 @@ def check_logical(logical: str) -> str:
             f"\"{logical[:60]}\" can't begin a collection's name", hint="a-z, then a-z, 0-9 and _, at most 40"
         )
     return logical
+
+
+def read_placing(fields: Fields) -> Placing:
+    """Read what `written` wrote."""
+    alias = fields.text("alias") if fields.has("alias") else None
+    mode = Mode(fields.text("mode"))
+    return Placing(Slot.parse(fields.text("slot")), fields.text("target"), fields.text("logical"), mode, alias)
 
 
 def written(placing: Placing) -> JsonObject:

@@ -92,6 +92,8 @@ def decide(
     if use is not None:
         return Decision(Fate.KEEP, use)
     match collection.state:
+        case CollectionState.BUILDING if collection.is_adopted:
+            return Decision(Fate.KEEP, "its adoption did not come to its end: ask for it again")
         case CollectionState.BUILDING:
             return Decision(Fate.RETIRE, "the operation that began it is over")
         case CollectionState.RETIRING:

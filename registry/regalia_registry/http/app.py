@@ -24,6 +24,7 @@ from regalia_registry.http.routes import (
 )
 from regalia_registry.services.context import Ports
 from regalia_registry.services.resolve import Resolver
+from regalia_registry.services.sightings import Sightings
 
 _PROBLEM_SCHEMA = {
     "description": "A problem (RFC 9457); `code` is stable, `hint` says what to do next",
@@ -63,6 +64,7 @@ def make_app(
     )
     routes.state.ports = ports
     routes.state.resolver = resolver = Resolver(ports)
+    routes.state.sightings = sightings = Sightings(ports)
     families = (artifacts, bundles, channels, fleet, operations, questions, files, garbage, administration)
     for family in families:
         routes.include_router(family.router)
@@ -74,6 +76,7 @@ def make_app(
     return Front(
         routes,
         resolver=resolver,
+        sightings=sightings,
         new_id=ports.ids.new,
         allowed_hosts=allowed_hosts,
         max_blob_bytes=max_blob_bytes,

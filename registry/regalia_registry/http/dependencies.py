@@ -12,12 +12,17 @@ from regalia_registry.domain.access import EVERYWHERE
 from regalia_registry.http.resolve import bearer_of
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.resolve import Resolver
+from regalia_registry.services.sightings import Sightings
 
 _bearer = HTTPBearer(auto_error=False, description="A token: `rgl_` and 43 characters")
 
 
 def _ports(request: Request) -> Ports:
     return cast("Ports", request.app.state.ports)
+
+
+def _sightings(request: Request) -> Sightings:
+    return cast("Sightings", request.app.state.sightings)
 
 
 def _resolver(request: Request) -> Resolver:
@@ -67,6 +72,7 @@ def bundle_reference(application: ApplicationName, text: str) -> BundleReference
 
 CurrentPorts = Annotated[Ports, Depends(_ports)]
 CurrentResolver = Annotated[Resolver, Depends(_resolver)]
+CurrentSightings = Annotated[Sightings, Depends(_sightings)]
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 ApplicationPath = Annotated[ApplicationName, Depends(_application)]
 NamespacePath = Annotated[str, Depends(_namespace)]

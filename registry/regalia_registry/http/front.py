@@ -12,6 +12,7 @@ from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
 from regalia_registry.http.errors import Answer, failure, problem_of
 from regalia_registry.http.resolve import answer, is_resolve, path_of
 from regalia_registry.services.resolve import Resolver
+from regalia_registry.services.sightings import Sightings
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -30,6 +31,7 @@ class Front:
         routes: ASGIApp,
         *,
         resolver: Resolver,
+        sightings: Sightings,
         new_id: Callable[[], str],
         allowed_hosts: tuple[str, ...],
         max_blob_bytes: int,
@@ -37,7 +39,7 @@ class Front:
         """Keep what it asks."""
         self._routes = routes
         self._resolver = resolver
-        self.sightings = resolver.sightings
+        self.sightings = sightings
         self._new_id = new_id
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
         self._max_blob_bytes = max_blob_bytes
@@ -56,7 +58,7 @@ class Front:
             await _send(send, problem_of(refused, request_id=request_id), request_id)
             return
         if is_resolve(scope):
-            answered = answer(scope, self._resolver, request_id=request_id)
+            answered = answer(scope, self._resolver, self.sightings, request_id=request_id)
             await _send(send, answered, request_id)
             if answered[0] >= 400:
                 log.info("request", method=scope["method"], path=path_of(scope), status=answered[0], request=request_id)

@@ -16,6 +16,7 @@ from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia_registry.http.errors import Answer, problem_of
 from regalia_registry.services.resolve import Question, Resolver
+from regalia_registry.services.sightings import Sightings
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
 _INSTANCE, _SERVES = b"regalia-instance", b"regalia-serves"  # what a follower tells of itself
@@ -35,8 +36,8 @@ def path_of(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root) else path
 
 
-def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
-    """Answer a resolve request; whatever is wrong is a problem, never an exception."""
+def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: str) -> Answer:
+    """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception."""
     try:
         headers = dict(scope["headers"])
         actor = view.actor(bearer_of(headers.get(b"authorization")))
@@ -48,7 +49,7 @@ def answer(scope: Scope, view: Resolver, *, request_id: str) -> Answer:
     if instance is not None:
         serves = headers.get(_SERVES, b"")
         who, what = instance.decode("latin-1"), serves.decode("latin-1")
-        view.sightings.saw(question.reference, instance=who, serves=what)
+        sightings.saw(question.reference, instance=who, serves=what)
     etag = body.etag.encode("ascii")
     common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
     if etag in _tags(headers.get(b"if-none-match", b"")):

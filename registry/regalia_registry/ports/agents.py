@@ -22,6 +22,10 @@ class AgentRepository(Protocol):
         """List a channel's agents by instance."""
         ...
 
+    def served(self, application: ApplicationName, channel: str) -> Sequence[int]:
+        """Give the sequences of the pointers that a channel's agents said that they serve, each once, in order."""
+        ...
+
     def forget(self, *, before: datetime) -> int:
         """Forget those that were last seen before a moment; gives how many."""
         ...

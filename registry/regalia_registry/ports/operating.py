@@ -105,7 +105,10 @@ class CollectionRepository(Protocol):
         ...
 
     def newest(self, target: str) -> MadeCollection | None:
-        """Find the collection that was made last on a target, ready: how long it took tells what the next one will."""
+        """Find the collection that was built last on a target: how long it took tells what the next one will.
+
+        One that was adopted took no time, and tells nothing.
+        """
         ...
 
     def update(self, collection: MadeCollection, *, expected: CollectionState) -> bool:

@@ -102,15 +102,15 @@ class Adoption(Protocol):
         """
         ...
 
-    def adopt(self, name: str, *, into: str, mark: str) -> str:
-        """Give a collection our mark and another name, and its own to an alias that leads to it, in one moment.
+    def renamed(self, name: str, *, into: str) -> str:
+        """Give the name that a collection has once it is adopted: `into`, or its own where the engine can't rename."""
+        ...
 
-        Where an engine can't rename, its name stays and is no alias: `consequences` says what an application says.
+    def adopt(self, name: str, *, into: str, mark: str) -> None:
+        """Give a collection our mark and the name `into`, and its own to an alias that leads to it, in one moment.
 
-        Its rows, its indexes and who reads and writes them stay. It may be said twice.
-
-        Returns:
-            The name that it has from then on: `into`, or its own where the engine can't rename.
+        Where an engine can't rename, `into` is its own name, which stays and is no alias: `consequences` says what an
+        application says. Its rows, its indexes and who reads and writes them stay. It may be said twice.
 
         Raises:
             NotFoundError: There is none of this name.

@@ -1,6 +1,5 @@
 """Adopting a collection that an application made and writes into: from then on a channel serves it. Run by a worker."""
 
-import base64
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -12,20 +11,23 @@ from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.adoption import AdoptWish
 from regalia_registry.domain.operations import Operation, OperationState, Target
-from regalia_registry.domain.placing import Collection, CollectionState, Mode, Placing
+from regalia_registry.domain.placing import ADOPTED, Collection, CollectionState, Mode, Placing, written
 from regalia_registry.domain.plans import Member
+from regalia_registry.domain.refusals import alias_taken
 from regalia_registry.ports.serving import Adopting, Adoption, Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
+from regalia_registry.services.steps.beginning import begin_collection
 from regalia_registry.services.steps.planning import snapshots_of
+from regalia_registry.services.steps.pointers import bound_collections
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.targets import require_use
 from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = timedelta(hours=24)
-_SUFFIX_BYTES = 5
-_ADOPTED = "adopted"  # a marker that no engine gives: its application has written into it all along
+_GOING_ON = {CollectionState.BUILDING, CollectionState.READY}
+_BEGUN = "it is ours already, and no channel serves it: nothing changes for its applications"
 
 
 def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject | Paused:
@@ -49,27 +51,21 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
     bench.tell({"step": "connecting", "target": target.name})
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
         adoption = _adoption_of(provider, target)
-        made = _made_before(ports, operation)
-        if made is None:
-            consequences: list[JsonValue] = [*adoption.consequences(wish.collection)]
-            if wish.move.is_plan:
-                return {"consequences": consequences}
-            made = _planned(ports, operation, bench, wish, member, target, provider)
+        begun = _begun(ports, operation, provider, wish)
+        if wish.move.is_plan:
+            return {"consequences": [_BEGUN] if begun else [*adoption.consequences(wish.collection)]}
+        if begun is None:
+            begun = _begin(ports, operation, bench, wish, member, target, provider)
         bench.tell({"step": "adopting", "collection": wish.collection})
-        name = adoption.adopt(wish.collection, into=made.name, mark=made.mark)
-        schema = provider.collections.describe(name).schema
-        table = schema.engine.get("table")
-        has_alias = isinstance(provider, Serving) and name == made.name
+        adoption.adopt(wish.collection, into=begun.name, mark=begun.mark)
+        table = provider.collections.describe(begun.name).schema.engine.get("table")
     adopted = replace(
-        made,
-        name=name,
+        begun,
         state=CollectionState.READY,
         table=table if isinstance(table, str) else None,
-        schema_digest=schema.digest,
-        marker=_ADOPTED,
         verified_at=ports.clock.now(),
     )
-    return _offered(ports, operation, bench, wish, adopted, wish.alias if has_alias else None)
+    return _offered(ports, operation, bench, wish, member, adopted)
 
 
 def _member(tx: Transaction, wish: AdoptWish) -> Member:
@@ -103,13 +99,28 @@ def _adoption_of(provider: Provider, target: Target) -> Adoption:
     return provider.adoption
 
 
-def _made_before(ports: Ports, operation: Operation) -> Collection | None:
-    """Find what a worker before has begun to adopt."""
+def _begun(ports: Ports, operation: Operation, provider: Provider, wish: AdoptWish) -> Collection | None:
+    """Find what was adopted under this name, or begun to be, by a worker before or for a pointer that nobody signed."""
+    names = {wish.collection, _led(provider, wish.alias)} - {None}
     with ports.store.read() as tx:
-        return next(iter(tx.collections.of_operation(operation.id)), None)
+        found = [tx.collections.find(wish.target, str(name)) for name in names]
+        found += tx.collections.of_operation(operation.id)
+        served = bound_collections(tx)
+    for one in found:
+        is_going_on = one is not None and one.is_adopted and one.state in _GOING_ON
+        if one is not None and is_going_on and one.namespace == operation.namespace:
+            return None if (one.target, one.name) in served else one
+    return None
 
 
-def _planned(
+def _led(provider: Provider, alias: str) -> str | None:
+    try:
+        return provider.aliases.get(alias) if isinstance(provider, Serving) else None
+    except ConflictError:  # what its application made has the name still
+        return None
+
+
+def _begin(
     ports: Ports,
     operation: Operation,
     bench: Bench,
@@ -118,51 +129,57 @@ def _planned(
     target: Target,
     provider: Provider,
 ) -> Collection:  # all that a collection's row says
-    """Choose the name that it will have, before anything is changed."""
-    suffix = base64.b32encode(ports.ids.secret(_SUFFIX_BYTES)).decode("ascii").lower()
-    chosen = Collection(
-        id=ports.ids.new(),
-        namespace=operation.namespace,
-        target=target.name,
-        provider=target.provider,
-        logical=wish.logical,
-        name=provider.physical_name(wish.logical, suffix),
-        snapshot=member.digest,
-        content_root=member.content_root,
-        schema_digest=provider.collections.describe(wish.collection).schema.digest,
-        rows=member.rows,
-        operation=operation.id,
-        made_at=ports.clock.now(),
-    )
+    """Choose the name that it will have, before anything is changed; from then on nothing of ours drops it.
+
+    Raises:
+        ConflictError: Another channel moves an alias of its name.
+        UnsupportedError: It can't be adopted, and why.
+    """
+    adoption = _adoption_of(provider, target)
+    adoption.consequences(wish.collection)
+    schema = provider.collections.describe(wish.collection).schema.digest
+    made = begin_collection(ports, operation, target, provider, member, logical=wish.logical, schema=schema)
+    chosen = replace(made, name=adoption.renamed(wish.collection, into=made.name), marker=ADOPTED)
     with ports.store.note() as tx:
         bench.fence(tx)
+        _require_free(tx, wish, _alias_of(wish, chosen))
         tx.collections.add(chosen)
     return chosen
 
 
+def _alias_of(wish: AdoptWish, chosen: Collection) -> str | None:
+    """Give the name that is an alias from then on; None where the engine can't rename."""
+    return None if chosen.name == wish.collection else wish.alias
+
+
+def _require_free(tx: Transaction, wish: AdoptWish, alias: str | None) -> None:
+    for channel in tx.placings.list():
+        is_this = (channel.application, channel.channel) == (wish.move.application, wish.move.channel)
+        for one in channel.placings:
+            is_taken = alias is not None and (one.target, one.alias) == (wish.target, alias)
+            if is_taken and not (is_this and one.slot == wish.slot):
+                raise alias_taken(wish.target, str(alias))
+
+
 def _offered(
-    ports: Ports, operation: Operation, bench: Bench, wish: AdoptWish, adopted: Collection, alias: str | None
+    ports: Ports, operation: Operation, bench: Bench, wish: AdoptWish, member: Member, adopted: Collection
 ) -> Paused:
-    """Make the channel's slot a live one, and offer the places that its pointer will name."""
+    """Offer the places that the channel's pointer will name; its slot is a live one once that is signed."""
     with ports.store.note() as tx:
         bench.fence(tx)
         tx.collections.update(adopted, expected=CollectionState.BUILDING)
-        placings = tx.placings.find(wish.move.application, wish.move.channel)
-        placing = Placing(wish.slot, wish.target, wish.logical, Mode.LIVE, alias)
-        kept = [one for one in placings.placings if one.slot != wish.slot]
-        sorted_ones = tuple(sorted([*kept, placing], key=lambda one: str(one.slot)))
-        tx.placings.put(replace(placings, placings=sorted_ones))
         current = tx.channels.find(wish.move.application, wish.move.channel)
         others = [] if current is None else [one for one in current.pointer.collections if one.slot != wish.slot]
-        places = sorted([*others, adopted.place(wish.slot, adopted.snapshot)], key=lambda one: str(one.slot))
         rows = {str(one.slot): tx.collections.find(one.target, one.collection) for one in others}
+    places = sorted([*others, adopted.place(wish.slot, member.digest)], key=lambda one: str(one.slot))
     steps: list[JsonValue] = [
         {"slot": slot, "mode": str(Mode.FROZEN if row is not None and row.sealed else Mode.LIVE)}
         for slot, row in rows.items()
     ]
     steps.append({"slot": str(wish.slot), "mode": str(Mode.LIVE)})
     until = ports.clock.now() + _WAITS
-    written: list[JsonValue] = [{**place.written()} for place in places]
-    outcome: JsonObject = {"steps": steps, "collections": written, "until": times.write(until)}
-    outcome["vouched"] = vouch(ports, operation, places)
-    return Paused(OperationState.PREPARED, outcome, until)
+    collections: list[JsonValue] = [{**place.written()} for place in places]
+    placing = Placing(wish.slot, wish.target, wish.logical, Mode.LIVE, _alias_of(wish, adopted))
+    outcome: JsonObject = {"steps": steps, "collections": collections, "placing": written(placing)}
+    vouched = vouch(ports, operation, places)
+    return Paused(OperationState.PREPARED, {**outcome, "until": times.write(until), "vouched": vouched}, until)

@@ -10,10 +10,11 @@ from regalia.wire.resolution import encode
 from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.placing import ChannelPlacings, Placing
+from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.refusals import no_channel
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.answers import hold_entry, pointer_entry
-from regalia_registry.services.steps.binding import prepared_of
+from regalia_registry.services.steps.binding import find_prepared
 from regalia_registry.services.steps.lookups import find_bundle
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
@@ -95,7 +96,7 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
 
     Raises:
         NotFoundError: There is no such bundle or operation, or no channel to renew or restore.
-        ConflictError: The operation is not prepared (any more).
+        ConflictError: The operation prepared another move, or is not prepared (any more).
     """
     application, channel, to = wish.application, wish.channel, wish.to
     caller.actor.require(Right.PROMOTE, on=application.namespace)
@@ -107,7 +108,9 @@ def propose(ports: Ports, caller: Caller, wish: Wish) -> Proposal:
         bundle = find_bundle(tx, reference)
         entry = tx.channels.find_newest(application, channel, bundle=bundle.digest)
         holds = {hold.bundle: hold for hold in tx.holds.list(application)}
-        prepared = None if wish.operation is None else prepared_of(tx.operations.get(wish.operation))
+        prepared = None
+        if wish.operation is not None:
+            prepared = find_prepared(tx, wish.operation, MoveWish(application, channel, bundle.digest, wish.move))
         roots = tuple(encode(stored.envelope) for stored in tx.roots.after(wish.root, limit=_MAX_ROOT_STEPS))
     held = holds.get(bundle.digest)
     return Proposal(

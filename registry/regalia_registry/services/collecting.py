@@ -20,7 +20,14 @@ from regalia_registry.services.context import Bench, Caller, Paused, Ports
 from regalia_registry.services.steps.dropping import drop, judge, layers_of, require_unaliased, retire
 from regalia_registry.services.steps.sweeping import Sweep
 from regalia_registry.services.steps.targets import get_target
-from regalia_registry.services.steps.uses import aliased_on, aliases_on, all_collections, uses_of
+from regalia_registry.services.steps.uses import (
+    Seen,
+    aliased_on,
+    aliases_on,
+    all_collections,
+    reported_by_agents,
+    uses_of,
+)
 
 _MAX_ENTRIES = 100_000
 
@@ -52,14 +59,20 @@ class _Found:
     """What a look has found.
 
     `decided` is each collection with what becomes of it, `returned` are dropped ones that are there again, `aliased` is
-    where aliases lead, `sizes` are bytes, and `odd` is what a person should look at.
+    where aliases lead, `reported` what agents use, `sizes` are bytes, and `odd` is what a person should look at.
     """
 
     decided: dict[str, tuple[Collection, Decision]] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)
     aliased: dict[Named, str] = field(default_factory=dict)
+    reported: frozenset[Named] = frozenset()
     sizes: dict[str, int] = field(default_factory=dict)
     odd: list[JsonValue] = field(default_factory=list)
+
+    @property
+    def seen(self) -> Seen:
+        """What stands in no transaction that decides."""
+        return Seen(self.aliased, self.reported)
 
     def going(self) -> list[str]:
         """Name those that go."""
@@ -100,7 +113,8 @@ class _Collecting:
                 silent[target] = f'"{target}" was not looked at: {error.message}'
                 found.odd.append({"target": target, "why": error.message})
         with self.ports.store.read() as tx:
-            uses = uses_of(tx, bundles=self.ports.retention.bundles, aliased=found.aliased)
+            found.reported = reported_by_agents(tx)
+            uses = uses_of(tx, found.seen, bundles=self.ports.retention.bundles)
         for one in collections:
             decision = judge(self.ports, one, uses)
             if decision.fate is not Fate.KEEP:
@@ -113,7 +127,7 @@ class _Collecting:
         """Retire those that are to go, as long as that is right in that very transaction."""
         going = found.going()
         if going:
-            for one, decision in retire(self.ports, self.caller, self.bench, going, found.aliased).items():
+            for one, decision in retire(self.ports, self.caller, self.bench, going, found.seen).items():
                 found.decided[one] = found.decided[one][0], decision
 
     def drop_all(self, journal: Fields) -> JsonObject:

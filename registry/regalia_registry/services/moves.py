@@ -13,6 +13,7 @@ from regalia_registry.domain.access import Right
 from regalia_registry.domain.entries import DeploymentRecord, Event
 from regalia_registry.domain.moves import check_move
 from regalia_registry.domain.operations import OperationKind
+from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.records import StoredBundle, StoredPointer
 from regalia_registry.domain.refusals import void_pointer
 from regalia_registry.ports.store import Transaction
@@ -23,6 +24,7 @@ from regalia_registry.services.steps.changes import Difference, difference, told
 from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.course import COMMIT, crossing
 from regalia_registry.services.steps.holds import add_hold
+from regalia_registry.services.steps.leftovers import open_collections
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
 from regalia_registry.services.steps.warmth import require_way_back
@@ -126,8 +128,12 @@ def _read(tx: Transaction, verified: VerifiedPointer, root: TrustedRoot, operati
         root=root,
         differing=difference(tx, None if left is None else BundleIndex.parse(left.index), index),
         index=index,
-        prepared=None if operation is None else find_prepared(tx, operation, pointer),
+        prepared=None if operation is None else find_prepared(tx, operation, _wish_of(pointer)),
     )
+
+
+def _wish_of(pointer: ChannelPointer) -> MoveWish:
+    return MoveWish(pointer.application, pointer.channel, pointer.bundle, pointer.move)
 
 
 def _require_usable(fallback: StoredBundle, root: Root) -> None:
@@ -179,6 +185,8 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
         _require_unchanged(tx, attempt)
         if pointer.move is Move.PROMOTE:
             require_way_back(tx, read.current)
+        if read.prepared is None and pointer.move is not Move.RENEW:
+            _require_nothing_open(tx, pointer)
         tx.channels.move(stored, expected=pointer.previous)
         if read.prepared is not None:
             bind(tx, read.prepared, left=read.current, now=ports.clock.now())
@@ -209,6 +217,17 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
         deployment=entry,
         changes=attempt.changes,
     )
+
+
+def _require_nothing_open(tx: Transaction, pointer: ChannelPointer) -> None:
+    """Refuse to leave a collection that its application writes into, where no operation would keep what it wrote."""
+    channel = f"{pointer.application}:{pointer.channel}"
+    live = [one.name for one in open_collections(tx, pointer.application, pointer.channel) if one.is_live]
+    if live:
+        raise ConflictError(
+            f'"{channel}" would leave {", ".join(live)}, and nothing would keep what its application wrote there',
+            hint="let a worker prepare the move: without --unplaced, and with this version of reg",
+        )
 
 
 def _require_unchanged(tx: Transaction, attempt: _Attempt) -> None:

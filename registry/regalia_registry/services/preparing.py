@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from regalia.core import times
 from regalia.core.errors import ConflictError, DigestError, RegaliaError, UnavailableError
@@ -17,19 +18,22 @@ from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, OperationState, Target
 from regalia_registry.domain.placing import Collection, CollectionState, Mode
 from regalia_registry.domain.plans import MoveWish, Plan, Step
-from regalia_registry.ports.serving import Serving
+from regalia_registry.ports.serving import Serving, Standing
+from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.building import Building
 from regalia_registry.services.steps.course import OFFER, OPEN, PLAN, crossing
-from regalia_registry.services.steps.leftovers import live_collections
-from regalia_registry.services.steps.movejournal import MoveJournal
+from regalia_registry.services.steps.leftovers import open_collections
+from regalia_registry.services.steps.movejournal import MoveJournal, closed_by
 from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
-from regalia_registry.services.steps.sealing import is_intact, seals_of
+from regalia_registry.services.steps.pointers import bound_collections
+from regalia_registry.services.steps.sealing import is_intact, looks_intact, seals_of
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
+from regalia_registry.services.steps.uses import awaited_by
 from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = {Move.PROMOTE: timedelta(hours=24), Move.RESTORE: timedelta(hours=1), Move.REBIND: timedelta(hours=1)}
@@ -49,7 +53,7 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
     wish = MoveWish.parse(operation.request)
     with crossing(PLAN, operation.id), ports.store.read() as tx:
         plan = plan_of(tx, wish)
-        left = live_collections(tx, wish) if wish.seals_first else []
+        left = open_collections(tx, wish.application, wish.channel) if wish.seals_first else []
         names = {step.placing.target for step in plan.steps} | {one.target for one in left}
         targets = {name: require_use(tx, name, namespace=operation.namespace) for name in names}
     _require_placed(plan, wish)
@@ -102,18 +106,20 @@ def unmake_collections(ports: Ports, operation: Operation, bench: Bench) -> None
 
 
 def _let_in(ports: Ports, operation: Operation, bench: Bench) -> None:
-    for closed in MoveJournal.of(ports, operation, bench).closed:
+    wish = MoveWish.parse(operation.request)
+    for closed in closed_by(operation):
         with ports.store.read() as tx:
             one = tx.collections.get(closed)
             target = get_target(tx, one.target)
-        if not one.sealed:  # it is one that its application writes into
+            served = {there.id for there in open_collections(tx, wish.application, wish.channel)}
+        if closed in served:
             try:
                 with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
                     seals_of(provider).unseal(one.name, mark=one.mark)
             except RegaliaError as error:
                 raise UnavailableError(
                     f'writers of "{one.name}" in "{one.target}" are still stopped: {error.message}',
-                    hint=f"ask again, and it is let go of at the end; see reg operation show {operation.id}",
+                    hint="a worker lets them in once the engine answers",
                 ) from error
 
 
@@ -161,9 +167,16 @@ class _Preparing:
         """
         if step.placing.mode is Mode.FROZEN:
             return collection
-        opened = self.journal.change(replace(collection, sealed=False), expected=CollectionState.READY)
+        opened = self.journal.change(collection, self._opened)
         seals_of(self.providers[collection.target]).unseal(collection.name, mark=collection.mark)
         return opened
+
+    def _opened(self, tx: Transaction, there: Collection) -> Collection:
+        """Take a collection for this channel alone, where no other has come to it meanwhile."""
+        awaited = {(place.target, place.collection) for one in tx.operations.list_open() for place in awaited_by(one)}
+        if not there.is_warm or (there.target, there.name) in bound_collections(tx) | awaited:
+            raise UnavailableError(f'"{there.name}" is another channel\'s now', hint="another is made in its place")
+        return replace(there, sealed=False)
 
     def _seen(self, step: Step) -> Step:
         if step.warm is None or not isinstance(self.providers[step.placing.target], Serving):
@@ -193,23 +206,29 @@ class _Preparing:
                 if not self.journal.give_up(step, collection):
                     raise
                 continue
-            made = replace(
-                collection,
-                state=CollectionState.READY,
-                table=building.table,
-                sealed=standing.sealed,
-                marker=standing.marker,
-                seconds=round(self.ports.clock.monotonic() - began),
-                verified_at=self.ports.clock.now(),
-            )
-            return self.journal.change(made, expected=collection.state)
+            seconds = max(1, round(self.ports.clock.monotonic() - began))
+            return self.journal.change(collection, partial(self._made, building.table, standing, seconds))
+
+    def _made(
+        self, table: str | None, standing: Standing, seconds: int, _: Transaction, there: Collection
+    ) -> Collection:
+        """Give a collection as it is once it is proved."""
+        return replace(
+            there,
+            state=CollectionState.READY,
+            table=table,
+            sealed=standing.sealed,
+            marker=standing.marker,
+            seconds=seconds,
+            verified_at=self.ports.clock.now(),
+        )
 
     def _is_intact(self, collection: Collection) -> bool:
-        """Say whether a collection is what it was when it was proved; one that is not is never used again."""
-        if is_intact(self.providers[collection.target], collection):
-            return True
-        self.journal.change(collection.drifted(), expected=collection.state)
-        return False
+        """Say whether a collection is what it was when it was proved; a plan changes nothing to know that."""
+        provider = self.providers[collection.target]
+        if MoveWish.parse(self.operation.request).is_plan:
+            return looks_intact(provider, collection)
+        return is_intact(self.ports.store, provider, collection, fence=self.bench.fence)
 
 
 def _connect(bench: Bench, target: Target) -> Provider:

@@ -11,18 +11,18 @@ from functools import partial
 import structlog
 
 from regalia.core.errors import NotFoundError, RegaliaError
-from regalia_registry.domain.operations import Holder, Target
-from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Placing
+from regalia_registry.domain.operations import MOVES, Holder, Target
+from regalia_registry.domain.placing import ChannelPlacings, Collection, Placing
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider, Targets
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.aliases import lead
-from regalia_registry.services.steps.planning import bound_collections
+from regalia_registry.services.steps.movejournal import closed_by
+from regalia_registry.services.steps.pointers import bound_collections
 from regalia_registry.services.steps.sealing import is_intact, seals_of
 from regalia_registry.services.steps.targets import get_target
-from regalia_registry.services.steps.uses import awaited_by
+from regalia_registry.services.steps.uses import all_collections, awaited_by
 
-_PAGE = 200
 _ALL_EVERY = 12  # rounds: then warm copies are looked at too, and aliases set that lead where they should
 
 log = structlog.get_logger("regalia.worker")
@@ -41,9 +41,14 @@ class Reconciler:
     def run(self) -> None:
         """Go through all that is served once; what can't be reached now is left for the next round."""
         with self.ports.store.read() as tx:
-            sealed, placings = self._sealed(tx), tx.placings.list()
+            served, placings = _served(tx), tx.placings.list()
+            sealed = [one for one in (all_collections(tx) if self._is_thorough else served) if one.is_warm]
+            closed = _closed(tx)
+        live = [one for one in served if one.is_live and one.id not in closed]
         for collection in sealed:
             self._reach(collection.target, collection.name, partial(self._look, collection))
+        for collection in live:
+            self._reach(collection.target, collection.name, partial(self._let_in, collection))
         for channel in placings:
             for placing in channel.placings:
                 if placing.alias is not None:
@@ -65,41 +70,24 @@ class Reconciler:
             with suppress(RegaliaError):
                 provider.close()
 
-    def _sealed(self, tx: Transaction) -> list[Collection]:
-        """List the collections that pointers name or will, and now and then all that a move would take as they are."""
-        found, after = list[Collection](), None
-        while True:
-            page = tx.collections.list(after=after, limit=_PAGE)
-            found += [one for one in page if one.is_warm]
-            if len(page) < _PAGE:
-                break
-            after = page[-1].id
-        if self._is_thorough:
-            return found
-        awaited = {(one.target, one.collection) for opened in tx.operations.list_open() for one in awaited_by(opened)}
-        served = bound_collections(tx) | awaited
-        return [one for one in found if (one.target, one.name) in served]
-
     def _look(self, collection: Collection, provider: Provider) -> None:
-        """Look whether a collection is as it was; one that is not is used by no move any more.
+        if not is_intact(self.ports.store, provider, collection):
+            log.warning("collection drifted", collection=collection.name, target=collection.target)
 
-        A move may have opened it for its application meanwhile: then it is let be, and what was sealed is opened again.
-        """
-        is_as_it_was = is_intact(provider, collection)
+    def _let_in(self, collection: Collection, provider: Provider) -> None:
+        """Let writers in that a move had stopped which was given up while its engine did not answer."""
+        seals, mark = seals_of(provider), collection.mark
+        if not seals.standing(collection.name, mark=mark).sealed:
+            return
+        seals.unseal(collection.name, mark=mark)
+        log.info("writers let in", collection=collection.name, target=collection.target)
         with self.ports.store.read() as tx:
-            there = tx.collections.get(collection.id)
-        if not there.is_warm:
-            if there.is_live:
-                seals_of(provider).unseal(there.name, mark=there.mark)
-            return
-        if is_as_it_was or there.marker != collection.marker:
-            return
-        log.warning("collection drifted", collection=collection.name, target=collection.target)
-        with self.ports.store.note() as tx:
-            tx.collections.update(there.drifted(), expected=CollectionState.READY)
+            is_closed = collection.id in _closed(tx)
+        if is_closed:  # a move has come meanwhile, which wants them stopped
+            seals.seal(collection.name, mark=mark)
 
     def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
-        led = lead(self.ports.store, provider, of.application, of.channel, placing, again=self._is_thorough)
+        led = lead(self.ports, provider, of.application, of.channel, placing, again=self._is_thorough)
         if led is not None and led.is_changed:
             log.info("alias set", alias=led.alias, collection=led.collection, target=placing.target)
 
@@ -120,3 +108,16 @@ class Reconciler:
             if broken is not None:
                 with suppress(RegaliaError):
                     broken.close()
+
+
+def _closed(tx: Transaction) -> frozenset[str]:
+    """Name, by id, the collections whose writers an open move has stopped."""
+    moves = (one for one in tx.operations.list_open() if one.kind in MOVES)
+    return frozenset(closed for move in moves for closed in closed_by(move))
+
+
+def _served(tx: Transaction) -> list[Collection]:
+    """List the collections that pointers name, or will."""
+    awaited = {(one.target, one.collection) for opened in tx.operations.list_open() for one in awaited_by(opened)}
+    found = (tx.collections.find(*named) for named in sorted(bound_collections(tx) | awaited))
+    return [one for one in found if one is not None]

@@ -23,7 +23,6 @@ from regalia_registry.domain.refusals import no_entry
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
-from regalia_registry.services.sightings import Sightings
 from regalia_registry.services.steps.lookups import find_bundle, find_pointer
 from regalia_registry.services.steps.trust import current_root
 
@@ -85,7 +84,6 @@ class Resolver:
     def __init__(self, ports: Ports) -> None:
         """Start empty."""
         self._ports = ports
-        self.sightings = Sightings(ports)
         self._lock = Lock()
         self._heads: dict[BundleReference, _Head] = {}
         self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()

@@ -20,11 +20,11 @@ from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import CollectionEntry, Provider
 from regalia_registry.services.context import Bench, Caller, Paused, Ports
 from regalia_registry.services.steps.dropping import drop, judge, require_unaliased, retire
+from regalia_registry.services.steps.pointers import current_pointers
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.targets import require_use
-from regalia_registry.services.steps.uses import aliased_on, aliases_on, uses_of
+from regalia_registry.services.steps.uses import Seen, aliased_on, aliases_on, reported_by_agents, uses_of
 
-_PAGE = 200
 _PUBLIC = "public"  # PostgreSQL's schema for names without one
 _LEFT_ALONE = "what this registry did not make is dropped with the engine's own tools"
 
@@ -96,10 +96,12 @@ def _retire_row(retiring: _Retiring, operation: Operation, row: Collection) -> J
             return told
         with ports.store.read() as tx:
             aliases = aliases_on(tx, row.target)
-            uses = uses_of(tx, bundles=ports.retention.bundles, aliased={})
-        aliased = aliased_on(provider, row.target, aliases)
+            reported = reported_by_agents(tx)
+        seen = Seen(aliased_on(provider, row.target, aliases), reported)
+    with ports.store.read() as tx:
+        uses = uses_of(tx, seen, bundles=ports.retention.bundles)
     _require_free(row, judge(ports, row, uses, is_asked=True))
-    decided = retire(ports, caller, bench, [row.id], aliased, is_asked=True)
+    decided = retire(ports, caller, bench, [row.id], seen, is_asked=True)
     if row.id in decided:
         _require_free(row, decided[row.id])
     bench.keep({"dropping": row.id})
@@ -157,16 +159,10 @@ def _require_unnamed(tx: Transaction, collection: str) -> None:
 
     The name alone tells: what a load makes ends in characters of its operation.
     """
-    after = None
-    while True:
-        page = tx.channels.list_all(after=after, limit=_PAGE)
-        for stored in page:
-            pointer = stored.pointer
-            if any(place.collection == collection for place in pointer.collections):
-                raise ConflictError(
-                    f'"{pointer.application}:{pointer.channel}" serves from "{collection}"',
-                    hint="move the channel to other collections first",
-                )
-        if len(page) < _PAGE:
-            return
-        after = page[-1].pointer.application, page[-1].pointer.channel
+    for stored in current_pointers(tx):
+        pointer = stored.pointer
+        if any(place.collection == collection for place in pointer.collections):
+            raise ConflictError(
+                f'"{pointer.application}:{pointer.channel}" serves from "{collection}"',
+                hint="move the channel to other collections first",
+            )

@@ -25,10 +25,9 @@ from regalia_registry.domain.records import StoredPointer, StoredRoot
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.holds import add_hold
+from regalia_registry.services.steps.pointers import current_pointers
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
-
-_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +191,11 @@ def _merged(stored: Envelope, sent: Envelope, root: Root) -> Envelope:
 
 def _broken(tx: Transaction, before: Root | None, root: Root) -> Iterator[_Fault]:
     """Walk all channels, and find what a root breaks that the one before did not."""
-    after = None
-    while page := tx.channels.list_all(after=after, limit=_PAGE):
-        for current in page:
-            fault = _fault_of(tx, root, current)
-            known = None if fault is None or before is None else _fault_of(tx, before, current)
-            if fault is not None and (known is None or not fault.is_within(known)):
-                yield fault
-        after = page[-1].pointer.application, page[-1].pointer.channel
+    for current in current_pointers(tx):
+        fault = _fault_of(tx, root, current)
+        known = None if fault is None or before is None else _fault_of(tx, before, current)
+        if fault is not None and (known is None or not fault.is_within(known)):
+            yield fault
 
 
 def _fault_of(tx: Transaction, root: Root, current: StoredPointer) -> _Fault | None:

@@ -14,11 +14,15 @@ log = structlog.get_logger("regalia.worker")
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something short that is done every `period_s` seconds, first after one; what it raises is told."""
+    """Something short that is done every `period_s` seconds, first after one; what it raises is told.
+
+    `end` lets go of what it keeps, once nothing is done any more.
+    """
 
     name: str
     period_s: float
     do: Callable[[], None]
+    end: Callable[[], None] = lambda: None
 
 
 class Background:
@@ -45,6 +49,8 @@ class Background:
             self._do_all()
         finally:
             self._stopping.set()
+            for chore in self._chores:
+                chore.end()
 
     def _do_all(self) -> None:
         due = [(time.monotonic() + chore.period_s, number) for number, chore in enumerate(self._chores)]

@@ -29,6 +29,8 @@ _IDLE_S = 0.5
 _GLANCE_S = 0.01  # a glance costs some microseconds, and whoever waits for a channel waits for this
 _GARBAGE_S = 600.0  # whether a day has passed is looked for this often
 _AGAIN = timedelta(seconds=15)
+_MOST_DOUBLINGS = 5  # eight minutes
+_GIVEN_UP = {OperationState.FAILED, OperationState.CANCELLED}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 log = structlog.get_logger("regalia.worker")
@@ -70,16 +72,9 @@ _UNDOINGS: Mapping[OperationKind, tuple[str, str]] = {
 # Somebody waits to hear whether the target answers; so does who asks for a plan.
 _IMPATIENT = frozenset({OperationKind.LOOK, OperationKind.SEARCH})
 
-# What no snapshot of an hour may stand in front of: a channel that must move, and questions.
-_URGENT = frozenset(
-    {
-        OperationKind.PROMOTE,
-        OperationKind.RESTORE,
-        OperationKind.REBIND,
-        OperationKind.LOOK,
-        OperationKind.SEARCH,
-    }
-)
+# What nothing of an hour may stand in front of: a channel that must go back, and questions; then one that moves on.
+_URGENT = frozenset({OperationKind.RESTORE, OperationKind.REBIND, OperationKind.LOOK, OperationKind.SEARCH})
+_ONWARD = frozenset({OperationKind.PROMOTE, OperationKind.ADOPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +99,19 @@ class Worker:
     chores: tuple[Chore, ...] = ()
 
     def run(self) -> None:
-        """Take operations, two at once; what is at work when it must stop is left for the next worker at once."""
+        """Take operations, three at once; what is at work when it must stop is left for the next worker at once."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        urgent = threading.Thread(target=self._take_urgent, name="urgent")
-        urgent.start()
+        lanes = [
+            threading.Thread(target=self._take_only, args=(kinds,), name=name)
+            for name, kinds in (("urgent", _URGENT), ("onward", _ONWARD))
+        ]
+        for lane in lanes:
+            lane.start()
         daily = Chore("collecting garbage daily", _GARBAGE_S, partial(collect_daily, self.ports))
         with Background([daily, *self.chores], self.stopping):
             self._take(EVERY_KIND)
-        urgent.join()
+        for lane in lanes:
+            lane.join()
         self.targets.close()
 
     def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
@@ -135,10 +135,10 @@ class Worker:
             log.info("operation left", operation=claimed.id, epoch=claimed.epoch, why=str(ended))
         return True
 
-    def _take_urgent(self) -> None:
-        """Take what is urgent; where that ends by a fault, so does the worker, and is started anew."""
+    def _take_only(self, kinds: Collection[OperationKind]) -> None:
+        """Take operations of these kinds; where that ends by a fault, so does the worker, and is started anew."""
         try:
-            self._take(_URGENT)
+            self._take(kinds)
         finally:
             self.stopping.set()
 
@@ -174,7 +174,9 @@ class Worker:
                 outcome=told,
                 channel=None if ending.state.is_over else there.channel,
             )
-            is_ours = not there.state.is_over and tx.operations.update(over, epoch=claimed.epoch)
+            # Its pointer came while this worker ended it for want of one: it has moved its channel, and goes on.
+            has_moved = there.state is OperationState.COMMITTED and ending.state in _GIVEN_UP
+            is_ours = not (there.state.is_over or has_moved) and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
                 hold.append(tx, {"step": str(ending.state)})
         log.info("operation left" if ending.until else "operation over", operation=claimed.id, state=str(ending.state))
@@ -238,7 +240,8 @@ class _Task:
         stands = self._hold.stands()
         if stands.state is not OperationState.COMMITTED:
             return Ending(OperationState.FAILED, self._undone(told))
-        again = self._worker.ports.clock.now() + _AGAIN
+        tries = self._claimed.epoch - 2  # the first worker prepared it, the second one was the first to settle it
+        again = self._worker.ports.clock.now() + _AGAIN * 2 ** max(0, min(tries, _MOST_DOUBLINGS))
         self._hold.tell({"step": "waiting", "why": told["message"]})
         return Ending(OperationState.COMMITTED, stands.outcome, again)
 

@@ -33,6 +33,10 @@ class MemoryAgents:
         """List a channel's agents by instance."""
         return page(self._of(application, channel), key=lambda one: one.instance, after=after, limit=limit)
 
+    def served(self, application: ApplicationName, channel: str) -> Sequence[int]:
+        """Give the sequences that they said, each once."""
+        return sorted({one.sequence for one in self._of(application, channel)})
+
     def forget(self, *, before: datetime) -> int:
         """Forget those that were last seen before a moment."""
         old = [key for key, one in self._tables.agents.items() if one.seen_at < before]

@@ -52,7 +52,7 @@ class MemoryCollections:
 
     def newest(self, target: str) -> Collection | None:
         """Find the one that was made last."""
-        return next(reversed(self._ready(target)), None)
+        return next((one for one in reversed(self._ready(target)) if one.seconds > 0), None)
 
     def update(self, collection: Collection, *, expected: CollectionState) -> bool:
         """Replace it, if its state is the expected one."""

@@ -178,18 +178,21 @@ class MemoryVectors:
         self._foreign(name)
         return (f'"{name}" is an alias: it can\'t be dropped',)
 
-    def adopt(self, name: str, *, into: str, mark: str) -> str:
+    def renamed(self, name: str, *, into: str) -> str:  # noqa: ARG002 # it can rename
+        """Give the new name."""
+        return into
+
+    def adopt(self, name: str, *, into: str, mark: str) -> None:
         """Move it, and lead there from where it was."""
         there = self.held.get(into)
         if there is not None and there.mark == mark:
-            return into
+            return
         if there is not None:
             raise ConflictError(f'the name "{into}" is taken', hint="choose another")
         held = self._foreign(name)
         held.mark = mark
         self.held[into] = self.held.pop(name)
         self.led[name] = into
-        return into
 
     def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference
         """Name nothing: a reading is of one moment anyway."""

@@ -36,6 +36,12 @@ class SqlAgents:
         rows = self._connection.execute(query.order_by(AGENT.c.instance).limit(limit)).mappings()
         return [_read(row) for row in rows]
 
+    def served(self, application: ApplicationName, channel: str) -> Sequence[int]:
+        """Give the sequences that they said, each once."""
+        is_there = and_(AGENT.c.application == str(application), AGENT.c.channel == channel)
+        query = select(AGENT.c.sequence).distinct().where(is_there).order_by(AGENT.c.sequence)
+        return list(self._connection.execute(query).scalars())
+
     def forget(self, *, before: datetime) -> int:
         """Forget those that were last seen before a moment."""
         return self._connection.execute(delete(AGENT).where(AGENT.c.seen_at < times.write(before))).rowcount

@@ -71,8 +71,8 @@ class SqlCollections:
 
     def newest(self, target: str) -> Collection | None:
         """Find the one that was made last."""
-        is_there = and_(COLLECTION.c.target == target, COLLECTION.c.state == str(CollectionState.READY))
-        query = select(COLLECTION).where(is_there).order_by(COLLECTION.c.id.desc()).limit(1)
+        is_ready = and_(COLLECTION.c.target == target, COLLECTION.c.state == str(CollectionState.READY))
+        query = select(COLLECTION).where(is_ready, COLLECTION.c.seconds > 0).order_by(COLLECTION.c.id.desc()).limit(1)
         row = self._connection.execute(query).mappings().first()
         return None if row is None else _read(row)
 

@@ -15,6 +15,7 @@ from regalia_registry.http.dependencies import (
     CurrentCaller,
     CurrentPorts,
     CurrentResolver,
+    CurrentSightings,
     DigestPath,
     Limit,
     bundle_reference,
@@ -99,11 +100,12 @@ def resolve_bundle(
     selector: str,  # noqa: ARG001 # documented here, read from the path by the shared function
     request: Request,
     resolver: CurrentResolver,
+    sightings: CurrentSightings,
     root: Annotated[str | None, Query(description="the number of the root that the client has")] = None,  # noqa: ARG001 # as above
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a bundle by version or digest: like a channel's, without pointer and freshness."""
-    status, headers, body = answer(request.scope, resolver, request_id=request.state.request_id)
+    status, headers, body = answer(request.scope, resolver, sightings, request_id=request.state.request_id)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 

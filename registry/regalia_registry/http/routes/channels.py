@@ -21,6 +21,7 @@ from regalia_registry.http.dependencies import (
     CurrentCaller,
     CurrentPorts,
     CurrentResolver,
+    CurrentSightings,
     Limit,
     bundle_reference,
 )
@@ -134,11 +135,12 @@ def channel_history(
 def resolve_channel(
     request: Request,
     resolver: CurrentResolver,
+    sightings: CurrentSightings,
     root: Annotated[str | None, Query(description="the number of the root that the client has")] = None,  # noqa: ARG001 # documented here, read from the path by the shared function
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a channel: everything that an agent verifies and starts from, in one answer."""
-    status, headers, body = answer(request.scope, resolver, request_id=request.state.request_id)
+    status, headers, body = answer(request.scope, resolver, sightings, request_id=request.state.request_id)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 

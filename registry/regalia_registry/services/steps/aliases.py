@@ -1,6 +1,5 @@
 """Aliases follow their channel: level-triggered, so that whatever was lost, raced or changed by hand is set right."""
 
-import time
 from dataclasses import dataclass
 
 from regalia.core.names import ApplicationName
@@ -9,6 +8,7 @@ from regalia_registry.domain.placing import Placing
 from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Store
 from regalia_registry.ports.vectors import Provider
+from regalia_registry.services.context import Ports
 
 _ROUNDS = 8
 
@@ -24,7 +24,7 @@ class Led:
 
 
 def lead(
-    store: Store,
+    ports: Ports,
     provider: Provider,
     application: ApplicationName,
     channel: str,
@@ -45,8 +45,8 @@ def lead(
     """
     if placing.alias is None or not isinstance(provider, Serving):
         return None
-    began, is_changed = time.monotonic(), False
-    wanted = _wanted(store, application, channel, placing)
+    began, is_changed = ports.clock.monotonic(), False
+    wanted = _wanted(ports.store, application, channel, placing)
     for _ in range(_ROUNDS):
         if wanted is None:
             return None
@@ -54,9 +54,9 @@ def lead(
         if is_elsewhere or again:
             provider.aliases.set(placing.alias, wanted.collection)
             is_changed = is_changed or is_elsewhere
-        now = _wanted(store, application, channel, placing)
+        now = _wanted(ports.store, application, channel, placing)
         if now == wanted:
-            return Led(placing.alias, wanted.collection, time.monotonic() - began, is_changed)
+            return Led(placing.alias, wanted.collection, ports.clock.monotonic() - began, is_changed)
         wanted = now
     return None  # the channel moves faster than its aliases: the next round is soon
 

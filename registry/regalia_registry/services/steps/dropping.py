@@ -8,12 +8,12 @@ from regalia.core.errors import ConflictError, UnavailableError
 from regalia.core.manifest import Manifest
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.placing import Collection, CollectionState
-from regalia_registry.domain.retention import Decision, Fate, Named, Uses, decide
+from regalia_registry.domain.retention import Decision, Fate, Uses, decide
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Caller, Ports
 from regalia_registry.services.steps.records import record
-from regalia_registry.services.steps.uses import aliased_on, aliases_on, uses_of
+from regalia_registry.services.steps.uses import Seen, aliased_on, aliases_on, uses_of
 
 _GOING = {CollectionState.RETIRING, CollectionState.DROPPED}
 
@@ -43,7 +43,7 @@ def retire(
     caller: Caller,
     bench: Bench,
     ids: Iterable[str],
-    aliased: Mapping[Named, str],
+    seen: Seen,
     *,
     is_asked: bool = False,
 ) -> Mapping[str, Decision]:
@@ -54,7 +54,7 @@ def retire(
     decided: dict[str, Decision] = {}
     with ports.store.write(caller.actor) as tx:
         bench.fence(tx)
-        uses = uses_of(tx, bundles=ports.retention.bundles, aliased=aliased)
+        uses = uses_of(tx, seen, bundles=ports.retention.bundles)
         for one in ids:
             there = tx.collections.get(one)
             if there.state is CollectionState.DROPPED:

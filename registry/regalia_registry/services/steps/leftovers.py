@@ -1,20 +1,22 @@
 """What applications wrote into live collections that their channel has left: sealed, and kept as a snapshot."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
 from regalia.core.digest import Digest
-from regalia.core.errors import ConflictError, NotFoundError
+from regalia.core.errors import ConflictError, NotFoundError, UnsupportedError
 from regalia.core.kinds.snapshot import Embedding
+from regalia.core.names import ApplicationName
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
 from regalia_registry.domain.placing import Collection, CollectionState
-from regalia_registry.domain.plans import MoveWish
 from regalia_registry.ports.store import Transaction
+from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.movejournal import MoveJournal
-from regalia_registry.services.steps.planning import bound_collections
+from regalia_registry.services.steps.pointers import bound_collections
 from regalia_registry.services.steps.sealing import seals_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, open_snapshot
 from regalia_registry.services.steps.snapshotting import take
@@ -23,9 +25,9 @@ from regalia_registry.services.steps.targets import get_target
 _SUFFIX = "-leftover"
 
 
-def live_collections(tx: Transaction, wish: MoveWish) -> list[Collection]:
-    """List the collections that a channel serves and its application writes into."""
-    current = tx.channels.find(wish.application, wish.channel)
+def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:
+    """List the collections that a channel serves and that take writes: its application's, or by another hand."""
+    current = tx.channels.find(application, channel)
     found = [
         tx.collections.find(place.target, place.collection)
         for place in (() if current is None else current.pointer.collections)
@@ -55,34 +57,52 @@ def keep_leftover(
     """Seal a collection that was left, and take a snapshot of what is in it; gives what was written, counted.
 
     Where nothing was written, it is what was released, and warm again. What is not there any more, or not ours, is told
-    as lost.
+    as lost; what no snapshot can hold is told, and stays, sealed.
 
     Raises:
         UnavailableError: The engine does not answer; it is tried again, and the collection is not retired before.
+        ConflictError: Another worker has it, or its rows moved meanwhile; it is tried again too.
     """
     with ports.store.read() as tx:
         target = get_target(tx, left.target)
         stored = tx.artifacts.find_by_digest(left.namespace, digest=left.snapshot)
     base = None if stored is None else open_snapshot(ports, stored.artifact, version=stored.version)
     with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-        try:
+        lost = _lost(provider, left)
+        if lost is None:
             seals_of(provider).seal(left.name, mark=left.mark)
             marker = seals_of(provider).standing(left.name, mark=left.mark).marker
-        except (ConflictError, NotFoundError) as error:  # dropped, or changed into something else, by another hand
-            return {"collection": left.name, "target": left.target, "lost": error.message}
+    told: JsonObject = {"collection": left.name, "target": left.target}
+    if lost is not None:
+        _change(ports, bench, left, Collection.drifted)
+        return {**told, "lost": lost}
     wish = SnapshotWish(left.target, left.name, f"{_name_of(base, left)}{_SUFFIX}", _embedding_of(base))
     about = replace(operation, request=wish.written(), journal=journal.loads.get(left.id))
-    taken = take(ports, actor, about, journal.bench_of(left.logical, left), target, wish, base)
+    try:
+        taken = take(ports, actor, about, journal.bench_of(left.logical, left), target, wish, base)
+    except UnsupportedError as error:
+        return {**told, "unkept": error.message}
     is_as_released = base is not None and taken["digest"] == str(base.stored.digest)
     kept = None if is_as_released else str(taken["reference"])
+    _change(ports, bench, left, lambda there: replace(there, sealed=True, marker=marker, leftover=kept))
+    removed = 0 if base is None else base.config.count - int(str(taken["rows_kept"]))
+    counted: JsonObject = {"rows": taken["count"], "written": taken["rows_stored"], "removed": removed}
+    return {**told, **counted, "snapshot": kept}
+
+
+def _lost(provider: Provider, left: Collection) -> str | None:
+    """Say why nothing can be kept: it was dropped, or changed into something else, by another hand."""
+    try:
+        seals_of(provider).standing(left.name, mark=left.mark)
+    except (ConflictError, NotFoundError) as error:
+        return error.message
+    return None
+
+
+def _change(ports: Ports, bench: Bench, left: Collection, change: Callable[[Collection], Collection]) -> None:
     with ports.store.note() as tx:
         bench.fence(tx)
-        there = tx.collections.get(left.id)
-        closed = replace(there, sealed=True, marker=marker, leftover=kept)
-        tx.collections.update(closed, expected=CollectionState.READY)
-    removed = 0 if base is None else base.config.count - int(str(taken["rows_kept"]))
-    told: JsonObject = {"collection": left.name, "target": left.target, "rows": taken["count"]}
-    return {**told, "written": taken["rows_stored"], "removed": removed, "snapshot": kept}
+        tx.collections.update(change(tx.collections.get(left.id)), expected=CollectionState.READY)
 
 
 def _name_of(base: OpenedSnapshot | None, left: Collection) -> str:

@@ -1,7 +1,6 @@
 """What a move's workers leave to each other: which collection each slot got, and how far it is loaded."""
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from regalia.core.errors import UnavailableError
@@ -11,12 +10,19 @@ from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.operations import Operation, Target
 from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.plans import Step
+from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
+from regalia_registry.services.steps.beginning import begin_collection
 from regalia_registry.services.steps.snapshots import OpenedSnapshot
 
-_SUFFIX_BYTES = 5
 _THERE = {CollectionState.BUILDING, CollectionState.READY}
+
+
+def closed_by(operation: Operation) -> tuple[str, ...]:
+    """Name the live collections whose writers a move has stopped, by id, before its channel leaves them."""
+    fields = Fields(operation.journal or {}, "the move's journal")
+    return fields.texts("closed", maximum=MAX_COLLECTIONS) if fields.has("closed") else ()
 
 
 @dataclass
@@ -47,7 +53,7 @@ class MoveJournal:
             {slot: made.text(slot) for slot in made.raw},
             {slot: failed.text(slot) for slot in failed.raw},
             {one: loads.child(one).raw for one in loads.raw},
-            fields.texts("closed", maximum=MAX_COLLECTIONS) if fields.has("closed") else (),
+            closed_by(operation),
         )
 
     def collection(self, step: Step, target: Target, snapshot: OpenedSnapshot, provider: Provider) -> Collection:
@@ -58,20 +64,9 @@ class MoveJournal:
                 there = tx.collections.get(made)
             if there.state in _THERE:
                 return there
-        suffix = base64.b32encode(self.ports.ids.secret(_SUFFIX_BYTES)).decode("ascii").lower()
-        chosen = Collection(
-            id=self.ports.ids.new(),
-            namespace=self.operation.namespace,
-            target=target.name,
-            provider=target.provider,
-            logical=step.placing.logical,
-            name=provider.physical_name(step.placing.logical, suffix),
-            snapshot=step.member.digest,
-            content_root=step.member.content_root,
-            schema_digest=snapshot.schema.digest,
-            rows=step.member.rows,
-            operation=self.operation.id,
-            made_at=self.ports.clock.now(),
+        logical, schema = step.placing.logical, snapshot.schema.digest
+        chosen = begin_collection(
+            self.ports, self.operation, target, provider, step.member, logical=logical, schema=schema
         )
         self.made[str(step.member.slot)] = chosen.id
         with self.ports.store.note() as tx:
@@ -81,18 +76,20 @@ class MoveJournal:
             tx.operations.update(replace(there_now, journal=self._written()), epoch=there_now.epoch)
         return chosen
 
-    def change(self, collection: Collection, *, expected: CollectionState) -> Collection:
-        """Store how a collection stands, while the operation is ours; gives it.
+    def change(self, collection: Collection, change: Callable[[Transaction, Collection], Collection]) -> Collection:
+        """Change how a collection stands, while the operation is ours; `change` is given how it stands now. Gives it.
 
         Raises:
-            UnavailableError: It is being retired; what comes next finds another.
+            UnavailableError: It is being retired, or `change` says so; what comes next finds another.
         """
         with self.ports.store.note() as tx:
             self.bench.fence(tx)
-            is_changed = tx.collections.update(collection, expected=expected)
-        if not is_changed:
-            raise UnavailableError(f'"{collection.name}" is being retired', hint="another is made in its place")
-        return collection
+            there = tx.collections.get(collection.id)
+            if there.state is not collection.state:
+                raise UnavailableError(f'"{there.name}" is being retired', hint="another is made in its place")
+            changed = change(tx, there)
+            tx.collections.update(changed, expected=there.state)
+        return changed
 
     def keep_closed(self, collections: Sequence[str]) -> None:
         """Record whose writers are about to be stopped."""
@@ -105,8 +102,8 @@ class MoveJournal:
         is_first = slot not in self.failed
         self.failed[slot] = self.made.pop(slot)
         self.bench.keep(self._written())
-        aside = replace(collection, state=CollectionState.RETIRING, unbound_at=self.ports.clock.now())
-        self.change(aside, expected=collection.state)
+        now = self.ports.clock.now()
+        self.change(collection, lambda _, one: replace(one, state=CollectionState.RETIRING, unbound_at=now))
         return is_first
 
     def bench_of(self, slot: str, collection: Collection) -> Bench:

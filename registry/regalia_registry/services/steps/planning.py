@@ -11,8 +11,7 @@ from regalia.core.names import Kind
 from regalia_registry.domain.placing import ChannelPlacings, Mode
 from regalia_registry.domain.plans import Known, Member, MoveWish, Plan, make_plan
 from regalia_registry.ports.store import Transaction
-
-_PAGE = 200
+from regalia_registry.services.steps.pointers import bound_collections
 
 
 def plan_of(tx: Transaction, wish: MoveWish) -> Plan:
@@ -54,18 +53,6 @@ def snapshots_of(tx: Transaction, index: BundleIndex) -> Sequence[Member]:
     return found
 
 
-def bound_collections(tx: Transaction) -> frozenset[tuple[str, str]]:
-    """Name what the current pointers of all applications serve from: target and collection."""
-    found: set[tuple[str, str]] = set()
-    after = None
-    while True:
-        page = tx.channels.list_all(after=after, limit=_PAGE)
-        found |= {(place.target, place.collection) for stored in page for place in stored.pointer.collections}
-        if len(page) < _PAGE:
-            return frozenset(found)
-        after = page[-1].pointer.application, page[-1].pointer.channel
-
-
 def _known(tx: Transaction, members: Sequence[Member], placings: ChannelPlacings) -> Known:
     ready = {}
     rates = {}
@@ -77,7 +64,7 @@ def _known(tx: Transaction, members: Sequence[Member], placings: ChannelPlacings
         ready[target, member.content_root] = tx.collections.find_ready(target, content_root=member.content_root)
         last = tx.collections.newest(target)
         if last is not None and last.rows:
-            rates[target] = last.rows / max(last.seconds, 1)
+            rates[target] = last.rows / last.seconds
     is_asked = any(one.mode is Mode.LIVE for one in placings.placings)
     bound = bound_collections(tx) if is_asked else frozenset()
     ids = {one.id for found in ready.values() for one in found if (one.target, one.name) in bound}

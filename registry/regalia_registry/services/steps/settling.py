@@ -39,7 +39,7 @@ def _lead(ports: Ports, wish: MoveWish, bench: Bench) -> list[JsonValue]:
         with ports.store.read() as tx:
             target = get_target(tx, placing.target)
         with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
-            led = lead(ports.store, provider, wish.application, wish.channel, placing)
+            led = lead(ports, provider, wish.application, wish.channel, placing)
         if led is not None:
             told.append({"alias": led.alias, "collection": led.collection, "seconds": round(led.seconds, 4)})
     return told

@@ -1,10 +1,11 @@
 """What uses collections: pointers, operations and aliases; read in the very transaction that lets one go."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from regalia.core.digest import Digest
 from regalia.core.fields import Fields
-from regalia.core.statements import MAX_COLLECTIONS, ChannelPointer, Place
+from regalia.core.statements import MAX_COLLECTIONS, Place
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.placing import Collection
 from regalia_registry.domain.records import StoredPointer
@@ -12,26 +13,44 @@ from regalia_registry.domain.retention import Named, Uses
 from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
+from regalia_registry.services.steps.pointers import current_pointers
 
 _PAGE = 200
 _HISTORY = 20
 
 
-def uses_of(tx: Transaction, *, bundles: int, aliased: Mapping[Named, str]) -> Uses:
-    """Read what uses collections; `aliased` was seen in the engines, which are no part of a transaction."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was looked at before the transaction: where aliases lead in the engines, and what agents said they use."""
+
+    aliased: Mapping[Named, str] = field(default_factory=dict)
+    reported: frozenset[Named] = frozenset()
+
+
+def uses_of(tx: Transaction, seen: Seen, *, bundles: int) -> Uses:
+    """Read what uses collections."""
     serving: dict[Named, str] = {}
     recent: dict[Named, str] = {}
-    seen: set[Named] = set()
-    for stored in _channels(tx):
+    for stored in current_pointers(tx):
         channel = f"{stored.pointer.application}:{stored.pointer.channel}"
         serving |= dict.fromkeys(_named(stored), channel)
         for earlier in _last(tx, stored, bundles):
             recent |= dict.fromkeys(_named(earlier), channel)
-        for reported in _reported(tx, stored.pointer):
-            seen.update(_named(reported))
     opened = tx.operations.list_open()
     awaited = {(place.target, place.collection): one.id for one in opened for place in awaited_by(one)}
-    return Uses(serving, recent, awaited, frozenset(one.id for one in opened), aliased, frozenset(seen))
+    return Uses(serving, recent, awaited, frozenset(one.id for one in opened), seen.aliased, seen.reported)
+
+
+def reported_by_agents(tx: Transaction) -> frozenset[Named]:
+    """Name what agents said within a day that they use; a pointer that their channel never had is of no account."""
+    found = set[Named]()
+    for current in current_pointers(tx):
+        application, channel = current.pointer.application, current.pointer.channel
+        for sequence in tx.agents.served(application, channel):
+            for stored in tx.channels.history(application, channel, after=sequence + 1, limit=1):
+                if stored.pointer.sequence == sequence:
+                    found.update(_named(stored))
+    return frozenset(found)
 
 
 def aliases_on(tx: Transaction, target: str) -> tuple[str, ...]:
@@ -56,13 +75,6 @@ def all_collections(tx: Transaction) -> Iterator[Collection]:
         after = page[-1].id
 
 
-def _channels(tx: Transaction) -> Iterator[StoredPointer]:
-    after = None
-    while page := tx.channels.list_all(after=after, limit=_PAGE):
-        yield from page
-        after = page[-1].pointer.application, page[-1].pointer.channel
-
-
 def _last(tx: Transaction, current: StoredPointer, bundles: int) -> Iterator[StoredPointer]:
     """Give the newest pointer of each of a channel's last bundles: it is what an agent pinned to one of them reads."""
     application, channel = current.pointer.application, current.pointer.channel
@@ -77,19 +89,6 @@ def _last(tx: Transaction, current: StoredPointer, bundles: int) -> Iterator[Sto
             seen.add(stored.pointer.bundle)
             yield stored
         after = page[-1].pointer.sequence
-
-
-def _reported(tx: Transaction, current: ChannelPointer) -> Iterator[StoredPointer]:
-    """Give the pointers that a channel's agents said within a day that they serve."""
-    application, channel = current.application, current.channel
-    bundles, after = set[Digest](), None
-    while page := tx.agents.list(application, channel, after=after, limit=_PAGE):
-        bundles |= {agent.bundle for agent in page}
-        after = page[-1].instance
-    for bundle in bundles:
-        stored = tx.channels.find_newest(application, channel, bundle=bundle)
-        if stored is not None:
-            yield stored
 
 
 def _named(stored: StoredPointer) -> Iterator[Named]:

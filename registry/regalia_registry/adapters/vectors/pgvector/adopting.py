@@ -75,17 +75,20 @@ class PgvectorAdoption:
         with translated():
             return self._consequences(place)
 
-    def adopt(self, name: str, *, into: str, mark: str) -> str:
+    def renamed(self, name: str, *, into: str) -> str:  # noqa: ARG002 # a table can be moved
+        """Give the schema that it moves into."""
+        return into
+
+    def adopt(self, name: str, *, into: str, mark: str) -> None:
         """Move the table into a new schema and put a view in its place, as one transaction."""
         there = mark_of(self._connection, into)
         if there and there == mark:
-            return into
+            return
         if there is not None:
             raise ConflictError(f'the schema "{into}" is taken', hint="choose another name")
         place = self._require_adoptable(name)
         self._fence.prepare()
         patiently(self._connection, lambda: self._move(place, into, mark), on=[place.oid])
-        return into
 
     def _consequences(self, place: Place) -> tuple[str, ...]:
         [owner] = records(self._connection, _OWNER, (place.oid,))

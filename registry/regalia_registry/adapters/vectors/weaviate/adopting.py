@@ -36,18 +36,22 @@ class WeaviateAdoption:
         found, _ = self._require_adoptable(name)
         return tuple(one.replace("{name}", f'"{name}"') for one in (*_ALWAYS, *self._beside(found)))
 
-    def adopt(self, name: str, *, into: str, mark: str) -> str:
-        """Mark the class where it is, and give its own name.
+    def renamed(self, name: str, *, into: str) -> str:  # noqa: ARG002 # no class can be renamed
+        """Give its own name."""
+        return name
+
+    def adopt(self, name: str, *, into: str, mark: str) -> None:
+        """Mark the class where it is.
 
         Raises:
             UnavailableError: Somebody has stopped its writers: what is changed of such a class is changed by halves.
         """
         there = find(self._connection, name)
         if there is not None and mark_of(there) == mark:
-            return name
+            return
         found, captured = self._require_adoptable(name)
-        if find(self._connection, into) is not None:
-            raise ConflictError(f'the class "{into}" is taken', hint="choose another name")
+        if into != name:
+            raise UnsupportedError(f'"{name}" can\'t become "{into}": a class keeps its name', hint="adopt it as it is")
         if any(one.is_stopped for one in shards_of(self._connection, name)):
             raise UnavailableError(
                 f'"{name}" takes no writes', hint="make its shards READY first, or wait for who froze it"
@@ -57,7 +61,6 @@ class WeaviateAdoption:
         path = f"/v1/schema/{segment(name)}"
         if self._connection.send("PUT", path, {**found, "description": told.written()}) is None:
             raise NotFoundError(f'there is no class "{name}"', hint="somebody dropped it meanwhile")
-        return name
 
     def _require_adoptable(self, name: str) -> tuple[dict[str, Any], Captured]:
         """Get a class that can be a collection of ours.
