@@ -4,51 +4,21 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
-from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, NotFoundError, UnsupportedError
 from regalia.core.kinds.snapshot import Embedding
-from regalia.core.names import ApplicationName
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
 from regalia_registry.domain.placing import Collection, CollectionState
-from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.movejournal import MoveJournal
-from regalia_registry.services.steps.pointers import bound_collections
 from regalia_registry.services.steps.sealing import seals_of
 from regalia_registry.services.steps.snapshots import OpenedSnapshot, open_snapshot
 from regalia_registry.services.steps.snapshotting import take
 from regalia_registry.services.steps.targets import get_target
 
 _SUFFIX = "-leftover"
-
-
-def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:
-    """List the collections that a channel serves and that take writes: its application's, or by another hand."""
-    current = tx.channels.find(application, channel)
-    found = [
-        tx.collections.find(place.target, place.collection)
-        for place in (() if current is None else current.pointer.collections)
-    ]
-    return [one for one in found if one is not None and not one.sealed and one.state is CollectionState.READY]
-
-
-def left_open(tx: Transaction, left: Digest) -> list[Collection]:
-    """List the live collections of a pointer that no channel names any more, and that nothing was kept of yet."""
-    pointer = tx.channels.find_pointer(left)
-    served = bound_collections(tx)
-    found = [
-        tx.collections.find(place.target, place.collection)
-        for place in (() if pointer is None else pointer.pointer.collections)
-        if (place.target, place.collection) not in served
-    ]
-    return [
-        one
-        for one in found
-        if one is not None and one.state is CollectionState.READY and not one.sealed and one.leftover is None
-    ]
 
 
 def keep_leftover(

@@ -1,8 +1,10 @@
-"""What the channels of all applications name at this moment."""
+"""What channels name at this moment, and have named: pointers, and the collections in them."""
 
 from collections.abc import Iterator
 
+from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName
+from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.domain.retention import Named
 from regalia_registry.ports.store import Transaction
@@ -27,3 +29,29 @@ def bound_collections(tx: Transaction, *, but: tuple[ApplicationName, str] | Non
         if (pointer.application, pointer.channel) != but
         for place in pointer.collections
     )
+
+
+def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:
+    """List the collections that a channel serves and that take writes: its application's, or by another hand."""
+    current = tx.channels.find(application, channel)
+    found = [
+        tx.collections.find(place.target, place.collection)
+        for place in (() if current is None else current.pointer.collections)
+    ]
+    return [one for one in found if one is not None and not one.sealed and one.state is CollectionState.READY]
+
+
+def left_open(tx: Transaction, left: Digest) -> list[Collection]:
+    """List the live collections of a pointer that no channel names any more, and that nothing was kept of yet."""
+    pointer = tx.channels.find_pointer(left)
+    served = bound_collections(tx)
+    found = [
+        tx.collections.find(place.target, place.collection)
+        for place in (() if pointer is None else pointer.pointer.collections)
+        if (place.target, place.collection) not in served
+    ]
+    return [
+        one
+        for one in found
+        if one is not None and one.state is CollectionState.READY and not one.sealed and one.leftover is None
+    ]

@@ -10,8 +10,9 @@ from regalia_registry.domain.plans import MoveWish
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.aliases import lead
 from regalia_registry.services.steps.course import ALIASES, LEFTOVER, crossing
-from regalia_registry.services.steps.leftovers import keep_leftover, left_open
+from regalia_registry.services.steps.leftovers import keep_leftover
 from regalia_registry.services.steps.movejournal import MoveJournal
+from regalia_registry.services.steps.pointers import left_open
 from regalia_registry.services.steps.targets import get_target
 
 
