@@ -117,7 +117,11 @@ def put_placings(
     told: list[JsonValue] = []
     for one in placings or ():
         placing: JsonObject = {"slot": one.slot, "target": one.target, "logical": one.logical, "mode": one.mode}
-        told.append(placing if one.alias is None else {**placing, "alias": one.alias})
+        if one.alias is not None:
+            placing["alias"] = one.alias
+        if one.standby:
+            placing["standby"] = True
+        told.append(placing)
     body: JsonObject = {} if placings is None else {"placings": told}
     if require_warm is not None:
         body["require_warm"] = require_warm

@@ -33,7 +33,9 @@ def test_a_channel_that_nobody_set_places_nothing(store: Store) -> None:
 
 
 def test_placings_are_read_back_as_they_were_put(store: Store) -> None:
-    put_ = placings(placing("faq", mode=Mode.LIVE, logical="questions"), placing("kb", alias="Kb", target="other"))
+    put_ = placings(
+        placing("faq", mode=Mode.LIVE, logical="questions", standby=True), placing("kb", alias="Kb", target="other")
+    )
     put(store, put_)
 
     assert find(store) == put_

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regalia.core.errors import InvalidError, InvalidNameError
+from regalia.core.fields import Fields
 from regalia.core.names import Kind, Slot
 from regalia.core.statements import Place
 from regalia_registry.domain.placing import (
@@ -16,6 +17,7 @@ from regalia_registry.domain.placing import (
     Mode,
     Placing,
     check_logical,
+    read_placing,
     written,
 )
 from tests.support.records import APPLICATION, collection, digest, placing
@@ -92,8 +94,21 @@ def test_agents_of_the_embedded_engine_speak_pgvector() -> None:
     assert replace(made, provider="weaviate", table=None).place(KB, digest("files")).provider == "weaviate"
 
 
+def test_what_nobody_writes_into_needs_no_copy_to_go_back_to() -> None:
+    with pytest.raises(InvalidError, match='"snapshots/kb" is frozen, and needs no standby copy'):
+        placing("kb", standby=True)
+
+
+@given(mode=st.sampled_from(Mode), alias=st.none() | st.just("Kb"), standby=st.booleans())
+def test_a_placing_is_read_as_it_was_written(mode: Mode, alias: str | None, *, standby: bool) -> None:
+    one = placing("kb", mode=mode, alias=alias, standby=standby and mode is Mode.LIVE)
+
+    assert read_placing(Fields(written(one), "a placing")) == one
+
+
 def test_a_placing_is_told_with_its_alias_where_it_has_one() -> None:
     told = {"slot": "snapshots/kb", "target": "local", "logical": "kb", "mode": "live"}
 
     assert written(placing("kb", mode=Mode.LIVE)) == told
     assert written(placing("kb", mode=Mode.LIVE, alias="Kb")) == {**told, "alias": "Kb"}
+    assert written(placing("kb", mode=Mode.LIVE, standby=True)) == {**told, "standby": True}

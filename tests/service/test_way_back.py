@@ -1,6 +1,7 @@
 """A channel that demands a warm way back: what it refuses, and what makes it content again."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_what_an_application_writes_into_is_no_way_back_until_a_copy_is_made(ser
     served.must("prepare", "1.0.0", "--for", "prod")
     served.must("promote", "1.1.0", "--to", "prod")
     assert way_back(served)["state"] == "warm"
+
+
+def test_beside_a_live_collection_a_sealed_copy_is_kept_without_being_asked_for(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live,standby=true", "--require-warm", "1")
+    served.must("promote", "1.0.0", "--to", "prod")
+    deadline = time.monotonic() + 60
+    while not prepared(served):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    served.must("operation", "watch", prepared(served)[0])
+
+    served.must("promote", "1.1.0", "--to", "prod")
+
+    assert way_back(served)["state"] == "warm"
+    refused = served.reg("channel", "set", PROD, "--snapshot", "kb=local,standby=true")
+    assert "is frozen, and needs no standby copy" in refused.stderr
+
+
+def prepared(made: Home) -> list[str]:
+    found = json.loads(made.must("operation", "list", "--json"))
+    return [one["id"] for one in found if one["kind"] == "prepare"]
 
 
 def test_what_is_set_of_a_channel_is_set_one_by_one(served: Home) -> None:

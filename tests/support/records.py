@@ -115,10 +115,16 @@ def collection(number: int) -> Collection:
 
 
 def placing(
-    name: str, *, target: str = "local", logical: str = "", mode: Mode = Mode.FROZEN, alias: str | None = None
+    name: str,
+    *,
+    target: str = "local",
+    logical: str = "",
+    mode: Mode = Mode.FROZEN,
+    alias: str | None = None,
+    standby: bool = False,
 ) -> Placing:
     """Place the slot of this name."""
-    return Placing(Slot(Kind.SNAPSHOT, name), target, logical or name, mode, alias)
+    return Placing(Slot(Kind.SNAPSHOT, name), target, logical or name, mode, alias, standby)
 
 
 def token(number: int, *, secret: str = "", expires_at: datetime | None = None) -> Token:

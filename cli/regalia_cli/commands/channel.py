@@ -8,6 +8,8 @@ from regalia.wire.answers import PlacingEntry
 from regalia_cli import output
 from regalia_cli.state import State, pass_state
 
+_SAID = {"true": True, "false": False}
+
 
 @click.group()
 def channel() -> None:
@@ -64,7 +66,7 @@ def show(state: State, name: str, *, as_json: bool) -> None:
     "--snapshot",
     "snapshots",
     multiple=True,
-    metavar="NAME=TARGET[,mode=frozen|live][,alias=NAME][,logical=NAME]",
+    metavar="NAME=TARGET[,mode=frozen|live][,standby=true][,alias=NAME][,logical=NAME]",
     help="Where a snapshot of the bundle is placed; all that the channel shall place, each once.",
 )
 @click.option(
@@ -77,8 +79,9 @@ def show(state: State, name: str, *, as_json: bool) -> None:
 def set_(state: State, name: str, snapshots: tuple[str, ...], require_warm: str | None, *, as_json: bool) -> None:
     """Say where a channel places its bundles' snapshots, from its next move on; without options, show it.
 
-    A frozen collection is written by nobody; a live one by the application. An alias is a name in the database that
-    always leads to the current one. Each option replaces what it set before, and leaves the rest.
+    A frozen collection is written by nobody; a live one by the application, so that it is no way back to what was
+    released: standby=true keeps a sealed copy beside it. An alias is a name in the database that always leads to the
+    current one. Each option replaces what it set before, and leaves the rest.
     """
     reference = state.channel(name)
     if snapshots or require_warm is not None:
@@ -92,7 +95,7 @@ def set_(state: State, name: str, snapshots: tuple[str, ...], require_warm: str 
         return
     if found.require_warm:
         output.tell(f"{reference} demands a warm way back of every promotion")
-    rows = [(one.slot, one.target, one.logical, one.mode, one.alias) for one in found.placings]
+    rows = [(one.slot, one.target, one.logical, _told(one), one.alias) for one in found.placings]
     empty = f"{reference} places nothing: reg channel set {reference} --snapshot NAME=TARGET"
     output.answer_table(("SLOT", "TARGET", "LOGICAL", "MODE", "ALIAS"), rows, empty=empty)
 
@@ -102,13 +105,21 @@ def _placing(text: str) -> PlacingEntry:
     first, *more = text.split(",")
     name, _, target = first.partition("=")
     options = dict(one.partition("=")[::2] for one in more)
-    unknown = sorted(options.keys() - {"mode", "alias", "logical"})
+    unknown = sorted(options.keys() - {"mode", "standby", "alias", "logical"})
     if not target or unknown:
         told = f"knows no {', '.join(unknown)}" if unknown else "names no target"
         raise click.UsageError(f"--snapshot {text} {told}: write NAME=TARGET,mode=frozen,alias=NAME")
+    standby = options.get("standby", "false")
+    if standby not in _SAID:
+        raise click.UsageError(f"--snapshot {text} says standby={standby}: write standby=true, or leave it out")
     slot = Slot(Kind.SNAPSHOT, name.removeprefix("snapshots/"))
     logical = options.get("logical", slot.name.replace("-", "_").replace(".", "_"))
-    return PlacingEntry(str(slot), target, logical, options.get("mode", "frozen"), options.get("alias"))
+    mode = options.get("mode", "frozen")
+    return PlacingEntry(str(slot), target, logical, mode, options.get("alias"), _SAID[standby])
+
+
+def _told(placing: PlacingEntry) -> str:
+    return f"{placing.mode}, with a standby copy" if placing.standby else placing.mode
 
 
 @channel.command()

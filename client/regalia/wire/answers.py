@@ -119,7 +119,8 @@ class PointerEntry:
 class PlacingEntry:
     """Where a channel places one slot: on which target, and how its collections' names begin.
 
-    `mode` is `frozen` or `live`; `alias` is the name in the engine that leads to the current one.
+    `mode` is `frozen` or `live`; `alias` is the name in the engine that leads to the current one. `standby` keeps a
+    sealed copy beside a live one.
     """
 
     slot: str
@@ -127,6 +128,7 @@ class PlacingEntry:
     logical: str
     mode: str = "frozen"
     alias: str | None = None
+    standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Holder
 from regalia_registry.services.reconciling import Reconciler
+from regalia_registry.services.standby import Standby
 from regalia_registry.settings import Settings
 from regalia_registry.worker.background import Chore
 from regalia_registry.worker.loop import Worker
 
 _WORK = "work"
 _RECONCILE_S = 5.0
+_STANDBY_S = 15.0
 
 
 def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
@@ -22,5 +24,8 @@ def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
     lease = Lease(timedelta(seconds=settings.lease_s))
     ports = make_ports(settings)
     reconciler = Reconciler(ports, targets, Holder(f"reconciler-{ports.ids.new()}", 1))
-    chores = (Chore("reconciling", _RECONCILE_S, reconciler.run, reconciler.close),)
+    chores = (
+        Chore("reconciling", _RECONCILE_S, reconciler.run, reconciler.close),
+        Chore("standby", _STANDBY_S, Standby(ports).run),
+    )
     return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores)

@@ -39,20 +39,28 @@ class CollectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where a channel places one slot, how a collection of it is named, and who writes into it."""
+    """Where a channel places one slot, how a collection of it is named, and who writes into it.
+
+    `standby` keeps a sealed copy beside a live collection: what is written into is never warm by itself.
+    """
 
     slot: Slot
     target: str
     logical: str
     mode: Mode = Mode.FROZEN
     alias: str | None = None
+    standby: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what engines would fold or cut."""
+        """Refuse what engines would fold or cut, and a copy of what nobody writes into."""
         if self.slot.kind is not Kind.SNAPSHOT:
             raise InvalidError(f'"{self.slot}" is no snapshot', hint="write kb=TARGET for the slot snapshots/kb")
         check_segment(self.target, what="target")
         check_logical(self.logical)
+        if self.standby and self.mode is not Mode.LIVE:
+            raise InvalidError(
+                f'"{self.slot}" is frozen, and needs no standby copy', hint="leave standby out: a frozen one stays warm"
+            )
         if self.alias is not None:
             check_text(self.alias, what="an alias")
             if not 0 < len(self.alias) <= _MAX_ALIAS or not self.alias.isprintable():
@@ -82,6 +90,11 @@ class ChannelPlacings:
     def of(self, slot: Slot) -> Placing | None:
         """Find where a slot is placed."""
         return next((one for one in self.placings if one.slot == slot), None)
+
+    @property
+    def has_standby(self) -> bool:
+        """Whether a sealed copy is kept beside one of its collections."""
+        return any(one.standby for one in self.placings)
 
     def having(self, placing: Placing) -> "ChannelPlacings":
         """Give them with this one, in place of another of its slot."""
@@ -179,8 +192,9 @@ def check_logical(logical: str) -> str:
 def read_placing(fields: Fields) -> Placing:
     """Read what `written` wrote."""
     alias = fields.text("alias") if fields.has("alias") else None
-    mode = Mode(fields.text("mode"))
-    return Placing(Slot.parse(fields.text("slot")), fields.text("target"), fields.text("logical"), mode, alias)
+    mode, standby = Mode(fields.text("mode")), fields.optional("standby", fields.boolean) or False
+    slot, target = Slot.parse(fields.text("slot")), fields.text("target")
+    return Placing(slot, target, fields.text("logical"), mode, alias, standby)
 
 
 def written(placing: Placing) -> JsonObject:
@@ -193,4 +207,6 @@ def written(placing: Placing) -> JsonObject:
     }
     if placing.alias is not None:
         told["alias"] = placing.alias
+    if placing.standby:
+        told["standby"] = True
     return told

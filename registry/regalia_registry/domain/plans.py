@@ -25,6 +25,7 @@ class MoveWish:
 
     `move` is None where nothing is to be signed: the collections are made, and wait warm. With `is_plan` nothing is
     made either: the plan is all. `seals_first` stops the writers of live collections before the channel leaves them.
+    With `standby` only the sealed copies are made that the channel keeps beside its live collections.
     """
 
     application: ApplicationName
@@ -33,6 +34,7 @@ class MoveWish:
     move: Move | None
     is_plan: bool = False
     seals_first: bool = False
+    standby: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a move that makes nothing new."""
@@ -60,6 +62,7 @@ class MoveWish:
             Move(fields.text("move")) if fields.has("move") else None,
             fields.boolean("plan"),
             fields.boolean("seals_first"),
+            fields.optional("standby", fields.boolean) or False,
         )
 
     def written(self) -> JsonObject:
@@ -73,6 +76,8 @@ class MoveWish:
         }
         if self.move is not None:
             told["move"] = str(self.move)
+        if self.standby:
+            told["standby"] = True
         return told
 
 

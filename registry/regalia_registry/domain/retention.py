@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from regalia.core.digest import Digest
 from regalia.core.errors import InvalidError
 from regalia.core.fields import Fields
 from regalia.core.strict_json import JsonObject
@@ -15,6 +16,7 @@ GARBAGE = "registry/gc"  # what it is about as an operation, and what keeps a se
 _LEAST = timedelta(hours=24)
 
 Named = tuple[str, str]  # a target, and the name of a collection on it
+Content = tuple[str, Digest]  # a target, and the content root of a collection on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Uses:
 
     `serving` are those of current pointers and `recent` of the last bundles, each with its channel; `awaited` are those
     that an open operation's pointer will name, and `at_work` all open operations; `seen` are those that instances said
-    they use.
+    they use. `standby` are contents of which a channel keeps a sealed copy, to go back to.
     """
 
     serving: Mapping[Named, str] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Uses:
     at_work: frozenset[str] = frozenset()
     aliased: Mapping[Named, str] = field(default_factory=dict)
     seen: frozenset[Named] = frozenset()
+    standby: Mapping[Content, str] = field(default_factory=dict)
 
 
 class Fate(StrEnum):
@@ -117,6 +120,8 @@ def _use(collection: Collection, uses: Uses) -> str | None:
         return f"it is of the last bundles of {uses.recent[named]}"
     if named in uses.seen:
         return "an instance said within a day that it uses it"
+    if collection.is_warm and (collection.target, collection.content_root) in uses.standby:
+        return f"{uses.standby[collection.target, collection.content_root]} keeps it to go back to"
     return None
 
 

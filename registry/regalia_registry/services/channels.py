@@ -156,7 +156,8 @@ def _placings_entry(placings: ChannelPlacings) -> PlacingsEntry:
         str(placings.application),
         placings.channel,
         tuple(
-            PlacingEntry(str(one.slot), one.target, one.logical, str(one.mode), one.alias) for one in placings.placings
+            PlacingEntry(str(one.slot), one.target, one.logical, str(one.mode), one.alias, one.standby)
+            for one in placings.placings
         ),
         require_warm=placings.require_warm,
     )

@@ -116,6 +116,7 @@ class SqlPlacings:
                 "logical": one.logical,
                 "mode": str(one.mode),
                 "alias": one.alias,
+                "standby": one.standby,
             }
             if not insert_new(self._connection, PLACING, row):
                 raise alias_taken(one.target, str(one.alias))
@@ -144,7 +145,8 @@ class SqlPlacings:
 
 
 def _placing(row: RowMapping) -> Placing:
-    return Placing(Slot.parse(row["slot"]), row["target"], row["logical"], Mode(row["mode"]), row["alias"])
+    mode, standby = Mode(row["mode"]), bool(row["standby"])
+    return Placing(Slot.parse(row["slot"]), row["target"], row["logical"], mode, row["alias"], standby)
 
 
 def _changing(collection: Collection) -> dict[str, object]:

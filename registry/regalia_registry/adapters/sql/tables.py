@@ -282,6 +282,7 @@ class ChannelPlacing(SQLModel, table=True):
     logical: str = Field(max_length=_NAME)
     mode: str = Field(max_length=16)
     alias: str | None = Field(default=None, max_length=128)
+    standby: bool = False
 
 
 class ChannelSetting(SQLModel, table=True):

@@ -55,10 +55,11 @@ class PlacingIn(BaseModel):
     logical: str = Field(max_length=64)
     mode: Mode = Mode.FROZEN
     alias: str | None = Field(default=None, max_length=128)
+    standby: bool = False
 
     def placing(self) -> Placing:
         """Give it as the domain's."""
-        return Placing(Slot.parse(self.slot), self.target, self.logical, self.mode, self.alias)
+        return Placing(Slot.parse(self.slot), self.target, self.logical, self.mode, self.alias, self.standby)
 
 
 class PlacingsIn(BaseModel):

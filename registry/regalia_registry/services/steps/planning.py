@@ -23,6 +23,8 @@ def plan_of(tx: Transaction, wish: MoveWish) -> Plan:
     bundle = tx.bundles.get_by_digest(wish.application, digest=wish.bundle)
     members = snapshots_of(tx, BundleIndex.parse(bundle.index))
     placings = tx.placings.find(wish.application, wish.channel)
+    if wish.standby:
+        members = kept_beside(members, placings)
     return make_plan(members, placings, _known(tx, members, placings))
 
 
@@ -51,6 +53,11 @@ def snapshots_of(tx: Transaction, index: BundleIndex) -> Sequence[Member]:
             )
         )
     return found
+
+
+def kept_beside(members: Sequence[Member], placings: ChannelPlacings) -> Sequence[Member]:
+    """Give those of which a channel keeps a sealed copy beside its live collection."""
+    return [one for one in members if (placing := placings.of(one.slot)) is not None and placing.standby]
 
 
 def _known(tx: Transaction, members: Sequence[Member], placings: ChannelPlacings) -> Known:

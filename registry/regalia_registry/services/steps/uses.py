@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from regalia.core.bundle import BundleIndex
 from regalia.core.digest import Digest
 from regalia.core.fields import Fields
 from regalia.core.statements import MAX_COLLECTIONS, Place
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.placing import Collection
 from regalia_registry.domain.records import StoredPointer
-from regalia_registry.domain.retention import Named, Uses
+from regalia_registry.domain.retention import Content, Named, Uses
 from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
+from regalia_registry.services.steps.planning import kept_beside, snapshots_of
 from regalia_registry.services.steps.pointers import current_pointers
 
 _PAGE = 200
@@ -31,14 +33,17 @@ def uses_of(tx: Transaction, seen: Seen, *, bundles: int) -> Uses:
     """Read what uses collections."""
     serving: dict[Named, str] = {}
     recent: dict[Named, str] = {}
+    standby: dict[Content, str] = {}
     for stored in current_pointers(tx):
         channel = f"{stored.pointer.application}:{stored.pointer.channel}"
         serving |= dict.fromkeys(_named(stored), channel)
         for earlier in _last(tx, stored, bundles):
             recent |= dict.fromkeys(_named(earlier), channel)
+            standby |= dict.fromkeys(_kept_beside(tx, earlier), channel)
     opened = tx.operations.list_open()
     awaited = {(place.target, place.collection): one.id for one in opened for place in awaited_by(one)}
-    return Uses(serving, recent, awaited, frozenset(one.id for one in opened), seen.aliased, seen.reported)
+    at_work = frozenset(one.id for one in opened)
+    return Uses(serving, recent, awaited, at_work, seen.aliased, seen.reported, standby)
 
 
 def reported_by_agents(tx: Transaction) -> frozenset[Named]:
@@ -89,6 +94,19 @@ def _last(tx: Transaction, current: StoredPointer, bundles: int) -> Iterator[Sto
             seen.add(stored.pointer.bundle)
             yield stored
         after = page[-1].pointer.sequence
+
+
+def _kept_beside(tx: Transaction, stored: StoredPointer) -> Iterator[Content]:
+    """Give the contents of which a pointer's channel keeps a sealed copy, and on which target."""
+    application, channel = stored.pointer.application, stored.pointer.channel
+    placings = tx.placings.find(application, channel)
+    if not placings.has_standby:
+        return
+    bundle = tx.bundles.get_by_digest(application, digest=stored.pointer.bundle)
+    for member in kept_beside(snapshots_of(tx, BundleIndex.parse(bundle.index)), placings):
+        placing = placings.of(member.slot)
+        if placing is not None:
+            yield placing.target, member.content_root
 
 
 def _named(stored: StoredPointer) -> Iterator[Named]:
