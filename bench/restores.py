@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import psycopg
@@ -27,6 +27,7 @@ from tests.servers import weaviate as servers
 from tests.support.registries import Home, home
 
 _WARM = 40
+_BESIDE_S = 8.0
 _PHASES = ("plan", "prepare", "sign and commit", "settle")
 _PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello from {version}."\n'
 _APPLICATION = "acme/support-agent"
@@ -58,7 +59,7 @@ def _measured(ours: Home, passages: Passages, folder: Path) -> Iterator[Row]:
         yield _cold(ours, Case("prod", "local", "1.0.0", "1.1.0"), f"{size} on PostgreSQL", _pg_restored(ours, folder))
         floor = _moves(client, Case("floor", "", "1.0.0", "1.1.0"))
         yield _warm(client, Case("prod", "local", "1.0.0", "1.1.0"), f"{size} on PostgreSQL", floor)
-        yield _beside(ours, client, Case("prod", "local", "1.0.0", "1.1.0"))
+        yield _beside(ours, Case("prod", "local", "1.0.0", "1.1.0"))
         connection.execute("DELETE FROM kb WHERE id >= %s", (half,))
         _release(ours, "1.2.0")
         connection.execute("DELETE FROM kb WHERE id % 200 = 3")
@@ -146,22 +147,32 @@ def _moves(client: Client, case: Case) -> list[list[float]]:
     return moves
 
 
-def _beside(ours: Home, client: Client, case: Case) -> Row:
-    """Resolve without pause while the channel is restored again and again, and while nothing is done."""
+def _beside(ours: Home, case: Case) -> Row:
+    """Resolve without pause while one restores the channel after the other, and while nothing is done."""
     asked = resolve.request(ours)
     load.run(ours.port, asked, seconds=1.0)
-    idle = load.run(ours.port, asked, connections=4, seconds=4.0)
-    moves = threading.Thread(target=_moves, args=(client, case))
+    idle = load.run(ours.port, asked, connections=4, seconds=_BESIDE_S)
+    over = threading.Event()
+    moves = threading.Thread(target=_restore_until, args=(ours, case, over))
     moves.start()
-    busy = load.run(ours.port, asked, connections=4, seconds=4.0)
+    busy = load.run(ours.port, asked, connections=4, seconds=_BESIDE_S)
+    over.set()
     moves.join()
     return Row(
-        "resolve p99, 4 connections, while its channel is restored without pause",
+        "resolve p99, 4 connections, while `reg restore` brings its channel back without pause",
         f"{busy.p99_ms:.1f} ms",
         f"{idle.p99_ms:.1f} ms (us, idle)",
         f"{busy.p99_ms / idle.p99_ms:.1f} x",
         "≤ 2 x",
     )
+
+
+def _restore_until(ours: Home, case: Case, over: threading.Event) -> None:
+    """Restore as an SRE does, in a process of its own: one in ours would stop the load's clock for its own work."""
+    for version in cycle((case.new, case.old)):
+        if over.is_set():
+            return
+        ours.must("restore", case.name, "--to", version, "--reason", "bench", "--no-hold", "--yes")
 
 
 def _pg_restored(ours: Home, folder: Path) -> str:

@@ -64,6 +64,12 @@ def snapshot(made: Home, *more: str) -> dict[str, object]:
     return found
 
 
+def test_what_agents_wait_for_comes_before_what_takes_long(served: Home) -> None:
+    [worker], [web, *_] = pids_of(served, "admin.work"), pids_of(served, "admin.web")
+
+    assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web)
+
+
 def test_a_collection_becomes_a_version_and_only_changes_are_stored_again(served: Home) -> None:
     fill(served, TABLE)
 

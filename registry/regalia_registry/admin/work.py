@@ -18,6 +18,7 @@ from regalia_registry.bootstrap.worker import make_worker
 from regalia_registry.settings import Settings, load_settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_NICE = 10  # beside web processes: what agents wait for comes first, and what takes long has the rest
 _LARGE_BYTES, _KEPT_BYTES = 1024 * 1024, 1024 * 1024  # row groups and pages, and not the buffers of each batch
 
 
@@ -42,6 +43,7 @@ def worker(*, data: Path | None) -> int:
 def main(data: Path, alive_fd: int) -> None:
     """Work for a supervisor; `alive_fd` is a pipe that closes when it dies, however it dies."""
     stopping = threading.Event()
+    os.nice(_NICE)  # before it starts an embedded engine, which is as patient
     threading.Thread(target=_stop_without_supervisor, args=(alive_fd, stopping), daemon=True).start()
     _work(load_settings(data=data), stopping)
 
