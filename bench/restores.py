@@ -1,6 +1,7 @@
 """Bringing a release back, vectors included: warm and cold, on PostgreSQL and on Weaviate; resolves beside it.
 
-Peers, in the same run: `pg_restore` of the table, and a move of a channel that has no vectors, which is the floor.
+Peers, in the same run: `pg_restore` of the table, Weaviate's own restore of a backup of the class, and a move of a
+channel that has no vectors, which is the floor.
 `REGALIA_BENCH_ROWS` and `REGALIA_BENCH_DIMS` set the size on PostgreSQL; Weaviate gets half the rows.
 """
 
@@ -10,10 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import cycle, pairwise
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from bench import load, resolve
@@ -28,6 +31,7 @@ from tests.support.registries import Home, home
 
 _WARM = 40
 _BESIDE_S = 8.0
+_POLL_S = 0.05
 _PHASES = ("plan", "prepare", "sign and commit", "settle")
 _PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello from {version}."\n'
 _APPLICATION = "acme/support-agent"
@@ -37,16 +41,18 @@ def rows() -> Iterator[Row]:
     """Measure one application on each engine, and without vectors."""
     count = int(os.environ.get("REGALIA_BENCH_ROWS", "100000"))
     passages = Passages(count, int(os.environ.get("REGALIA_BENCH_DIMS", "384")))
-    with tempfile.TemporaryDirectory() as folder, servers.running(Path(folder) / "weaviate") as far:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        settings = {"ENABLE_MODULES": "backup-filesystem", "BACKUP_FILESYSTEM_PATH": str(Path(folder) / "backups")}
+        far = stack.enter_context(servers.running(Path(folder) / "weaviate", **settings))
         (Path(folder) / "home").mkdir()
         with home(Path(folder) / "home") as ours:
             ours.must("init", _APPLICATION, "--registry", ours.url)
             ours.start(workers=2)
             ours.must("target", "add", "far", far.url, "--provider", "weaviate")
-            yield from _measured(ours, passages, Path(folder))
+            yield from _measured(ours, passages, far, Path(folder))
 
 
-def _measured(ours: Home, passages: Passages, folder: Path) -> Iterator[Row]:
+def _measured(ours: Home, passages: Passages, far: servers.Weaviate, folder: Path) -> Iterator[Row]:
     size, half = f"{passages.rows:,} x {passages.dims}", passages.rows // 2
     client = Client(environment=ours.environment, folder=ours.project)
     ours.must("target", "check", "local")  # the worker starts it
@@ -65,8 +71,12 @@ def _measured(ours: Home, passages: Passages, folder: Path) -> Iterator[Row]:
         connection.execute("DELETE FROM kb WHERE id % 200 = 3")
         _release(ours, "1.3.0")
     size = f"{half:,} x {passages.dims} on Weaviate"
-    yield _cold(ours, Case("far", "far", "1.2.0", "1.3.0"), size, "")
-    yield _warm(client, Case("far", "far", "1.2.0", "1.3.0"), size, floor)
+    case = Case("far", "far", "1.2.0", "1.3.0")
+    cold = _cold(ours, case, size, "")
+    yield _warm(client, case, size, floor)
+    place = client.refresh(case.name).collection("kb")
+    ours.stop()  # its worker would seal again what is opened for a backup
+    yield replace(cold, peer=_weaviate_restored(far.origin, place.collection))
 
 
 @dataclass(frozen=True)
@@ -190,6 +200,26 @@ def _pg_restored(ours: Home, folder: Path) -> str:
         connection.execute("ALTER TABLE aside.kb SET SCHEMA public")
     path.unlink()
     return f"{spent_s:.1f} s (pg_restore, while nobody reads)"
+
+
+def _weaviate_restored(origin: str, name: str) -> str:
+    """Have the server back a class up, drop it, and bring it back; its graph is in the backup, and is not built."""
+    with httpx.Client(base_url=origin, timeout=600) as rest:
+        for shard in rest.get(f"/v1/schema/{name}/shards").json():
+            rest.put(f"/v1/schema/{name}/shards/{shard['name']}", json={"status": "READY"}).raise_for_status()
+        rest.post("/v1/backups/filesystem", json={"id": "peer", "include": [name]}).raise_for_status()
+        _await(rest, "/v1/backups/filesystem/peer")
+        rest.delete(f"/v1/schema/{name}").raise_for_status()
+        began = time.perf_counter()
+        rest.post("/v1/backups/filesystem/peer/restore", json={}).raise_for_status()
+        _await(rest, "/v1/backups/filesystem/peer/restore")
+        return f"{time.perf_counter() - began:.1f} s (its own restore of a backup, while nobody reads)"
+
+
+def _await(rest: httpx.Client, path: str) -> None:
+    while (status := rest.get(path).json()["status"]) != "SUCCESS":
+        assert status != "FAILED", path
+        time.sleep(_POLL_S)
 
 
 def _local(ours: Home) -> EmbeddedPostgres:
