@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from regalia_registry.domain.snapshots.origin import Origin
 from regalia_registry.domain.snapshots.rows import Row, decode_properties, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
 from regalia_registry.ports.serving import Standing
-from regalia_registry.ports.vectors import Ledger
+from regalia_registry.ports.vectors import Description, Ledger
 from regalia_registry.services import garbage, moves, operations
 from regalia_registry.services.bundles import put_bundle
 from regalia_registry.services.context import Caller, Ports
@@ -68,18 +69,24 @@ class Killed(BaseException):
 
 
 class FencingEngine:
-    """A `Targets` whose connections do nothing once a later worker of their operation has connected."""
+    """A `Targets` whose connections do nothing once a later worker of their operation has connected.
+
+    `refusals` say, by collection, why none of it can be a snapshot; `connected` are the connections that are open.
+    """
 
     def __init__(self) -> None:
         self.held: dict[str, Held] = {}
         self.led: dict[str, str] = {}
+        self.refusals: dict[str, tuple[str, ...]] = {}
+        self.connected: list[Connection] = []
         self.at: Callable[[str], None] = lambda _what: None
         self._epochs: dict[str, int] = {}
 
     def connect(self, target: Target, *, holder: Holder) -> "Connection":  # noqa: ARG002 # the port's names
         self.at("connect")
         self._epochs[holder.operation] = max(holder.epoch, self._epochs.get(holder.operation, 0))
-        return Connection(self, holder)
+        self.connected.append(Connection(self, holder))
+        return self.connected[-1]
 
     def close(self) -> None:
         """Keep everything."""
@@ -97,6 +104,12 @@ class Connection(MemoryVectors):
     def __init__(self, engine: FencingEngine, holder: Holder) -> None:
         super().__init__(engine.held, engine.led)
         self._engine, self._holder = engine, holder
+
+    def close(self) -> None:
+        self._engine.connected.remove(self)
+
+    def describe(self, name: str) -> Description:
+        return replace(super().describe(name), refusals=self._engine.refusals.get(name, ()))
 
     @property
     def aliases(self) -> MemoryAliases:
@@ -206,7 +219,8 @@ class World:
 
     def sign(self, operation_id: str) -> Moved:
         """Sign what an operation has prepared, and send it."""
-        return self.send(self.signed(self.operation(operation_id)))
+        prepared = self.operation(operation_id)
+        return self.send(self.signed(prepared), channel=MoveWish.parse(prepared.request).channel)
 
     def operation(self, operation_id: str) -> Operation:
         with self.ports.store.read() as tx:
@@ -221,27 +235,32 @@ class World:
     def signed(self, prepared: Operation) -> moves.Submission:
         """Sign what an operation has prepared."""
         wish, places = MoveWish.parse(prepared.request), prepared_of(prepared).places
-        current, issued_at = self.pointer(wish.channel), times.whole_second(self.clock.now())
+        move = Move.PROMOTE if wish.move is None else wish.move
+        return replace(self.pointing(wish.bundle, move, places, channel=wish.channel), operation=prepared.id)
+
+    def pointing(
+        self, bundle: Digest, move: Move, places: tuple[Place, ...] = (), *, channel: str = CHANNEL
+    ) -> moves.Submission:
+        """Sign a pointer that no operation prepared; it may name no collection."""
+        current, issued_at = self.pointer(channel), times.whole_second(self.clock.now())
         first = int(issued_at.timestamp())
         pointer = ChannelPointer(
             trust_domain=self.signing.root.trust_domain,
             application=self.application,
-            channel=wish.channel,
+            channel=channel,
             epoch=1,
             sequence=first if current is None else max(current.pointer.sequence + 1, first),
-            bundle=wish.bundle,
-            move=Move.PROMOTE if wish.move is None else wish.move,
+            bundle=bundle,
+            move=move,
             reason="INC-42",
             issued_at=issued_at,
             expires=issued_at + timedelta(days=90),
             previous=None if current is None else current.identity,
             collections=places,
         )
-        return moves.Submission(self.signing.sign_pointer(pointer), operation=prepared.id)
+        return moves.Submission(self.signing.sign_pointer(pointer), unplaced=not places)
 
-    def send(self, submission: moves.Submission) -> Moved:
-        asked = self.operation(str(submission.operation))
-        channel = MoveWish.parse(asked.request).channel
+    def send(self, submission: moves.Submission, *, channel: str = CHANNEL) -> Moved:
         return moves.move_channel(
             self.ports, EVERYBODY, application=self.application, channel=channel, submission=submission
         )

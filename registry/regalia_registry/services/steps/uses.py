@@ -13,7 +13,7 @@ from regalia_registry.domain.retention import Named, Uses
 from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
-from regalia_registry.services.steps.pointers import current_pointers
+from regalia_registry.services.steps.pointers import bound_collections, current_pointers
 
 _PAGE = 200
 _HISTORY = 20
@@ -93,6 +93,12 @@ def _last(tx: Transaction, current: StoredPointer, bundles: int) -> Iterator[Sto
 
 def _named(stored: StoredPointer) -> Iterator[Named]:
     return ((place.target, place.collection) for place in stored.pointer.collections)
+
+
+def taken_collections(tx: Transaction) -> frozenset[Named]:
+    """Name what channels serve from, and what pointers that wait for their signature will name."""
+    awaited = {(place.target, place.collection) for one in tx.operations.list_open() for place in awaited_by(one)}
+    return bound_collections(tx) | awaited
 
 
 def awaited_by(operation: Operation) -> Iterator[Place]:
