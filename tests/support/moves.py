@@ -187,6 +187,13 @@ class World:
         wish = MoveWish(self.application, channel, self.bundles[version], move, **given)
         return start_move(self.ports, EVERYBODY, wish=wish, supersede=supersede)
 
+    def rebinding(self) -> OperationEntry:
+        """Ask for what was written to the channel's collections to be undone."""
+        current = self.pointer()
+        assert current is not None
+        wish = MoveWish(self.application, CHANNEL, current.pointer.bundle, Move.REBIND)
+        return start_move(self.ports, EVERYBODY, wish=wish)
+
     def adopting(self, table: str, *, channel: str = CHANNEL, is_plan: bool = False) -> OperationEntry:
         """Ask for a table in use to be what a channel serves."""
         current = self.pointer(channel)
