@@ -42,6 +42,20 @@ def test_leaving_the_block_ends_it_whatever_is_due() -> None:
     assert (threading.active_count(), stopping.is_set()) == (before, True)
 
 
+def test_a_chore_lets_go_of_what_it_keeps_once_it_is_done_no_more() -> None:
+    done: list[str] = []
+    began = threading.Event()
+
+    def do() -> None:
+        done.append("done")
+        began.set()
+
+    with Background([Chore("keeping", SOON_S, do, lambda: done.append("ended"))], threading.Event()):
+        assert began.wait(timeout=30)
+
+    assert (done[-1], done.count("ended")) == ("ended", 1)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_ours_ends_the_worker_which_is_started_anew() -> None:
     def fail() -> None:

@@ -2,23 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from regalia.core import times
-from regalia.core.errors import ConflictError
-from regalia.core.names import Kind, Slot
+from regalia.core.errors import ConflictError, NotFoundError
+from regalia.core.names import ApplicationName, Kind, Slot
 from regalia.core.statements import Move
 from regalia.core.strict_json import JsonObject
 from regalia.core.values import replace as changed
 from regalia_registry.adapters.memory.store import MemoryStore
-from regalia_registry.domain.operations import Operation, OperationState
-from regalia_registry.domain.placing import Collection, CollectionState
+from regalia_registry.domain.operations import Operation, OperationKind, OperationState
+from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Mode, Placing, written
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.records import StoredPointer
-from regalia_registry.services.steps.binding import bind, prepared_of, unbind
-from tests.support.records import APPLICATION, NOW, collection, digest, pointer
+from regalia_registry.services.steps.binding import bind, find_prepared, prepared_of, unbind
+from tests.support.records import APPLICATION, NOW, collection, digest, move, placing, pointer
 
 KB = Slot(Kind.SNAPSHOT, "kb")
 LATER = NOW + timedelta(hours=1)
@@ -29,8 +29,12 @@ OLD, NEW = (
 )
 
 
-def serving(one: Collection) -> StoredPointer:
-    stored = pointer(1, named="2.3.0")
+WISH = MoveWish(APPLICATION, "prod", digest("2.4.0"), Move.RESTORE)
+NOTES = Placing(KB, "local", "notes", Mode.LIVE, "notes")
+
+
+def serving(one: Collection, channel: str = "prod") -> StoredPointer:
+    stored = pointer(1, named="2.3.0", channel=channel)
     return replace(stored, pointer=changed(stored.pointer, collections=(one.place(KB, one.snapshot),)))
 
 
@@ -41,8 +45,7 @@ def prepared(*, mode: str = "frozen") -> Operation:
         "vouched": "",
         "until": times.write(UNTIL),
     }
-    wish = MoveWish(APPLICATION, "prod", digest("2.4.0"), Move.RESTORE)
-    asked = Operation("op-1", wish.kind, "acme", wish.subject, wish.written(), NOW, "jane")
+    asked = Operation("op-1", WISH.kind, "acme", WISH.subject, WISH.written(), NOW, "jane")
     return replace(asked, state=OperationState.PREPARED, epoch=2, outcome=outcome, channel="acme/support-agent:prod")
 
 
@@ -56,11 +59,13 @@ def store() -> MemoryStore:
     return made
 
 
-def bound(store: MemoryStore, operation: Operation | None = None, *, left: Collection = OLD) -> None:
+def bound(
+    store: MemoryStore, operation: Operation | None = None, *, left: Collection = OLD, now: datetime = LATER
+) -> None:
     with store.note() as tx:
         if operation is not None:
             tx.operations.update(operation, epoch=operation.epoch)
-        bind(tx, prepared_of(operation or prepared()), left=serving(left), now=LATER)
+        bind(tx, prepared_of(operation or prepared()), left=serving(left), now=now)
 
 
 def collections(store: MemoryStore) -> list[Collection]:
@@ -126,6 +131,107 @@ def test_what_an_application_will_write_into_is_open_when_it_is_bound(store: Mem
     bound(store, prepared(mode="live"))
 
     assert collections(store)[1] == replace(NEW, sealed=False, bound_at=LATER)
+
+
+def test_what_waits_until_a_moment_is_bound_before_it_and_not_from_then_on(store: MemoryStore) -> None:
+    with pytest.raises(ConflictError, match="nobody signed it in time"):
+        bound(store, now=UNTIL)
+    assert collections(store) == [OLD, NEW]
+
+    bound(store, now=UNTIL - timedelta(seconds=1))
+
+    assert collections(store)[1].bound_at == UNTIL - timedelta(seconds=1)
+
+
+def opened(store: MemoryStore, *, served_by: str) -> None:
+    """Let an application write into the collection that was prepared, which a channel serves already."""
+    with store.note() as tx:
+        tx.collections.update(replace(NEW, sealed=False, marker="adopted"), expected=CollectionState.READY)
+    move(store, serving(NEW, served_by), expected=None)
+
+
+def test_what_another_channels_application_writes_into_is_not_bound(store: MemoryStore) -> None:
+    opened(store, served_by="staging")
+    before = collections(store)
+
+    with pytest.raises(ConflictError, match=f'another channel serves "{NEW.name}" already'):
+        bound(store, prepared(mode="live"))
+
+    assert collections(store) == before
+
+
+def test_what_its_own_channel_serves_already_is_bound_again(store: MemoryStore) -> None:
+    opened(store, served_by="prod")
+
+    bound(store, prepared(mode="live"), left=NEW)
+
+    assert collections(store)[1].bound_at == LATER
+
+
+def test_a_sealed_collection_serves_many_channels(store: MemoryStore) -> None:
+    move(store, serving(NEW, "staging"), expected=None)
+
+    bound(store)
+
+    assert collections(store)[1].bound_at == LATER
+
+
+def test_where_a_slot_is_placed_changes_with_what_is_bound_and_the_others_stay(store: MemoryStore) -> None:
+    faq = placing("faq")
+    with store.note() as tx:
+        tx.placings.put(ChannelPlacings(APPLICATION, "prod", (faq, placing("kb", alias="docs")), require_warm=True))
+    adopting = prepared()
+
+    bound(store, replace(adopting, outcome={**(adopting.outcome or {}), "placing": written(NOTES)}))
+
+    with store.read() as tx:
+        assert tx.placings.find(APPLICATION, "prod") == ChannelPlacings(
+            APPLICATION, "prod", (faq, NOTES), require_warm=True
+        )
+
+
+def test_what_is_bound_for_a_move_changes_no_placing(store: MemoryStore) -> None:
+    there = ChannelPlacings(APPLICATION, "prod", (placing("kb", alias="docs"),))
+    with store.note() as tx:
+        tx.placings.put(there)
+
+    bound(store)
+
+    with store.read() as tx:
+        assert tx.placings.find(APPLICATION, "prod") == there
+
+
+def test_what_was_prepared_is_found_by_the_very_move_that_asked_for_it(store: MemoryStore) -> None:
+    with store.read() as tx:
+        assert find_prepared(tx, "op-1", WISH) == prepared_of(prepared())
+
+
+OTHERS = {
+    "channel": replace(WISH, channel="staging"),
+    "bundle": replace(WISH, bundle=digest("2.5.0")),
+    "move": replace(WISH, move=Move.PROMOTE),
+}
+
+
+@pytest.mark.parametrize("asked", OTHERS.values(), ids=OTHERS)
+def test_what_was_prepared_is_no_other_moves(store: MemoryStore, asked: MoveWish) -> None:
+    with store.read() as tx, pytest.raises(ConflictError, match='the operation "op-1" prepared another move'):
+        find_prepared(tx, "op-1", asked)
+
+
+def test_what_another_application_has_prepared_is_as_if_it_were_not_there(store: MemoryStore) -> None:
+    asked = replace(WISH, application=ApplicationName("acme", "another-agent"))
+
+    with store.read() as tx, pytest.raises(NotFoundError, match='there is no operation "op-1"'):
+        find_prepared(tx, "op-1", asked)
+
+
+def test_an_operation_that_moves_no_channel_has_prepared_nothing(store: MemoryStore) -> None:
+    with store.note() as tx:
+        tx.operations.add(Operation("op-2", OperationKind.GC, "*", "registry/gc", {"plan": False}, NOW, "jane"))
+
+    with store.read() as tx, pytest.raises(NotFoundError, match='there is no operation "op-2"'):
+        find_prepared(tx, "op-2", WISH)
 
 
 @pytest.mark.parametrize("ended", ["cancelled", "taken over"])

@@ -110,6 +110,53 @@ def test_of_a_bundle_that_was_bound_anew_the_newest_collection_stays(registry: R
     assert [registry.state(one) for one in (before, behind)] == [DROPPED, READY]
 
 
+def follows(registry: Registry, served: StoredPointer, *, sequence: int | None = None) -> None:
+    """Let an agent say which pointer it serves."""
+    one = served.pointer
+    said = one.sequence if sequence is None else sequence
+    with registry.ports.store.note() as tx:
+        tx.agents.note([Agent(APPLICATION, "prod", "a1", one.epoch, said, one.bundle, registry.clock.now())])
+
+
+def test_what_an_agent_serves_stays_when_its_bundle_is_bound_anew_until_the_agent_has_followed(
+    registry: Registry,
+) -> None:
+    before, behind = registry.made(1), registry.made(2)
+    old = registry.serve(before, named="2.3.0")
+    new = registry.serve(behind, named="2.3.0", after=old)
+    follows(registry, old)
+
+    outcome = registry.collect()
+    while_it_serves = registry.state(before)
+    follows(registry, new)
+    registry.collect()
+
+    assert whys(outcome["kept"])[before.name] == "an instance said within a day that it uses it"
+    assert (while_it_serves, registry.state(before), registry.state(behind)) == (READY, DROPPED, READY)
+
+
+def test_a_sequence_that_the_channel_never_had_keeps_nothing(registry: Registry) -> None:
+    before, behind = registry.made(1), registry.made(2)
+    old = registry.serve(before, named="2.3.0")
+    new = registry.serve(behind, named="2.3.0", after=old)
+    follows(registry, new, sequence=new.pointer.sequence + 7)
+
+    registry.collect()
+
+    assert [registry.state(one) for one in (before, behind)] == [DROPPED, READY]
+
+
+def test_what_an_agent_serves_is_not_retired_for_who_asks_either(registry: Registry) -> None:
+    before, behind = registry.made(1), registry.made(2)
+    old = registry.serve(before, named="2.3.0")
+    registry.serve(behind, named="2.3.0", after=old)
+    follows(registry, old)
+
+    told = registry.retire(before.name)
+
+    assert told["message"] == f'"{before.name}" is not retired: an instance said within a day that it uses it'
+
+
 def test_what_an_alias_leads_to_stays(registry: Registry) -> None:
     one = registry.made(1)
     registry.engines.vectors["local"].led["Kb"] = one.name

@@ -81,7 +81,7 @@ def test_only_a_proved_collection_of_the_very_content_is_warm(
             continue
         assert step.warm.is_warm
         assert step.warm.content_root == step.member.content_root
-        assert mode is Mode.FROZEN or step.warm.id not in known.bound
+        assert mode is Mode.FROZEN or step.warm.id not in known.taken
 
 
 def test_the_first_that_is_fit_is_taken() -> None:
@@ -101,7 +101,7 @@ def test_a_collection_on_another_target_is_not_warm() -> None:
 
 
 def test_what_an_application_will_write_into_serves_no_other_channel() -> None:
-    known = Known(ready(warm(2), warm(1)), bound=frozenset({warm(2).id}))
+    known = Known(ready(warm(2), warm(1)), taken=frozenset({warm(2).id}))
 
     [frozen] = make_plan([member("kb")], placings("kb"), known).steps
     [live] = make_plan([member("kb")], placings("kb", mode=Mode.LIVE), known).steps

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from regalia.core.errors import ConflictError, PointerMovedError
+from regalia.core.fields import Fields
+from regalia.core.references import BundleReference
+from regalia.core.statements import Move
 from regalia_registry.adapters.memory.store import MemoryStore, MemoryTransaction
 from regalia_registry.domain.operations import OperationState
 from regalia_registry.domain.placing import Mode
-from tests.support.moves import ALIAS, VERSIONS, World
+from regalia_registry.services.channels import Wish, propose
+from regalia_registry.services.moves import Submission
+from regalia_registry.services.steps.binding import prepared_of
+from tests.support.moves import ALIAS, EVERYBODY, VERSIONS, World
 
 OLD, NEW = VERSIONS
 HOURS = {"promote": 24, "restore": 1}
@@ -90,6 +96,174 @@ def test_a_pointer_that_was_built_on_another_one_is_void_for_good(world: World) 
 
     assert world.version() == OLD
     assert world.operation(again).state is OperationState.PREPARED
+
+
+def test_a_pointer_takes_nothing_that_was_prepared_for_another_channel(world: World) -> None:
+    world.another_channel("staging")
+    of_prod = prepared(world, NEW)
+    of_staging = world.asked(NEW, channel="staging").id
+    assert world.workers[0].run_one()
+    signed, before = world.signed(world.operation(of_staging)), world.pointer("staging")
+
+    with pytest.raises(ConflictError, match="prepared another move"):
+        world.send(replace(signed, operation=of_prod), channel="staging")
+
+    assert world.operation(of_prod).state is OperationState.PREPARED
+    assert world.pointer("staging") == before
+
+
+OTHERS = {"channel": ("staging", NEW, Move.PROMOTE), "bundle": ("prod", OLD, Move.PROMOTE)}
+OTHERS["move"] = ("prod", NEW, Move.RESTORE)
+
+
+@pytest.mark.parametrize(("channel", "version", "move"), OTHERS.values(), ids=OTHERS)
+def test_nothing_is_proposed_of_what_was_prepared_for_another_move(
+    world: World, channel: str, version: str, move: Move
+) -> None:
+    world.another_channel("staging")
+    operation = prepared(world, NEW)
+    to = BundleReference(world.application, digest=world.bundles[version])
+
+    with pytest.raises(ConflictError, match="prepared another move"):
+        propose(world.ports, EVERYBODY, Wish(world.application, channel, to, move, root=1, operation=operation))
+
+
+def test_what_was_prepared_is_proposed_with_the_word_of_its_worker(world: World) -> None:
+    operation = prepared(world, NEW)
+    to = BundleReference(world.application, digest=world.bundles[NEW])
+
+    told = propose(
+        world.ports, EVERYBODY, Wish(world.application, "prod", to, Move.PROMOTE, root=1, operation=operation)
+    )
+
+    [place] = prepared_of(world.operation(operation)).places
+    assert [dict(one) for one in told.collections] == [dict(place.written())]
+    assert told.preparation
+
+
+def unprepared(world: World, move: Move) -> Submission:
+    version = NEW if move is Move.PROMOTE else OLD
+    return world.pointing(world.bundles[version], move)
+
+
+@pytest.mark.parametrize("move", [Move.PROMOTE, Move.RESTORE])
+def test_what_an_application_writes_into_is_left_by_an_operation_only(world: World, move: Move) -> None:
+    if move is Move.RESTORE:
+        world.settle(world.asked(NEW))
+    live, before = world.place().collection, world.pointer()
+
+    with pytest.raises(ConflictError, match=f"would leave {live}, and nothing would keep what"):
+        world.send(unprepared(world, move))
+
+    assert world.pointer() == before
+
+
+@pytest.mark.parametrize("move", [Move.PROMOTE, Move.RESTORE])
+def test_what_is_sealed_is_left_without_an_operation_where_that_is_meant(tmp_path: Path, move: Move) -> None:
+    world = World(tmp_path, mode=Mode.FROZEN)
+    if move is Move.RESTORE:
+        world.settle(world.asked(NEW))
+
+    world.send(unprepared(world, move))
+
+    current = world.pointer()
+    assert current is not None
+    assert current.pointer.collections == ()
+
+
+def test_a_pointer_is_renewed_without_an_operation_while_an_application_writes(world: World) -> None:
+    current = world.pointer()
+    assert current is not None
+
+    world.send(world.pointing(current.pointer.bundle, Move.RENEW, current.pointer.collections))
+
+    assert world.place() == current.pointer.collections[0]
+
+
+def warm_at_another(world: World) -> str:
+    """Let another channel come to the second bundle and leave it; gives the collection, which is warm."""
+    world.another_channel("staging")
+    world.settle(world.asked(NEW, channel="staging"))
+    world.settle(world.asked(OLD, channel="staging"))
+    [name] = [name for name, one in world.collections().items() if one.unbound_at is not None]
+    return name
+
+
+def offered(world: World, operation: str) -> str:
+    [place] = prepared_of(world.operation(operation)).places
+    return place.collection
+
+
+def test_what_another_channel_waits_to_serve_is_not_opened_for_this_ones_application(world: World) -> None:
+    warm = warm_at_another(world)
+    of_staging = world.asked(NEW, channel="staging").id
+    assert world.workers[0].run_one()
+
+    of_prod = prepared(world, NEW)
+
+    assert offered(world, of_staging) == warm
+    assert offered(world, of_prod) != warm
+    assert world.engine.held[warm].sealed
+
+
+def test_what_became_another_channels_since_it_was_planned_is_not_opened_for_this_ones_application(
+    world: World,
+) -> None:
+    warm = warm_at_another(world)
+    of_prod, of_staging = world.asked(NEW).id, world.asked(NEW, channel="staging").id
+
+    def at(what: str) -> None:
+        if what == "standing":
+            world.engine.at = lambda _what: None
+            assert world.workers[1].run_one()
+
+    world.engine.at = at
+    assert world.workers[0].run_one()
+
+    assert offered(world, of_staging) == warm
+    assert offered(world, of_prod) != warm
+    assert world.engine.held[warm].sealed
+
+
+def test_a_plan_seals_nothing_that_its_engine_has_opened(tmp_path: Path) -> None:
+    world = World(tmp_path, mode=Mode.FROZEN)
+    good = world.place().collection
+    world.settle(world.asked(NEW))
+    world.engine.held[good].sealed = False
+    before = world.collections()
+
+    asked = world.asked(OLD, is_plan=True)
+    assert world.workers[0].run_one()
+
+    told = world.operation(asked.id)
+    assert told.state is OperationState.DONE
+    assert (world.engine.held[good].sealed, world.collections()) == (False, before)
+
+
+def test_a_plan_does_not_call_warm_what_somebody_wrote_into_and_notes_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, mode=Mode.FROZEN)
+    good = world.place().collection
+    world.settle(world.asked(NEW))
+    world.break_open(good)
+    before = world.collections()
+
+    asked = world.asked(OLD, is_plan=True)
+    assert world.workers[0].run_one()
+
+    told = Fields(world.operation(asked.id).outcome or {}, "the plan")
+    assert [step.text("action") for step in told.children("steps", maximum=9)] == ["build"]
+    assert world.collections() == before
+
+
+def test_what_is_asked_for_seals_what_its_engine_has_opened_and_uses_it(tmp_path: Path) -> None:
+    world = World(tmp_path, mode=Mode.FROZEN)
+    good = world.place().collection
+    world.settle(world.asked(NEW))
+    world.engine.held[good].sealed = False
+
+    world.settle(world.asked(OLD))
+
+    assert (world.place().collection, world.engine.held[good].sealed) == (good, True)
 
 
 class Watching(MemoryStore):

@@ -103,12 +103,12 @@ class Member:
 class Known:
     """What a planner sees of a target: its collections of each content, and how fast the last one was made.
 
-    `bound` are the ids of collections that a channel's current pointer names; `rows_per_second` is None where none was
-    made there yet.
+    `taken` are the ids of collections that a channel's current pointer names, or one that waits for its signature;
+    `rows_per_second` is None where none was made there yet.
     """
 
     ready: Mapping[tuple[str, Digest], Sequence[Collection]]
-    bound: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
     rows_per_second: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -167,7 +167,8 @@ def make_plan(members: Sequence[Member], placings: ChannelPlacings, known: Known
     """Plan how a channel comes to name a bundle's snapshots.
 
     A collection is used as it is where it holds the very content, sealed, on the right target; one that its
-    application will write into belongs to this channel alone, so it is used only where no channel names it.
+    application will write into belongs to this channel alone, so it is used only where no channel names it, or
+    is about to.
     """
     steps, unplaced = [], []
     for member in sorted(members, key=lambda one: str(one.slot)):
@@ -182,7 +183,7 @@ def make_plan(members: Sequence[Member], placings: ChannelPlacings, known: Known
 
 def _warm(member: Member, placing: Placing, known: Known) -> Collection | None:
     for one in known.ready.get((placing.target, member.content_root), ()):
-        is_free = placing.mode is Mode.FROZEN or one.id not in known.bound
+        is_free = placing.mode is Mode.FROZEN or one.id not in known.taken
         if one.is_warm and is_free:
             return one
     return None

@@ -23,6 +23,7 @@ from regalia_registry.services.steps.planning import snapshots_of
 from regalia_registry.services.steps.pointers import bound_collections
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.targets import require_use
+from regalia_registry.services.steps.uses import all_collections
 from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = timedelta(hours=24)
@@ -54,7 +55,10 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
         begun = _begun(ports, operation, provider, wish)
         if wish.move.is_plan:
             return {"consequences": [_BEGUN] if begun else [*adoption.consequences(wish.collection)]}
-        if begun is None:
+        if begun is not None:
+            with ports.store.read() as tx:
+                _require_free(tx, wish, _alias_of(wish, begun))
+        else:
             begun = _begin(ports, operation, bench, wish, member, target, provider)
         bench.tell({"step": "adopting", "collection": wish.collection})
         adoption.adopt(wish.collection, into=begun.name, mark=begun.mark)
@@ -101,23 +105,27 @@ def _adoption_of(provider: Provider, target: Target) -> Adoption:
 
 def _begun(ports: Ports, operation: Operation, provider: Provider, wish: AdoptWish) -> Collection | None:
     """Find what was adopted under this name, or begun to be, by a worker before or for a pointer that nobody signed."""
-    names = {wish.collection, _led(provider, wish.alias)} - {None}
     with ports.store.read() as tx:
-        found = [tx.collections.find(wish.target, str(name)) for name in names]
-        found += tx.collections.of_operation(operation.id)
+        there = [one for one in all_collections(tx) if one.is_adopted and one.state in _GOING_ON]
+        ours = [one for one in there if (one.target, one.namespace) == (wish.target, operation.namespace)]
+        asked = {one.id: AdoptWish.parse(tx.operations.get(one.operation).request).alias for one in ours}
         served = bound_collections(tx)
-    for one in found:
-        is_going_on = one is not None and one.is_adopted and one.state in _GOING_ON
-        if one is not None and is_going_on and one.namespace == operation.namespace:
+    is_anothers = _is_anothers(provider, wish.alias)
+    for one in sorted(ours, key=lambda one: (one.state is CollectionState.BUILDING, one.id)):
+        is_to_come = one.state is CollectionState.BUILDING or not is_anothers
+        if one.name == wish.collection or (asked[one.id] == wish.alias and is_to_come):
             return None if (one.target, one.name) in served else one
     return None
 
 
-def _led(provider: Provider, alias: str) -> str | None:
-    try:
-        return provider.aliases.get(alias) if isinstance(provider, Serving) else None
-    except ConflictError:  # what its application made has the name still
-        return None
+def _is_anothers(provider: Provider, alias: str) -> bool:
+    """Say whether something has the name that is no alias of ours: what its application made, or has made since."""
+    if isinstance(provider, Serving):
+        try:
+            provider.aliases.get(alias)
+        except ConflictError:
+            return True
+    return False
 
 
 def _begin(

@@ -27,12 +27,11 @@ from regalia_registry.services.steps.course import OFFER, OPEN, PLAN, crossing
 from regalia_registry.services.steps.movejournal import MoveJournal, closed_by
 from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
-from regalia_registry.services.steps.pointers import bound_collections, open_collections
+from regalia_registry.services.steps.pointers import open_collections, taken_collections
 from regalia_registry.services.steps.sealing import is_intact, looks_intact, seals_of
 from regalia_registry.services.steps.settling import settle
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
-from regalia_registry.services.steps.uses import awaited_by
 from regalia_registry.services.steps.vouching import vouch
 
 _WAITS = {Move.PROMOTE: timedelta(hours=24), Move.RESTORE: timedelta(hours=1), Move.REBIND: timedelta(hours=1)}
@@ -172,8 +171,7 @@ class _Preparing:
 
     def _opened(self, tx: Transaction, there: Collection) -> Collection:
         """Take a collection for this channel alone, where no other has come to it meanwhile."""
-        awaited = {(place.target, place.collection) for one in tx.operations.list_open() for place in awaited_by(one)}
-        if not there.is_warm or (there.target, there.name) in bound_collections(tx) | awaited:
+        if not there.is_warm or (there.target, there.name) in taken_collections(tx):
             raise UnavailableError(f'"{there.name}" is another channel\'s now', hint="another is made in its place")
         return replace(there, sealed=False)
 

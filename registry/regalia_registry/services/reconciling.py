@@ -18,10 +18,10 @@ from regalia_registry.ports.vectors import Provider, Targets
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.aliases import lead
 from regalia_registry.services.steps.movejournal import closed_by
-from regalia_registry.services.steps.pointers import bound_collections
+from regalia_registry.services.steps.pointers import taken_collections
 from regalia_registry.services.steps.sealing import is_intact, seals_of
 from regalia_registry.services.steps.targets import get_target
-from regalia_registry.services.steps.uses import all_collections, awaited_by
+from regalia_registry.services.steps.uses import all_collections
 
 _ALL_EVERY = 12  # rounds: then warm copies are looked at too, and aliases set that lead where they should
 
@@ -118,6 +118,5 @@ def _closed(tx: Transaction) -> frozenset[str]:
 
 def _served(tx: Transaction) -> list[Collection]:
     """List the collections that pointers name, or will."""
-    awaited = {(one.target, one.collection) for opened in tx.operations.list_open() for one in awaited_by(opened)}
-    found = (tx.collections.find(*named) for named in sorted(bound_collections(tx) | awaited))
+    found = (tx.collections.find(*named) for named in sorted(taken_collections(tx)))
     return [one for one in found if one is not None]

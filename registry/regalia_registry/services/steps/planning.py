@@ -11,7 +11,7 @@ from regalia.core.names import Kind
 from regalia_registry.domain.placing import ChannelPlacings, Mode
 from regalia_registry.domain.plans import Known, Member, MoveWish, Plan, make_plan
 from regalia_registry.ports.store import Transaction
-from regalia_registry.services.steps.pointers import bound_collections
+from regalia_registry.services.steps.pointers import taken_collections
 
 
 def plan_of(tx: Transaction, wish: MoveWish) -> Plan:
@@ -73,6 +73,6 @@ def _known(tx: Transaction, members: Sequence[Member], placings: ChannelPlacings
         if last is not None and last.rows:
             rates[target] = last.rows / last.seconds
     is_asked = any(one.mode is Mode.LIVE for one in placings.placings)
-    bound = bound_collections(tx) if is_asked else frozenset()
-    ids = {one.id for found in ready.values() for one in found if (one.target, one.name) in bound}
+    taken = taken_collections(tx) if is_asked else frozenset()
+    ids = {one.id for found in ready.values() for one in found if (one.target, one.name) in taken}
     return Known(ready, frozenset(ids), rates)

@@ -1,9 +1,12 @@
-"""What channels name at this moment, and have named: pointers, and the collections in them."""
+"""What channels name at this moment, have named and are about to name: pointers, and the collections in them."""
 
 from collections.abc import Iterator
 
 from regalia.core.digest import Digest
+from regalia.core.fields import Fields
 from regalia.core.names import ApplicationName
+from regalia.core.statements import MAX_COLLECTIONS, Place
+from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.domain.retention import Named
@@ -29,6 +32,19 @@ def bound_collections(tx: Transaction, *, but: tuple[ApplicationName, str] | Non
         if (pointer.application, pointer.channel) != but
         for place in pointer.collections
     )
+
+
+def taken_collections(tx: Transaction) -> frozenset[Named]:
+    """Name what channels serve from, and what pointers that wait for their signature will name."""
+    awaited = {(place.target, place.collection) for one in tx.operations.list_open() for place in awaited_by(one)}
+    return bound_collections(tx) | awaited
+
+
+def awaited_by(operation: Operation) -> Iterator[Place]:
+    """Read the places that a prepared operation offers to be signed."""
+    fields = Fields(operation.outcome or {}, "the operation's outcome")
+    if operation.channel is not None and fields.has("collections"):
+        yield from map(Place.parse, fields.children("collections", maximum=MAX_COLLECTIONS))
 
 
 def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 
 from regalia.core.bundle import BundleIndex
 from regalia.core.digest import Digest
-from regalia.core.fields import Fields
-from regalia.core.statements import MAX_COLLECTIONS, Place
-from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.placing import Collection
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.domain.retention import Content, Named, Uses
@@ -15,7 +12,7 @@ from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.steps.planning import kept_beside, snapshots_of
-from regalia_registry.services.steps.pointers import current_pointers
+from regalia_registry.services.steps.pointers import awaited_by, current_pointers
 
 _PAGE = 200
 _HISTORY = 20
@@ -111,10 +108,3 @@ def _kept_beside(tx: Transaction, stored: StoredPointer) -> Iterator[Content]:
 
 def _named(stored: StoredPointer) -> Iterator[Named]:
     return ((place.target, place.collection) for place in stored.pointer.collections)
-
-
-def awaited_by(operation: Operation) -> Iterator[Place]:
-    """Read the places that a prepared operation offers to be signed."""
-    fields = Fields(operation.outcome or {}, "the operation's outcome")
-    if operation.channel is not None and fields.has("collections"):
-        yield from map(Place.parse, fields.children("collections", maximum=MAX_COLLECTIONS))
