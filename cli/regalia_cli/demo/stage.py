@@ -52,7 +52,9 @@ class Fleet:
 
 
 class Stage:
-    """One home folder, one registry, one project."""
+    """One home folder, one registry, one project; `target` is where its knowledge base lives."""
+
+    target = "local"
 
     def __init__(self, home: Path) -> None:
         """Lay the project's files out."""
@@ -66,6 +68,11 @@ class Stage:
         self.local = embedded_postgres(home / ".local/share/regalia")
         self.environment["KB_URL"] = f"postgresql://regalia@/local?host={self.local / 'run'}"
         self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def serving(self) -> str:
+        """What starts the registry, as people write it."""
+        return f"reg serve --port {self.port}"
 
     def reg(self, *arguments: str) -> Ran:
         """Run `reg` in the project."""
