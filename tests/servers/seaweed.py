@@ -69,16 +69,14 @@ class Seaweed:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def url(self, prefix: str, **more: str) -> str:
+    def url(self, prefix: str, **given: str) -> str:
         """Spell the address of a prefix of the bucket."""
-        return f"s3://{BUCKET}/{prefix}?{urlencode({'endpoint': self.endpoint, **more})}"
+        return f"s3://{BUCKET}/{prefix}?{urlencode({'endpoint': self.endpoint, **given})}"
 
-    def open(self, prefix: str | None = None, **more: str) -> S3Blobs:
-        """Open the blobs of a prefix, or of one that nobody used before."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in self.environment.items():
-                patch.setenv(name, value)
-            return open_s3(self.url(prefix or uuid4().hex, **more))
+    def open(self, prefix: str | None = None, **given: str) -> S3Blobs:
+        """Open the blobs of a prefix, or of one that nobody used before; by another way where an endpoint is given."""
+        with known(self.environment):
+            return open_s3(self.url(prefix or uuid4().hex, **given))
 
     @property
     def log(self) -> Path:
@@ -127,6 +125,17 @@ class Seaweed:
         finally:
             client.close()
         return True
+
+
+@contextmanager
+def known(environment: Mapping[str, str]) -> Iterator[None]:
+    """Be known by this environment alone, as long as the block runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 def client_of(server: Seaweed):  # type: ignore[no-untyped-def] # boto3 has no types

@@ -134,4 +134,7 @@ def _answered(code: str, status: int, place: str) -> _Words:
         return BusyError, f"{place} asks for fewer requests ({shown})", "try again in a moment"
     if code in _ALTERED:
         return UnavailableError, f"{place}: the bytes were altered on their way there ({shown})", "try again"
+    if code.isdigit():  # boto3's word for an answer that holds no error of S3's
+        hint = "if it stays so: is the endpoint an S3, and what stands before it?"
+        return UnavailableError, f"{place}: {shown}, and nothing of S3's", hint
     return UnavailableError, f"{place} answers {shown}", "try again later"
