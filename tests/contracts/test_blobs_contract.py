@@ -1,6 +1,5 @@
-"""What every blob store keeps; a new one joins by one line in `STORES`."""
+"""What every blob store keeps."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -11,18 +10,8 @@ from hypothesis import strategies as st
 
 from regalia.core.digest import Digest
 from regalia.core.errors import DigestError, NotFoundError
-from regalia_registry.adapters.disk import DiskBlobs
-from regalia_registry.adapters.memory.blobs import MemoryBlobs
 from regalia_registry.ports.blobs import BlobStore, read_blob
-from tests.servers.seaweed import Seaweed
-
-MakeStore = Callable[[Path, pytest.FixtureRequest], BlobStore]  # in a folder, with whatever fixture it needs
-
-STORES: dict[str, MakeStore] = {
-    "memory": lambda _folder, _request: MemoryBlobs(),
-    "disk": lambda folder, _request: DiskBlobs(folder / "blobs"),
-    "s3": lambda _folder, request: seaweed_of(request).open(),
-}
+from tests.support.blobs import STORES, MakeBlobs
 
 CONTENT = b"0123456789"
 ABSENT = Digest.of(b"nobody put this")
@@ -33,19 +22,14 @@ LARGER = EXACT * 2 + b"!"
 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES), scope="module")
 def shared_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BlobStore:
-    make: MakeStore = request.param
+    make: MakeBlobs = request.param
     return make(tmp_path_factory.mktemp("store"), request)
 
 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
-    make: MakeStore = request.param
+    make: MakeBlobs = request.param
     return make(tmp_path, request)
-
-
-def seaweed_of(request: pytest.FixtureRequest) -> Seaweed:
-    server: Seaweed = request.getfixturevalue("seaweed")
-    return server
 
 
 def put(store: BlobStore, content: bytes) -> bool:

@@ -313,7 +313,8 @@ def test_a_list_goes_over_pages_and_passes_over_what_is_not_ours(seaweed: Seawee
     assert list(seaweed.open(prefix).list(after=digests[9])) == digests[10:]
 
 
-def test_an_address_to_read_at_needs_no_identity(store: S3Blobs) -> None:
+def test_an_address_to_read_at_needs_no_identity(seaweed: Seaweed) -> None:
+    store = seaweed.open(redirect=seaweed.endpoint)
     put(store, CONTENT)
     address = store.url_for(digest=DIGEST)
 
@@ -329,6 +330,10 @@ def test_clients_are_sent_to_the_address_that_they_know_or_nowhere(seaweed: Seaw
     assert elsewhere is not None
     assert elsewhere.startswith(f"https://s3.example.com/{BUCKET}/")
     assert seaweed.open(redirect="off").url_for(digest=DIGEST) is None
+
+
+def test_clients_are_not_sent_to_a_server_without_tls_unless_it_is_said_that_they_know_it(seaweed: Seaweed) -> None:
+    assert seaweed.open().url_for(digest=DIGEST) is None
 
 
 def test_a_key_of_the_customer_is_named_with_each_object(seaweed: Seaweed, between: Between) -> None:

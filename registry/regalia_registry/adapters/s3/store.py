@@ -101,11 +101,15 @@ class S3Blobs:
             return self._size_of(digest)
 
     def url_for(self, *, digest: Digest) -> str | None:
-        """Give an address that is good for five minutes, unless clients are not sent to the bucket."""
+        """Give an address that is good for five minutes, unless clients are not sent to the bucket.
+
+        One without TLS is given out only where it is said to be what clients know: a server may be ours alone.
+        """
         if not self._address.redirects:
             return None
         with told(self._bucket.name):
-            return self._bucket.presigned(self._key(digest))
+            url = self._bucket.presigned(self._key(digest))
+        return url if self._address.public is not None or url.startswith("https:") else None
 
     def delete(self, *, digest: Digest) -> bool:
         """Remove a blob."""
