@@ -115,9 +115,13 @@ def test_a_circle_of_redirects_ends() -> None:
 
 
 def test_a_second_redirect_is_not_followed() -> None:
-    with speaking(said()) as third, speaking(moved(f"{third.url}/c")) as second:
-        with speaking(moved(f"{second.url}/b")) as server, pytest.raises(UnavailableError, match="circles"):
-            transport(server.url).send(Request("GET", "/x"))
+    with (
+        speaking(said()) as third,
+        speaking(moved(f"{third.url}/c")) as second,
+        speaking(moved(f"{second.url}/b")) as server,
+        pytest.raises(UnavailableError, match="circles"),
+    ):
+        transport(server.url).send(Request("GET", "/x"))
 
     assert third.heard == []
 
@@ -154,17 +158,22 @@ def test_an_error_from_elsewhere_is_not_taken_for_the_registrys(status: str) -> 
 
 
 def test_where_it_is_kept_is_asked_for_again_when_that_is_busy() -> None:
-    with speaking(said(status="503 Slow Down"), said(b"there")) as elsewhere:
-        with speaking(moved(f"{elsewhere.url}/blob")) as server:
-            response = transport(server.url).send(Request("GET", "/x"))
+    with (
+        speaking(said(status="503 Slow Down"), said(b"there")) as elsewhere,
+        speaking(moved(f"{elsewhere.url}/blob")) as server,
+    ):
+        response = transport(server.url).send(Request("GET", "/x"))
 
     assert (response.body, len(server.heard)) == (b"there", 2)
 
 
 def test_an_answer_from_elsewhere_over_its_cap_is_refused_while_it_is_read() -> None:
-    with speaking(said(b"x" * 5000)) as elsewhere:
-        with speaking(moved(f"{elsewhere.url}/blob")) as server, pytest.raises(TooLargeError):
-            transport(server.url).send(Request("GET", "/x", max_bytes=1000))
+    with (
+        speaking(said(b"x" * 5000)) as elsewhere,
+        speaking(moved(f"{elsewhere.url}/blob")) as server,
+        pytest.raises(TooLargeError),
+    ):
+        transport(server.url).send(Request("GET", "/x", max_bytes=1000))
 
 
 def test_a_problem_is_read_however_short_the_answer_was_to_be() -> None:
