@@ -18,7 +18,6 @@ from regalia.core.manifest import Artifact
 from regalia.core.names import Kind, Slot
 from regalia.core.statements import Move
 from regalia.core.strict_json import JsonObject, JsonValue
-from regalia_registry.adapters.disk import DiskBlobs
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
@@ -35,6 +34,7 @@ from regalia_registry.services.steps.binding import bind, prepared_of
 from regalia_registry.services.steps.dropping import retire
 from regalia_registry.services.steps.sweeping import Sweep
 from regalia_registry.services.steps.uses import Seen
+from tests.support.blobs import STORES
 from tests.support.records import APPLICATION, NOW, collection, digest
 
 CALLER = Caller(SYSTEM, "request-1")
@@ -42,13 +42,14 @@ KB = Slot(Kind.SNAPSHOT, "kb")
 PUSHES, MOVES = 40, 40
 
 
-@pytest.fixture
-def ports(tmp_path: Path) -> Iterator[Ports]:
+@pytest.fixture(params=["disk", "s3"])
+def ports(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ports]:
+    blobs = STORES[request.param](tmp_path, request)
     url = f"sqlite:///{tmp_path / 'registry.db'}"
     upgrade(url)
     with closing(SqlStore.open(url)) as store:
         keys, root = FolderKeys(tmp_path / "keys"), FolderRoot(tmp_path / "root.json")
-        yield Ports(store, DiskBlobs(tmp_path / "blobs"), SystemClock(), SystemIds(), keys, root)
+        yield Ports(store, blobs, SystemClock(), SystemIds(), keys, root)
 
 
 @pytest.fixture

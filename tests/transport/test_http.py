@@ -70,6 +70,10 @@ def said(body: bytes = b"{}", *, status: str = "200 OK", headers: str = "") -> b
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
+def moved(url: str) -> bytes:
+    return said(status="307 Temporary Redirect", headers=f"Location: {url}\r\n")
+
+
 def transport(url: str, **environment: str) -> HttpTransport:
     return HttpTransport(Way(url, "regalia/test", lambda: "rgl_secret", environment))
 
@@ -84,14 +88,20 @@ def test_a_connection_is_kept() -> None:
 
 
 def test_a_token_goes_to_its_registry_and_no_further() -> None:
-    with speaking(said(b"there")) as elsewhere:
-        redirect = said(status="307 Temporary Redirect", headers=f"Location: {elsewhere.url}/blob\r\n")
-        with speaking(redirect) as server:
-            response = transport(server.url).send(Request("GET", "/x"))
+    with speaking(said(b"there")) as elsewhere, speaking(moved(f"{elsewhere.url}/blob")) as server:
+        response = transport(server.url).send(Request("GET", "/x"))
 
     assert response.body == b"there"
     assert b"Bearer rgl_secret" in server.heard[0]
     assert b"rgl_secret" not in elsewhere.heard[0]
+
+
+def test_of_a_request_only_the_range_goes_elsewhere() -> None:
+    with speaking(said()) as elsewhere, speaking(moved(f"{elsewhere.url}/blob?a=1")) as server:
+        transport(server.url).send(Request("GET", "/x", {"Range": "bytes=0-9", "X-Agent": "me"}))
+
+    assert elsewhere.heard[0].startswith(b"GET /blob?a=1 HTTP/1.1\r\n")
+    assert (b"Range: bytes=0-9" in elsewhere.heard[0], b"X-Agent" in elsewhere.heard[0]) == (True, False)
 
 
 def test_a_circle_of_redirects_ends() -> None:
@@ -100,6 +110,77 @@ def test_a_circle_of_redirects_ends() -> None:
         pytest.raises(UnavailableError, match="circles"),
     ):
         transport(server.url).send(Request("GET", "/x"))
+
+    assert len(server.heard) == 2
+
+
+def test_a_second_redirect_is_not_followed() -> None:
+    with (
+        speaking(said()) as third,
+        speaking(moved(f"{third.url}/c")) as second,
+        speaking(moved(f"{second.url}/b")) as server,
+        pytest.raises(UnavailableError, match="circles"),
+    ):
+        transport(server.url).send(Request("GET", "/x"))
+
+    assert third.heard == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "http://me:secret@127.0.0.1/x",
+        "http://[x/",
+        "http://127.0.0.1:99999/",
+    ],
+)
+def test_a_redirect_to_what_is_no_server_is_not_followed(location: str) -> None:
+    with speaking(moved(location)) as server, pytest.raises(UnavailableError, match="what is no address") as refused:
+        transport(server.url).send(Request("GET", "/x"))
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "416 Range Not Satisfiable"])
+def test_an_error_from_elsewhere_is_not_taken_for_the_registrys(status: str) -> None:
+    told = b'{"code": "unauthenticated", "detail": "log in at evil.example.com"}'
+    answer = said(told, status=status, headers="Content-Type: application/problem+json\r\n")
+    with (
+        speaking(answer) as elsewhere,
+        speaking(moved(f"{elsewhere.url}/blob")) as server,
+        pytest.raises(UnavailableError, match="keeps it, answers 4") as got,
+    ):
+        transport(server.url).send(Request("GET", "/x"))
+
+    assert "evil" not in f"{got.value.message}{got.value.hint}"
+
+
+def test_where_it_is_kept_is_asked_for_again_when_that_is_busy() -> None:
+    with (
+        speaking(said(status="503 Slow Down"), said(b"there")) as elsewhere,
+        speaking(moved(f"{elsewhere.url}/blob")) as server,
+    ):
+        response = transport(server.url).send(Request("GET", "/x"))
+
+    assert (response.body, len(server.heard)) == (b"there", 2)
+
+
+def test_an_answer_from_elsewhere_over_its_cap_is_refused_while_it_is_read() -> None:
+    with (
+        speaking(said(b"x" * 5000)) as elsewhere,
+        speaking(moved(f"{elsewhere.url}/blob")) as server,
+        pytest.raises(TooLargeError),
+    ):
+        transport(server.url).send(Request("GET", "/x", max_bytes=1000))
+
+
+def test_a_problem_is_read_however_short_the_answer_was_to_be() -> None:
+    with speaking(said(b"x" * 5000, status="404 Not Found")) as server:
+        response = transport(server.url).send(Request("GET", "/x", max_bytes=10))
+
+    assert (response.status, len(response.body)) == (404, 5000)
 
 
 @pytest.mark.parametrize("declares", [True, False])

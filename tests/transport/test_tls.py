@@ -64,19 +64,22 @@ def listening(answer_one: "Answer") -> Iterator[int]:
 class Answer:
     """What speaks on a plain connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: bytes = ANSWER) -> None:
         self.heard: list[bytes] = []
+        self.says = says
 
     def __call__(self, connection: socket.socket) -> None:
         self.heard.append(head_of(connection))
-        connection.sendall(ANSWER)
+        connection.sendall(self.says)
 
 
 class Secure(Answer):
     """What speaks TLS with a certificate for a name; it may want one of its clients, too."""
 
-    def __init__(self, authority: trustme.CA, name: str, *, wants_certificate: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self, authority: trustme.CA, name: str, *, wants_certificate: bool = False, says: bytes = ANSWER
+    ) -> None:
+        super().__init__(says)
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(name).configure_cert(self.context)
         if wants_certificate:
@@ -142,6 +145,51 @@ def test_a_registry_of_nobody_or_of_another_name_is_not_spoken_to(
             sender.send(Request("GET", "/x"))
     assert "REGALIA_CA_BUNDLE" in refused.value.hint
     assert server.heard == []
+
+
+def moved(url: str) -> bytes:
+    return f"HTTP/1.1 307 Moved\r\nContent-Length: 0\r\nLocation: {url}\r\n\r\n".encode()
+
+
+def test_a_client_shows_its_certificate_to_its_registry_alone(
+    authority: trustme.CA, bundle: str, tmp_path: Path
+) -> None:
+    mine = authority.issue_cert("agent@example.com")
+    mine.cert_chain_pems[0].write_to_path(tmp_path / "mine.pem")
+    mine.private_key_pem.write_to_path(tmp_path / "mine.key")
+    elsewhere = Secure(authority, "localhost", wants_certificate=True)
+    with listening(elsewhere) as far:
+        server = Secure(authority, "localhost", wants_certificate=True, says=moved(f"https://localhost:{far}/blob"))
+        with listening(server) as port:
+            certificate = str(tmp_path / "mine.pem"), str(tmp_path / "mine.key")
+            sender = HttpTransport(way(f"https://localhost:{port}", bundle, certificate))
+
+            with pytest.raises(UnavailableError):
+                sender.send(Request("GET", "/x", timeout_s=3.0))
+    assert (len(server.heard), elsewhere.heard) == (1, [])
+
+
+def test_where_blobs_are_may_be_of_another_authority_than_the_registry(
+    authority: trustme.CA, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = trustme.CA()
+    other.cert_pem.write_to_path(tmp_path / "system.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    elsewhere = Secure(other, "localhost")
+    with listening(elsewhere) as far:
+        server = Secure(authority, "localhost", says=moved(f"https://localhost:{far}/blob"))
+        with listening(server) as port:
+            assert HttpTransport(way(f"https://localhost:{port}", bundle)).send(Request("GET", "/x")).body == b"{}"
+    assert b"rgl_secret" not in elsewhere.heard[0]
+
+
+def test_a_registry_with_tls_sends_nobody_to_a_server_without(authority: trustme.CA, bundle: str) -> None:
+    elsewhere = Answer()
+    with listening(elsewhere) as far:
+        server = Secure(authority, "localhost", says=moved(f"http://localhost:{far}/blob"))
+        with listening(server) as port, pytest.raises(UnavailableError, match="without TLS") as refused:
+            HttpTransport(way(f"https://localhost:{port}", bundle)).send(Request("GET", "/x"))
+    assert ("redirect=" in refused.value.hint, elsewhere.heard) == (True, [])
 
 
 def test_a_client_shows_its_certificate_where_one_is_wanted(authority: trustme.CA, bundle: str, tmp_path: Path) -> None:

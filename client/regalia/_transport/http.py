@@ -21,7 +21,7 @@ _READ_S = 10.0
 _KEEP_S = 120.0  # for the answer to a file, which the registry has on its disk by then
 _ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
-_REDIRECTS = 5
+_MAX_PROBLEM = 64 * 1024  # of an error, however short the answer was to be
 _CHUNK = 256 * 1024
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PERHAPS_LATER = frozenset({429, 502, 503, 504})
@@ -72,7 +72,7 @@ class HttpTransport:
         self._origin = Origin.parse(way.url)
         self._prefix = urlsplit(way.url).path.rstrip("/")
         self._kept = _Kept()
-        self._tls: ssl.SSLContext | None = None
+        self._tls: dict[bool, ssl.SSLContext] = {}  # by whether it is for the registry itself
 
     def send(self, request: Request) -> Response:
         """Send a request; see `Transport`."""
@@ -94,20 +94,39 @@ class HttpTransport:
         self._kept.connections.close()
 
     def _follow(self, request: Request, left_s: _Deadline) -> Response:
-        """Send once, and follow redirects of reads; a token goes to its own origin only."""
-        origin, path = self._origin, self._prefix + request.path
-        for _ in range(_REDIRECTS + 1):
-            response = self._exchange(origin, replace(request, path=path), left_s)
-            location = response.headers.get("location")
-            if response.status not in _MOVED or location is None or request.method not in {"GET", "HEAD"}:
-                return response
-            target = urljoin(f"{origin}{path}", location)
-            following = Origin.parse(target)
-            if origin.scheme == "https" and following.scheme != "https":
-                raise UnavailableError(f"{origin} redirects to an address without TLS, which is not followed")
-            parts = urlsplit(target)
-            origin, path = following, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        raise UnavailableError(f"{self._origin} redirects in circles", hint="check REGALIA_URL")
+        """Send once, and follow one redirect of a read; a token goes to its own origin only."""
+        path = self._prefix + request.path
+        response = self._exchange(self._origin, replace(request, path=path), left_s)
+        location = response.headers.get("location")
+        if response.status not in _MOVED or location is None or request.method not in {"GET", "HEAD"}:
+            return response
+        origin, target = self._target(path, location)
+        kept = request.headers if origin == self._origin else _kept_elsewhere(request.headers)
+        moved = self._exchange(origin, replace(request, path=target, headers=kept), left_s)
+        if moved.status in _MOVED:
+            raise UnavailableError(f"{self._origin} redirects in circles", hint="check REGALIA_URL")
+        if origin != self._origin and moved.status >= 400 and moved.status not in _PERHAPS_LATER:
+            raise UnavailableError(
+                f"{origin}, where {self._origin} keeps it, answers {moved.status}",
+                hint="ask again; if it stays so, tell the registry's operator: its clock, its rights, or redirect=off",
+            )
+        return moved
+
+    def _target(self, path: str, location: str) -> tuple[Origin, str]:
+        """Read where a redirect leads: with TLS where the registry has it, and to a server."""
+        try:
+            target = urljoin(f"{self._origin}{path}", location)
+            origin, parts = Origin.parse(target), urlsplit(target)
+        except (ConfigurationError, ValueError) as error:
+            raise UnavailableError(
+                f"{self._origin} redirects to what is no address", hint="is it a registry? reg doctor"
+            ) from error
+        if self._origin.scheme == "https" and origin.scheme != "https":
+            raise UnavailableError(
+                f"{self._origin} redirects to an address without TLS, which is not followed",
+                hint="tell the registry's operator: redirect=off, or redirect=https://…, in its address of blobs",
+            )
+        return origin, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _exchange(self, origin: Origin, request: Request, left_s: _Deadline) -> Response:
         connection, is_used = self._connection(origin)
@@ -153,7 +172,8 @@ class HttpTransport:
         connection.request(request.method, target, request.body, self._headers(connection, origin, request))
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
-        body = _read(response, request.max_bytes, sock, left_s)
+        cap = request.max_bytes if response.status < 400 else max(request.max_bytes, _MAX_PROBLEM)
+        body = _read(response, cap, sock, left_s)
         if response.will_close:
             self._drop(origin)
         return Response(response.status, headers, body)
@@ -186,9 +206,10 @@ class HttpTransport:
         host, port = (origin.host, origin.port) if proxy is None else (proxy.host, proxy.port)
         if origin.scheme == "http":
             return http.client.HTTPConnection(host, port, blocksize=_CHUNK)
-        if self._tls is None:
-            self._tls = _tls_context(self._way)
-        connection = http.client.HTTPSConnection(host, port, context=self._tls, blocksize=_CHUNK)
+        is_home = origin == self._origin
+        if is_home not in self._tls:
+            self._tls[is_home] = _tls_context(self._way, is_home=is_home)
+        connection = http.client.HTTPSConnection(host, port, context=self._tls[is_home], blocksize=_CHUNK)
         if proxy is not None:
             connection.set_tunnel(origin.host, origin.port, dict(proxy.headers))
         return connection
@@ -247,11 +268,21 @@ def _read(response: http.client.HTTPResponse, max_bytes: int, sock: socket.socke
     return bytes(found)
 
 
-def _tls_context(way: Way) -> ssl.SSLContext:
-    """Trust the system's authorities (or `SSL_CERT_FILE`, which OpenSSL reads), or only those of the given file."""
+def _kept_elsewhere(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give what is meant for whoever holds the bytes, and not for the registry alone."""
+    return {name: value for name, value in headers.items() if name.lower() == "range"}
+
+
+def _tls_context(way: Way, *, is_home: bool) -> ssl.SSLContext:
+    """Trust the system's authorities (or `SSL_CERT_FILE`, which OpenSSL reads), or only those of the given file.
+
+    Elsewhere, both are trusted, since what comes from there is hashed, and nobody is shown our certificate.
+    """
     try:
-        context = ssl.create_default_context(cafile=way.ca_bundle)
-        if way.client_certificate is not None:
+        context = ssl.create_default_context(cafile=way.ca_bundle if is_home else None)
+        if not is_home and way.ca_bundle is not None:
+            context.load_verify_locations(way.ca_bundle)
+        if is_home and way.client_certificate is not None:
             context.load_cert_chain(*way.client_certificate)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(

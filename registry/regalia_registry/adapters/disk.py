@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import sha256
 from io import BufferedIOBase, BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import BinaryIO
@@ -16,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from typing_extensions import Buffer
 
 from regalia.core.digest import Digest
-from regalia.core.errors import DigestError, NotFoundError, StorageFullError, UnavailableError
+from regalia.core.errors import NotFoundError, StorageFullError, UnavailableError
+from regalia_registry.adapters.checking import checked
 
-_CHUNK = 1024 * 1024
 _ABANDONED_S = 24 * 3600
 _SHELVES = [f"{number:02x}" for number in range(256)]
 _MODE = 0o600
@@ -51,7 +50,7 @@ class DiskBlobs:
         incoming = Path(name)
         try:
             with FileIO(descriptor, "wb") as target:
-                for chunk in _checked(source, digest, size_bytes):
+                for chunk in checked(source, digest, size_bytes):
                     _write(target, chunk)
                 os.fsync(target.fileno())
             return self._keep(incoming, digest)
@@ -64,7 +63,7 @@ class DiskBlobs:
         """Keep a whole file under `digest`, hashing it first: the file itself, where it lies on this disk."""
         try:
             with path.open("rb") as source:
-                for _ in _checked(source, digest, size_bytes):
+                for _ in checked(source, digest, size_bytes):
                     pass
                 os.fchmod(source.fileno(), _MODE)
                 os.fsync(source.fileno())
@@ -168,27 +167,6 @@ class _Window(RawIOBase):
     def close(self) -> None:
         self._source.close()
         super().close()
-
-
-def _checked(source: BufferedIOBase, digest: Digest, size_bytes: int) -> Iterator[memoryview]:
-    """Give a stream piece by piece, each good until the next; what it is not shows at its end."""
-    state, passed, buffer = sha256(), 0, memoryview(bytearray(min(_CHUNK, size_bytes + 1)))
-    while count := source.readinto(buffer):
-        passed += count
-        if passed > size_bytes:
-            raise DigestError(f"the blob {digest.short} is longer than the {size_bytes} bytes declared")
-        state.update(buffer[:count])
-        yield buffer[:count]
-    if passed != size_bytes:
-        raise DigestError(
-            f"the blob {digest.short} has {passed} bytes, declared were {size_bytes}",
-            hint="the upload was cut short; push again",
-        )
-    if state.hexdigest() != digest.hex:
-        raise DigestError(
-            f"the body hashes to {Digest(state.hexdigest()).short}, the URL says {digest.short}",
-            hint="the upload was altered on its way; push again",
-        )
 
 
 def _write(target: FileIO, content: memoryview) -> None:

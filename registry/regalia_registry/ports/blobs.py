@@ -42,7 +42,11 @@ class BlobStore(Protocol):
         ...
 
     def url_for(self, *, digest: Digest) -> str | None:
-        """Give an address where clients may fetch it without us, or None where they can't."""
+        """Give an address where clients may fetch it without us for some minutes, or None where they can't.
+
+        Raises:
+            UnavailableError: The store can't sign one.
+        """
         ...
 
     def delete(self, *, digest: Digest) -> bool:

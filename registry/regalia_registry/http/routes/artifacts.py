@@ -32,6 +32,7 @@ from regalia_registry.services import artifacts, push
 router = APIRouter(prefix="/v1/namespaces/{namespace}", tags=["artifacts"])
 
 _CHUNK = 1024 * 1024
+_LARGE = 1024 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})\Z")
 
 
@@ -74,8 +75,10 @@ def put_blob(
 def get_blob(
     namespace: NamespacePath, digest: DigestPath, request: Request, caller: CurrentCaller, ports: CurrentPorts
 ) -> Response:
-    """Get a blob, whole or a range of it."""
+    """Get a blob, whole or a range of it; a larger one where the blob store gives it out by itself, if it does."""
     size_bytes = push.blob_size(ports, caller, namespace=namespace, digest=digest)
+    if request.method == "GET" and size_bytes > _LARGE and (url := ports.blobs.url_for(digest=digest)) is not None:
+        return Response(status_code=307, headers={"location": url, "cache-control": "no-store"})
     start, stop, is_part = _range_of(request.headers.get("range"), size_bytes)
     headers = {
         "content-length": str(stop - start),
