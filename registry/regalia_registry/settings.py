@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     max_blob_bytes: int = Field(default=MAX_BLOB, ge=1, le=MAX_BLOB)
     retire_after_hours: int = Field(default=168, ge=24)
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     local_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -12,8 +12,11 @@ import structlog
 import uvicorn
 
 from regalia.core.errors import RegaliaError
+from regalia_registry.adapters.board import Board
+from regalia_registry.admin.exposing import expose
+from regalia_registry.admin.inheriting import Descriptors
 from regalia_registry.admin.logs import configure_logs
-from regalia_registry.bootstrap.web import web_app
+from regalia_registry.bootstrap.web import make_web
 from regalia_registry.services.sightings import Sightings
 from regalia_registry.settings import load_settings
 
@@ -23,12 +26,15 @@ _NOTE_EVERY_S = 3.0
 log = structlog.get_logger("regalia.web")
 
 
-def main(data: Path, socket_fd: int, alive_fd: int) -> None:
-    """Serve; `alive_fd` is a pipe that closes when the supervisor dies, however it dies."""
-    threading.Thread(target=_stop_without_supervisor, args=(alive_fd,), daemon=True).start()
+def main(data: Path, place: int, descriptors: Descriptors) -> None:
+    """Serve, as the process of this place among those of the supervisor."""
+    threading.Thread(target=_stop_without_supervisor, args=(descriptors.alive,), daemon=True).start()
     settings = load_settings(data=data)
     configure_logs(settings)
-    app = web_app(settings)
+    web = make_web(settings, Board.inherited(descriptors.counts), place)
+    app = web.app
+    if descriptors.metrics is not None:
+        expose(socket.socket(fileno=descriptors.metrics), web.page.registry())
     threading.Thread(target=_note_agents, args=(app.sightings,), name="sightings", daemon=True).start()
     config = uvicorn.Config(
         app,
@@ -43,7 +49,7 @@ def main(data: Path, socket_fd: int, alive_fd: int) -> None:
         timeout_graceful_shutdown=_DRAIN_S,
         backlog=2048,
     )
-    with socket.socket(fileno=socket_fd) as listening:
+    with socket.socket(fileno=descriptors.service) as listening:
         uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -68,4 +74,4 @@ def _stop_without_supervisor(alive_fd: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Descriptors.parse(sys.argv[3]))

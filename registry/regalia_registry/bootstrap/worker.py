@@ -7,6 +7,7 @@ from regalia_registry.adapters.vectors.targets import InstalledTargets
 from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Holder
+from regalia_registry.ports.counting import Counts
 from regalia_registry.services.reconciling import Reconciler
 from regalia_registry.settings import Settings
 from regalia_registry.worker.background import Chore
@@ -16,11 +17,11 @@ _WORK = "work"
 _RECONCILE_S = 5.0
 
 
-def make_worker(settings: Settings, stopping: threading.Event) -> Worker:
-    """Build a worker on migrated storage."""
+def make_worker(settings: Settings, stopping: threading.Event, counts: Counts | None = None) -> Worker:
+    """Build a worker on migrated storage; it counts in `counts`, if anywhere."""
     targets = InstalledTargets(settings.data, local_port=settings.local_port)
     lease = Lease(timedelta(seconds=settings.lease_s))
-    ports = make_ports(settings)
+    ports = make_ports(settings, counts)
     reconciler = Reconciler(ports, targets, Holder(f"reconciler-{ports.ids.new()}", 1))
     chores = (Chore("reconciling", _RECONCILE_S, reconciler.run, reconciler.close),)
     return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores)

@@ -9,7 +9,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
-from regalia_registry.http.errors import Answer, failure, problem_of
+from regalia_registry.http.errors import STATUS, Answer, failure, problem_of
+from regalia_registry.http.meter import Meter
 from regalia_registry.http.resolve import answer, is_resolve, path_of
 from regalia_registry.services.resolve import Resolver
 from regalia_registry.services.sightings import Sightings
@@ -32,6 +33,7 @@ class Front:
         *,
         resolver: Resolver,
         sightings: Sightings,
+        meter: Meter,
         new_id: Callable[[], str],
         allowed_hosts: tuple[str, ...],
         max_blob_bytes: int,
@@ -40,6 +42,7 @@ class Front:
         self._routes = routes
         self._resolver = resolver
         self.sightings = sightings
+        self._meter = meter
         self._new_id = new_id
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
         self._max_blob_bytes = max_blob_bytes
@@ -55,10 +58,13 @@ class Front:
             refused = MisdirectedError(
                 "the request names another host", hint="add it to allowed_hosts in the registry's server.toml"
             )
+            self._meter.requested(scope["method"], None, STATUS[MisdirectedError], 0.0)
             await _send(send, problem_of(refused, request_id=request_id), request_id)
             return
         if is_resolve(scope):
+            began = time.perf_counter()
             answered = answer(scope, self._resolver, self.sightings, request_id=request_id)
+            self._meter.resolved(answered[0], time.perf_counter() - began)
             await _send(send, answered, request_id)
             if answered[0] >= 400:
                 log.info("request", method=scope["method"], path=path_of(scope), status=answered[0], request=request_id)
@@ -93,7 +99,9 @@ class Front:
                 await _send(send, failure(request_id=request_id), request_id)
             status = 500
         finally:
-            spent_ms = round((time.perf_counter() - started) * 1000, 1)
+            spent_s = time.perf_counter() - started
+            self._meter.requested(scope["method"], scope.get("route"), status, spent_s)
+            spent_ms = round(spent_s * 1000, 1)
             tell = log.debug if path_of(scope) in _PROBES else log.info
             tell("request", method=scope["method"], path=path_of(scope), status=status, ms=spent_ms, request=request_id)
 
