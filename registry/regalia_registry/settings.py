@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=7117, ge=0, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
+    drain_s: int = Field(default=0, ge=0, le=300)
+    grace_s: int = Field(default=8, ge=1, le=3600)
     lease_s: int = Field(default=60, ge=4, le=3600)  # 4: the grace is at least the second that the catalog counts in
     database: str = ""
     blobs: str = ""

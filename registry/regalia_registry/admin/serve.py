@@ -22,6 +22,7 @@ from regalia_registry.admin.inheriting import Descriptors
 from regalia_registry.admin.listening import listen
 from regalia_registry.admin.supervisor import PRIVATE, Supervisor
 
+_ENDING_S = 3.0  # behind what the web processes may take: the second that they linger, and their end
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # compared, not bound
 
 
@@ -32,6 +33,8 @@ class _Started:
     workers: int
     metrics_host: str
     metrics_port: int
+    drain_s: int
+    grace_s: int
 
 
 def serve(*, host: str | None, port: int | None, workers: int | None, data: Path | None, worker: bool = True) -> int:
@@ -61,12 +64,13 @@ def serve(*, host: str | None, port: int | None, workers: int | None, data: Path
             if started.metrics_port:
                 found = listen(started.metrics_host, started.metrics_port, option="the setting metrics_port")
                 metrics = stack.enter_context(found)
-            return _supervise(folder, started.workers, listening, metrics, has_worker=has_worker)
+            return _supervise(folder, started, listening, metrics, has_worker=has_worker)
 
 
 def _supervise(
-    folder: Path, workers: int, listening: socket.socket, metrics: socket.socket | None, *, has_worker: bool
+    folder: Path, started: _Started, listening: socket.socket, metrics: socket.socket | None, *, has_worker: bool
 ) -> int:
+    workers = started.workers
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     counts = make_memory(folder, processes=workers + has_worker)
@@ -89,7 +93,13 @@ def _supervise(
         *([work] if has_worker else []),
     ]
     inherited = (listening.fileno(), counts, *([] if telling is None else [telling]))
-    supervisor = Supervisor(commands, inherited, _tell)
+    supervisor = Supervisor(
+        commands,
+        inherited,
+        _tell,
+        on_stop=listening.close,  # what nobody accepts any more must be refused, and not wait for an answer
+        patience_s=started.drain_s + started.grace_s + _ENDING_S,
+    )
     return supervisor.run(ready=lambda: _answers(_EVERYWHERE.get(host, host), port), on_ready=on_ready)
 
 

@@ -3,18 +3,19 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from regalia.core.errors import RegaliaError
 from regalia_registry.adapters.board import Board
 from regalia_registry.bootstrap.ports import make_ports
-from regalia_registry.domain.series import Layout
+from regalia_registry.domain.series import FIXED, WORKER_BEAT, Layout
 from regalia_registry.http.app import make_app
 from regalia_registry.http.front import Front
-from regalia_registry.http.health import Dependency, Readiness, State
+from regalia_registry.http.health import Health
 from regalia_registry.http.metrics import Page
 from regalia_registry.http.probes import Probe
 from regalia_registry.services.context import Ports
-from regalia_registry.services.health import dependencies
+from regalia_registry.services.health import CHECKS, check_worker
 from regalia_registry.services.watching import Watched, watch
 from regalia_registry.settings import Settings
 
@@ -37,18 +38,21 @@ def make_web(settings: Settings, board: Board | None = None, place: int = 0) -> 
     tally = counted.tally(place)
     ports = make_ports(settings, tally)
 
-    def readiness() -> Readiness:
-        found = dependencies(ports)
-        return Readiness.of([Dependency(name, State(state), told) for name, state, told in found])
-
+    checks = {name: partial(check, ports) for name, check in CHECKS.items()}
+    health = Health({**checks, "worker": lambda: check_worker(ports, beat=_beat(counted))})
     made = make_app(
         ports,
         tally.cells,
         allowed_hosts=settings.allowed_hosts,
         max_blob_bytes=settings.max_blob_bytes,
-        readiness=readiness,
+        health=health,
     )
     return Web(made.front, made.layout, Page(made.layout, counted.stripes, _watching(ports)))
+
+
+def _beat(board: Board) -> int | None:
+    """Give when the worker beside this process last gave a sign, in seconds; None where there was none."""
+    return FIXED.merged(board.stripes())[FIXED.cell(WORKER_BEAT)] or None
 
 
 def _watching(ports: Ports) -> Callable[[], Watched | None]:

@@ -1,6 +1,5 @@
 """The service as an ASGI app: the table of its routes, and how errors leave it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -10,9 +9,9 @@ from starlette.exceptions import HTTPException
 import regalia
 from regalia.core.errors import RegaliaError, RequestShapeError
 from regalia_registry.domain.series import Cells, Layout
-from regalia_registry.http import health
 from regalia_registry.http.errors import Answer, failure, problem, problem_of
 from regalia_registry.http.front import Front
+from regalia_registry.http.health import Health, make_router
 from regalia_registry.http.meter import Meter
 from regalia_registry.http.routes import (
     administration,
@@ -66,7 +65,7 @@ def make_app(
     *,
     allowed_hosts: tuple[str, ...],
     max_blob_bytes: int,
-    readiness: Callable[[], health.Readiness],
+    health: Health,
 ) -> App:
     """Put the routes together behind the front door; requests are counted in the cells."""
     routes = FastAPI(
@@ -82,7 +81,7 @@ def make_app(
     routes.state.resolver = resolver = Resolver(ports)
     routes.state.sightings = sightings = Sightings(ports)
     families = (artifacts, bundles, channels, fleet, operations, questions, files, garbage, administration)
-    routers = [*(family.router for family in families), health.make_router(readiness)]
+    routers = [*(family.router for family in families), make_router(health)]
     for router in routers:
         routes.include_router(router)
     routes.add_exception_handler(RegaliaError, _ours)
@@ -95,6 +94,7 @@ def make_app(
         resolver=resolver,
         sightings=sightings,
         meter=meter,
+        health=health,
         new_id=ports.ids.new,
         allowed_hosts=allowed_hosts,
         max_blob_bytes=max_blob_bytes,
