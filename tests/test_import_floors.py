@@ -64,6 +64,7 @@ LIBRARIES = {
     "uvicorn": {"regalia_registry.admin"},
     "boto3": {"regalia_registry.adapters.s3", "regalia_registry.adapters.vectors.aws_secrets"},
     "botocore": {"regalia_registry.adapters.s3", "regalia_registry.adapters.vectors.aws_secrets"},
+    "prometheus_client": {"regalia_registry.http.metrics", "regalia_registry.admin.exposing"},
     "click": {"regalia_cli"},
     "rich": {"regalia_cli"},
     "yaml": {"regalia.strict_yaml"},

@@ -36,12 +36,16 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=7117, ge=0, le=65535)
     workers: int = Field(default=2, ge=1, le=64)
+    drain_s: int = Field(default=0, ge=0, le=300)
+    grace_s: int = Field(default=8, ge=1, le=3600)
     lease_s: int = Field(default=60, ge=4, le=3600)  # 4: the grace is at least the second that the catalog counts in
     database: str = ""
     blobs: str = ""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     max_blob_bytes: int = Field(default=MAX_BLOB, ge=1, le=MAX_BLOB)
     retire_after_hours: int = Field(default=168, ge=24)
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     local_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -7,7 +7,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
 from regalia_cli.demo.stage import FILES
-from regalia_registry.bootstrap.web import web_app
+from regalia_registry.bootstrap.web import make_web
 from regalia_registry.http import front
 from regalia_registry.settings import load_settings
 from tests.support.registries import Home, home
@@ -50,7 +50,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def test_both_answer_the_same_bytes(
     released: Home, path: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = web_app(load_settings(data=released.folder / ".local/share/regalia"))
+    service = make_web(load_settings(data=released.folder / ".local/share/regalia")).app
 
     def get(asked: dict[str, str]) -> Response:
         async def answer() -> Response:

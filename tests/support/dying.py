@@ -16,7 +16,7 @@ import uvicorn
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from regalia_registry.admin.logs import configure_logs
-from regalia_registry.bootstrap.web import web_app
+from regalia_registry.bootstrap.web import make_web
 from regalia_registry.bootstrap.worker import make_worker
 from regalia_registry.settings import Settings, load_settings
 
@@ -42,7 +42,7 @@ def work(settings: Settings, _port: int) -> None:
 
 def web(settings: Settings, port: int) -> None:
     """Serve."""
-    uvicorn.run(web_app(settings), port=port, lifespan="off", log_config=None, access_log=False)
+    uvicorn.run(make_web(settings).app, port=port, lifespan="off", log_config=None, access_log=False)
 
 
 def main(what: str, data: str, step: str, edge: str, number: str, port: str) -> None:

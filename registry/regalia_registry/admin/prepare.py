@@ -40,7 +40,8 @@ def main(data: Path, host: str, port: str, workers: str) -> int:
     except RegaliaError as error:
         sys.stdout.write(json.dumps({"error": error.message, "hint": error.hint}))
         return 1
-    sys.stdout.write(json.dumps({"host": settings.host, "port": settings.port, "workers": settings.workers}))
+    names = ("host", "port", "workers", "metrics_host", "metrics_port", "drain_s", "grace_s")
+    sys.stdout.write(json.dumps({name: getattr(settings, name) for name in names}))
     return 0
 
 

@@ -1,6 +1,5 @@
 """`reg serve`: one machine's registry, from an empty folder to answering."""
 
-import errno
 import http.client
 import importlib.util
 import json
@@ -8,24 +7,23 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import regalia
 from regalia.core.errors import ConfigurationError
 from regalia.places import data_folder
+from regalia_registry.adapters.board import make_memory
 from regalia_registry.admin.folder import make_admin_token, make_own_keys, opened
+from regalia_registry.admin.inheriting import Descriptors
+from regalia_registry.admin.listening import listen
 from regalia_registry.admin.supervisor import PRIVATE, Supervisor
 
-_BACKLOG = 2048
-_PREDECESSOR_S = 2.0
+_ENDING_S = 3.0  # behind what the web processes may take: the second that they linger, and their end
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # compared, not bound
-_HINTS = {
-    errno.EADDRINUSE: "another program has it: stop that one, or choose another with --port (0: any free one)",
-    errno.EACCES: "ports below 1024 need rights: choose another with --port",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,10 @@ class _Started:
     host: str
     port: int
     workers: int
+    metrics_host: str
+    metrics_port: int
+    drain_s: int
+    grace_s: int
 
 
 def serve(*, host: str | None, port: int | None, workers: int | None, data: Path | None, worker: bool = True) -> int:
@@ -55,28 +57,49 @@ def serve(*, host: str | None, port: int | None, workers: int | None, data: Path
         if token_file is not None:
             _tell(f"an admin token lies in {token_file}; use it with: reg login --token-file {token_file}")
         started = _prepare(folder, host, port, workers)
-        with _listen(started.host, started.port) as listening:
-            has_worker = worker and importlib.util.find_spec("pyarrow") is not None
-            return _supervise(folder, listening, started.workers, has_worker=has_worker)
+        has_worker = worker and importlib.util.find_spec("pyarrow") is not None
+        with ExitStack() as stack:
+            listening = stack.enter_context(listen(started.host, started.port, option="--port (0: any free one)"))
+            metrics = None
+            if started.metrics_port:
+                found = listen(started.metrics_host, started.metrics_port, option="the setting metrics_port")
+                metrics = stack.enter_context(found)
+            return _supervise(folder, started, listening, metrics, has_worker=has_worker)
 
 
-def _supervise(folder: Path, listening: socket.socket, workers: int, *, has_worker: bool) -> int:
+def _supervise(
+    folder: Path, started: _Started, listening: socket.socket, metrics: socket.socket | None, *, has_worker: bool
+) -> int:
+    workers = started.workers
     host, port = listening.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    counts = make_memory(folder, processes=workers + has_worker)
+    telling = None if metrics is None else metrics.fileno()
 
-    def web(alive_fd: int) -> list[str]:
-        command = [sys.executable, "-m", "regalia_registry.admin.web"]
-        return [*command, str(folder), str(listening.fileno()), str(alive_fd)]
+    def web(place: int, alive_fd: int) -> list[str]:
+        descriptors = Descriptors(alive_fd, counts, listening.fileno(), telling)
+        return [sys.executable, "-m", "regalia_registry.admin.web", str(folder), str(place), str(descriptors)]
 
     def work(alive_fd: int) -> list[str]:
-        return [sys.executable, "-m", "regalia_registry.admin.work", str(folder), str(alive_fd)]
+        descriptors = Descriptors(alive_fd, counts)
+        return [sys.executable, "-m", "regalia_registry.admin.work", str(folder), str(workers), str(descriptors)]
 
     def on_ready() -> None:
         processes = f"{workers} web process{'es' if workers > 1 else ''}{' and a worker' if has_worker else ''}"
         _tell(f"regalia {regalia.__version__} serves {url} from {folder} with {processes}; Ctrl-C stops it")
 
-    commands = [*[web] * workers, *([work] if has_worker else [])]
-    supervisor = Supervisor(commands, (listening.fileno(),), _tell)
+    commands: list[Callable[[int], list[str]]] = [
+        *(partial(web, place) for place in range(workers)),
+        *([work] if has_worker else []),
+    ]
+    inherited = (listening.fileno(), counts, *([] if telling is None else [telling]))
+    supervisor = Supervisor(
+        commands,
+        inherited,
+        _tell,
+        on_stop=listening.close,  # what nobody accepts any more must be refused, and not wait for an answer
+        patience_s=started.drain_s + started.grace_s + _ENDING_S,
+    )
     return supervisor.run(ready=lambda: _answers(_EVERYWHERE.get(host, host), port), on_ready=on_ready)
 
 
@@ -107,28 +130,6 @@ def _prepare(folder: Path, host: str | None, port: int | None, workers: int | No
     if "error" in told:
         raise ConfigurationError(told["error"], hint=told["hint"])
     return _Started(**told)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind the port; a predecessor that was killed a moment ago may have it for a moment more."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + _PREDECESSOR_S
-    while True:
-        try:
-            listening.bind((host, port))
-            listening.listen(_BACKLOG)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            listening.close()
-            raise ConfigurationError(
-                f"{host}:{port} can't be listened on: {(error.strerror or str(error)).lower()}",
-                hint=_HINTS.get(error.errno or 0, "choose an address of this machine with --host"),
-            ) from error
-        return listening
 
 
 def _tell(line: str) -> None:

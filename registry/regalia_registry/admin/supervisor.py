@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 PRIVATE = 0o077
-_DRAIN_S = 10.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 30.0
@@ -28,12 +27,15 @@ class _Child:
 class Supervisor:
     """Runs a process of each command until it is told to stop.
 
-    Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies.
+    Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies. Told to
+    stop, it calls `on_stop` and tells them; what has not ended after `patience_s` seconds is killed.
     """
 
     commands: Sequence[Callable[[int], Sequence[str]]]
     descriptors: tuple[int, ...]
     tell: Callable[[str], None]
+    on_stop: Callable[[], None]
+    patience_s: float
     _children: list[_Child] = field(default_factory=list)
     _stopping: bool = False
 
@@ -91,9 +93,10 @@ class Supervisor:
         self._stopping = True
 
     def _stop_all(self) -> None:
+        self.on_stop()
         for child in self._children:
             child.process.terminate()
-        deadline = time.monotonic() + _DRAIN_S
+        deadline = time.monotonic() + self.patience_s
         for child in self._children:
             try:
                 child.process.wait(timeout=max(0.0, deadline - time.monotonic()))

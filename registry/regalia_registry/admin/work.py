@@ -11,10 +11,17 @@ from types import FrameType
 
 from regalia.core.errors import ConfigurationError
 from regalia.places import data_folder
+from regalia_registry.adapters.board import Board
 from regalia_registry.adapters.sql.migrate import check
+from regalia_registry.admin.exposing import expose
+from regalia_registry.admin.inheriting import Descriptors
+from regalia_registry.admin.listening import listen
 from regalia_registry.admin.logs import configure_logs
 from regalia_registry.admin.supervisor import PRIVATE
 from regalia_registry.bootstrap.worker import make_worker
+from regalia_registry.domain.series import FIXED
+from regalia_registry.http.metrics import Page
+from regalia_registry.ports.counting import Counts
 from regalia_registry.settings import Settings, load_settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -36,19 +43,23 @@ def worker(*, data: Path | None) -> int:
     settings = load_settings(data=folder)
     check(settings.database_url)
     os.umask(PRIVATE)
-    _work(settings, threading.Event())
+    board = Board.private()
+    if settings.metrics_port:
+        listening = listen(settings.metrics_host, settings.metrics_port, option="REGALIA_SERVER_METRICS_PORT")
+        expose(listening, Page(FIXED, board.stripes, None).registry())
+    _work(settings, board.tally(0), threading.Event())
     return 0
 
 
-def main(data: Path, alive_fd: int) -> None:
-    """Work for a supervisor; `alive_fd` is a pipe that closes when it dies, however it dies."""
+def main(data: Path, place: int, descriptors: Descriptors) -> None:
+    """Work for a supervisor, as the process of this place among its own."""
     stopping = threading.Event()
     os.nice(_NICE)  # before it starts an embedded engine, which is as patient
-    threading.Thread(target=_stop_without_supervisor, args=(alive_fd, stopping), daemon=True).start()
-    _work(load_settings(data=data), stopping)
+    threading.Thread(target=_stop_without_supervisor, args=(descriptors.alive, stopping), daemon=True).start()
+    _work(load_settings(data=data), Board.inherited(descriptors.counts).tally(place), stopping)
 
 
-def _work(settings: Settings, stopping: threading.Event) -> None:
+def _work(settings: Settings, counts: Counts, stopping: threading.Event) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
@@ -56,7 +67,7 @@ def _work(settings: Settings, stopping: threading.Event) -> None:
         signal.signal(number, stop)
     _give_memory_back()
     configure_logs(settings)
-    make_worker(settings, stopping).run()
+    make_worker(settings, stopping, counts).run()
 
 
 def _give_memory_back() -> None:
@@ -78,4 +89,4 @@ def _stop_without_supervisor(alive_fd: int, stopping: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Descriptors.parse(sys.argv[3]))

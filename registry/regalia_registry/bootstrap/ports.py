@@ -6,29 +6,33 @@ from urllib.parse import urlsplit
 
 from regalia.core.errors import ConfigurationError
 from regalia.places import ROOT_FILE, server_keys_folder
+from regalia_registry.adapters.counted import counted
 from regalia_registry.adapters.keys import FolderKeys, FolderRoot
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.system import SystemClock, SystemIds
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.domain.retention import Retention
 from regalia_registry.ports.blobs import BlobStore
+from regalia_registry.ports.counting import Counts, Uncounted
 from regalia_registry.services.context import LocalEngine, Ports
 from regalia_registry.settings import Settings
 
 _BLOBS = "regalia.blobs"
 
 
-def make_ports(settings: Settings) -> Ports:
-    """Build the adapters that the settings name."""
+def make_ports(settings: Settings, counts: Counts | None = None) -> Ports:
+    """Build the adapters that the settings name; what they do is counted in `counts`, if anywhere."""
+    counting = Uncounted() if counts is None else counts
     return Ports(
         store=SqlStore.open(settings.database_url),
-        blobs=_open_blobs(settings.blobs_url),
+        blobs=counted(_open_blobs(settings.blobs_url), counting),
         clock=SystemClock(),
         ids=SystemIds(),
         keys=FolderKeys(server_keys_folder(settings.data)),
         root_file=FolderRoot(settings.data / ROOT_FILE),
         local=_local_engine(settings),
         retention=Retention(unbound=timedelta(hours=settings.retire_after_hours)),
+        counts=counting,
     )
 
 

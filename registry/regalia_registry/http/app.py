@@ -1,6 +1,6 @@
 """The service as an ASGI app: the table of its routes, and how errors leave it."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -8,9 +8,11 @@ from starlette.exceptions import HTTPException
 
 import regalia
 from regalia.core.errors import RegaliaError, RequestShapeError
-from regalia_registry.http import health
+from regalia_registry.domain.series import Cells, Layout
 from regalia_registry.http.errors import Answer, failure, problem, problem_of
 from regalia_registry.http.front import Front
+from regalia_registry.http.health import Health, make_router
+from regalia_registry.http.meter import Meter
 from regalia_registry.http.routes import (
     administration,
     artifacts,
@@ -49,10 +51,23 @@ _PROBLEM_SCHEMA = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """The service behind its front door, and where it counts."""
+
+    front: Front
+    layout: Layout
+
+
 def make_app(
-    ports: Ports, *, allowed_hosts: tuple[str, ...], max_blob_bytes: int, readiness: Callable[[], health.Readiness]
-) -> Front:
-    """Put the routes together behind the front door."""
+    ports: Ports,
+    cells: Cells,
+    *,
+    allowed_hosts: tuple[str, ...],
+    max_blob_bytes: int,
+    health: Health,
+) -> App:
+    """Put the routes together behind the front door; requests are counted in the cells."""
     routes = FastAPI(
         title="Regalia",
         version=regalia.__version__,
@@ -66,21 +81,25 @@ def make_app(
     routes.state.resolver = resolver = Resolver(ports)
     routes.state.sightings = sightings = Sightings(ports)
     families = (artifacts, bundles, channels, fleet, operations, questions, files, garbage, administration)
-    for family in families:
-        routes.include_router(family.router)
-    routes.include_router(health.make_router(readiness))
+    routers = [*(family.router for family in families), make_router(health)]
+    for router in routers:
+        routes.include_router(router)
     routes.add_exception_handler(RegaliaError, _ours)
     routes.add_exception_handler(RequestValidationError, _shape)
     routes.add_exception_handler(HTTPException, _routing)
     routes.add_exception_handler(Exception, _failed)
-    return Front(
+    meter = Meter([route for router in routers for route in router.routes], cells)
+    front = Front(
         routes,
         resolver=resolver,
         sightings=sightings,
+        meter=meter,
+        health=health,
         new_id=ports.ids.new,
         allowed_hosts=allowed_hosts,
         max_blob_bytes=max_blob_bytes,
     )
+    return App(front, meter.layout)
 
 
 def _ours(request: Request, error: Exception) -> Response:

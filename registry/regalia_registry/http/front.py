@@ -9,7 +9,9 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
-from regalia_registry.http.errors import Answer, failure, problem_of
+from regalia_registry.http.errors import STATUS, Answer, Headers, failure, problem_of
+from regalia_registry.http.health import Health
+from regalia_registry.http.meter import Meter
 from regalia_registry.http.resolve import answer, is_resolve, path_of
 from regalia_registry.services.resolve import Resolver
 from regalia_registry.services.sightings import Sightings
@@ -32,6 +34,8 @@ class Front:
         *,
         resolver: Resolver,
         sightings: Sightings,
+        meter: Meter,
+        health: Health,
         new_id: Callable[[], str],
         allowed_hosts: tuple[str, ...],
         max_blob_bytes: int,
@@ -40,9 +44,17 @@ class Front:
         self._routes = routes
         self._resolver = resolver
         self.sightings = sightings
+        self._meter = meter
+        self._health = health
+        self._parting: Headers = []
         self._new_id = new_id
         self._hosts = _LOOPBACK | {host.lower() for host in allowed_hosts}
         self._max_blob_bytes = max_blob_bytes
+
+    def stop(self) -> None:
+        """Tell that the process stops, and let whoever keeps a connection open end it with the next answer."""
+        self._health.is_stopping = True
+        self._parting = [(b"connection", b"close")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -55,11 +67,14 @@ class Front:
             refused = MisdirectedError(
                 "the request names another host", hint="add it to allowed_hosts in the registry's server.toml"
             )
-            await _send(send, problem_of(refused, request_id=request_id), request_id)
+            self._meter.requested(scope["method"], None, STATUS[MisdirectedError], 0.0)
+            await self._send(send, problem_of(refused, request_id=request_id), request_id)
             return
         if is_resolve(scope):
+            began = time.perf_counter()
             answered = answer(scope, self._resolver, self.sightings, request_id=request_id)
-            await _send(send, answered, request_id)
+            self._meter.resolved(answered[0], time.perf_counter() - began)
+            await self._send(send, answered, request_id)
             if answered[0] >= 400:
                 log.info("request", method=scope["method"], path=path_of(scope), status=answered[0], request=request_id)
             return
@@ -73,7 +88,7 @@ class Front:
             nonlocal status, is_whole
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode("ascii"))]
+                message["headers"] = self._marked(message["headers"], request_id)
             await send(message)
             is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
@@ -83,19 +98,29 @@ class Front:
             await self._routes(scope, capped, send_marked)
         except RegaliaError as error:
             if status == 0:
-                await _send(send, problem_of(error, request_id=request_id), request_id)
+                await self._send(send, problem_of(error, request_id=request_id), request_id)
             status = status or 413
         except Exception:
             log.exception("request failed", method=scope["method"], path=path_of(scope), request=request_id)
             if status != 0 and not is_whole:
                 raise  # a cut body must not look whole
             if status == 0:
-                await _send(send, failure(request_id=request_id), request_id)
+                await self._send(send, failure(request_id=request_id), request_id)
             status = 500
         finally:
-            spent_ms = round((time.perf_counter() - started) * 1000, 1)
+            spent_s = time.perf_counter() - started
+            self._meter.requested(scope["method"], scope.get("route"), status, spent_s)
+            spent_ms = round(spent_s * 1000, 1)
             tell = log.debug if path_of(scope) in _PROBES else log.info
             tell("request", method=scope["method"], path=path_of(scope), status=status, ms=spent_ms, request=request_id)
+
+    async def _send(self, send: Send, answered: Answer, request_id: str) -> None:
+        status, headers, body = answered
+        await send({"type": "http.response.start", "status": status, "headers": self._marked(headers, request_id)})
+        await send({"type": "http.response.body", "body": body})
+
+    def _marked(self, headers: Headers, request_id: str) -> Headers:
+        return [*headers, (b"x-request-id", request_id.encode("ascii")), *self._parting]
 
     def _request_id(self, given: bytes | None) -> str:
         return given.decode("ascii") if given is not None and _REQUEST_ID.match(given) else self._new_id()
@@ -137,10 +162,3 @@ class _Capped:
         self._received += size_bytes
         if self._received > self._cap:
             raise TooLargeError(f"the body has more than {self._cap} bytes", hint="send less at once")
-
-
-async def _send(send: Send, answered: Answer, request_id: str) -> None:
-    status, headers, body = answered
-    marked = [*headers, (b"x-request-id", request_id.encode("ascii"))]
-    await send({"type": "http.response.start", "status": status, "headers": marked})
-    await send({"type": "http.response.body", "body": body})

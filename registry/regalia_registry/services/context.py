@@ -11,6 +11,7 @@ from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Holder, OperationState
 from regalia_registry.domain.retention import Retention
 from regalia_registry.ports.blobs import BlobStore
+from regalia_registry.ports.counting import Counts, Uncounted
 from regalia_registry.ports.store import Store, Transaction
 from regalia_registry.ports.system import Clock, Ids, OwnKeys, RootFile
 from regalia_registry.ports.vectors import Targets
@@ -36,6 +37,7 @@ class Ports:
     root_file: RootFile
     local: LocalEngine | None = None
     retention: Retention = field(default_factory=Retention)
+    counts: Counts = field(default_factory=Uncounted)
 
 
 @dataclass(frozen=True, slots=True)

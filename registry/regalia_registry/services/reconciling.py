@@ -13,6 +13,7 @@ import structlog
 from regalia.core.errors import NotFoundError, RegaliaError
 from regalia_registry.domain.operations import MOVES, Holder, Target
 from regalia_registry.domain.placing import ChannelPlacings, Collection, Placing
+from regalia_registry.domain.series import FIXED, VECTOR_ERRORS
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider, Targets
 from regalia_registry.services.context import Ports
@@ -103,6 +104,7 @@ class Reconciler:
                 self._providers[found] = self.targets.connect(found, holder=self.holder)
             act(self._providers[found])
         except RegaliaError as error:
+            self.ports.counts.add(FIXED.cell(VECTOR_ERRORS, found.provider))
             log.warning("not reconciled", target=target, about=about, error=error.message)
             broken = self._providers.pop(found, None)
             if broken is not None:

@@ -18,7 +18,17 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor, Grant, Right
 from regalia_registry.domain.leases import Lease, Patience
 from regalia_registry.domain.operations import EVERY_KIND, Holder, Operation, OperationKind, OperationState, Target
+from regalia_registry.domain.series import (
+    FIXED,
+    MOVE_SECONDS,
+    OPERATION_WAITS,
+    OPERATIONS_ENDED,
+    PREPARE,
+    VECTOR_ERRORS,
+    WORKER_BEAT,
+)
 from regalia_registry.domain.texts import readable
+from regalia_registry.ports.counting import Counts, observe
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.garbage import collect_daily
@@ -27,6 +37,7 @@ from regalia_registry.worker.hold import Cancelled, Ended, Hold
 
 _IDLE_S = 0.5
 _GLANCE_S = 0.01  # a glance costs some microseconds, and whoever waits for a channel waits for this
+_BEAT_S = 5.0
 _GARBAGE_S = 600.0  # whether a day has passed is looked for this often
 _AGAIN = timedelta(seconds=15)
 _MOST_DOUBLINGS = 5  # eight minutes
@@ -108,11 +119,16 @@ class Worker:
         for lane in lanes:
             lane.start()
         daily = Chore("collecting garbage daily", _GARBAGE_S, partial(collect_daily, self.ports))
-        with Background([daily, *self.chores], self.stopping):
+        beat = Chore("giving a sign", _BEAT_S, self._beat)
+        self._beat()
+        with Background([beat, daily, *self.chores], self.stopping):
             self._take(EVERY_KIND)
         for lane in lanes:
             lane.join()
         self.targets.close()
+
+    def _beat(self) -> None:
+        self.ports.counts.put(FIXED.cell(WORKER_BEAT), int(self.ports.clock.now().timestamp()))
 
     def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Do the oldest operation of these kinds that nobody does; False where there is none."""
@@ -179,7 +195,17 @@ class Worker:
             is_ours = not (there.state.is_over or has_moved) and tx.operations.update(over, epoch=claimed.epoch)
             if is_ours:
                 hold.append(tx, {"step": str(ending.state)})
+        if is_ours:
+            self._count(claimed, ending)
         log.info("operation left" if ending.until else "operation over", operation=claimed.id, state=str(ending.state))
+
+    def _count(self, claimed: Operation, ending: Ending) -> None:
+        counts, kind = self.ports.counts, str(claimed.kind)
+        if ending.state.is_over:
+            counts.add(FIXED.cell(OPERATIONS_ENDED, kind, str(ending.state)))
+        if ending.state is OperationState.PREPARED:
+            waited = self.ports.clock.now() - claimed.created_at
+            observe(counts, MOVE_SECONDS, kind, PREPARE, spent_s=waited.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +214,14 @@ class _Watched:
 
     targets: Targets
     hold: Hold
+    counts: Counts
 
     def connect(self, target: Target, *, holder: Holder) -> Provider:
-        provider = self.targets.connect(target, holder=holder)
+        try:
+            provider = self.targets.connect(target, holder=holder)
+        except RegaliaError:
+            self.counts.add(FIXED.cell(VECTOR_ERRORS, target.provider))
+            raise
         if isinstance(provider, Interruptible):
             self.hold.interrupts(provider.interrupt)
         return provider
@@ -264,6 +295,7 @@ class _Task:
                 pause_s = None if is_awaited else next(pauses, None)
                 if pause_s is None:
                     raise
+                self._worker.ports.counts.add(FIXED.cell(OPERATION_WAITS, str(self._claimed.kind)))
                 log.warning("operation waits", operation=self._claimed.id, error=error.message, pause_s=pause_s)
                 with suppress(UnavailableError):
                     self._hold.tell({"step": "waiting", "why": error.message})
@@ -274,7 +306,7 @@ class _Task:
         actor = Actor(
             claimed.created_by, "reg worker", (Grant(claimed.namespace, frozenset({Right.READ, Right.PUBLISH})),)
         )
-        targets = _Watched(self._worker.targets, self._hold)
+        targets = _Watched(self._worker.targets, self._hold, self._worker.ports.counts)
         try:
             with _room_in(self._worker.folder):
                 return _doing(claimed.kind)(self._worker.ports, actor, self._hold.stands(), self._bench(targets))

@@ -7,10 +7,13 @@ from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.plans import MoveWish
+from regalia_registry.domain.series import ALIAS_LAG, MOVE_SECONDS, SETTLE
+from regalia_registry.ports.counting import observe
 from regalia_registry.services.context import Bench, Ports
 from regalia_registry.services.steps.aliases import lead
 from regalia_registry.services.steps.course import ALIASES, LEFTOVER, crossing
 from regalia_registry.services.steps.leftovers import keep_leftover
+from regalia_registry.services.steps.lookups import find_pointer
 from regalia_registry.services.steps.movejournal import MoveJournal
 from regalia_registry.services.steps.pointers import left_open
 from regalia_registry.services.steps.targets import get_target
@@ -26,6 +29,8 @@ def settle(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> Js
         aliases = _lead(ports, MoveWish.parse(operation.request), bench)
     with crossing(LEFTOVER, operation.id):
         leftovers = _keep(ports, actor, operation, bench)
+    spent_s = _since_moved(ports, MoveWish.parse(operation.request))
+    observe(ports.counts, MOVE_SECONDS, str(operation.kind), SETTLE, spent_s=spent_s)
     return {**(operation.outcome or {}), "aliases": aliases, "leftovers": leftovers}
 
 
@@ -42,8 +47,17 @@ def _lead(ports: Ports, wish: MoveWish, bench: Bench) -> list[JsonValue]:
         with closing(bench.targets.connect(target, holder=bench.holder)) as provider:
             led = lead(ports, provider, wish.application, wish.channel, placing)
         if led is not None:
+            if led.is_changed:
+                observe(ports.counts, ALIAS_LAG, spent_s=_since_moved(ports, wish))
             told.append({"alias": led.alias, "collection": led.collection, "seconds": round(led.seconds, 4)})
     return told
+
+
+def _since_moved(ports: Ports, wish: MoveWish) -> float:
+    """Say how many seconds ago the channel moved."""
+    with ports.store.read() as tx:
+        current = find_pointer(tx, wish.application, wish.channel)
+    return (ports.clock.now() - current.stored_at).total_seconds()
 
 
 def _keep(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> list[JsonValue]:
