@@ -1,4 +1,4 @@
-"""The port of the metrics: plain HTTP beside the service, in a thread, without a token; see decision 0016."""
+"""The port of the metrics: plain HTTP beside the service, in a thread, without a token; see decision 0018."""
 
 import socket
 import threading
