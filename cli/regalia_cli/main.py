@@ -86,7 +86,7 @@ def reg(context: click.Context, url: str | None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run `reg`; returns the exit status: 0 done, 1 refused, 2 wrong usage."""
+    """Run `reg`; returns the status: 0 done, 1 refused, 2 wrong usage, 3 moved, and not all agents followed in time."""
     try:
         status = reg.main(args=None if arguments is None else list(arguments), prog_name="reg", standalone_mode=False)
     except RegaliaError as error:

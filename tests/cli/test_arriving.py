@@ -4,7 +4,7 @@ import pytest
 
 from regalia.fleet import Arrival
 from regalia.wire.answers import AgentEntry
-from regalia_cli.commands.arriving import told
+from regalia_cli.commands.arriving import is_whole, told
 
 
 def agents(count: int, *, seen_at: str = "2026-03-15T14:01:00Z") -> tuple[AgentEntry, ...]:
@@ -30,3 +30,17 @@ def agents(count: int, *, seen_at: str = "2026-03-15T14:01:00Z") -> tuple[AgentE
 def test_a_fleet_is_put_into_words(arrival: Arrival, words: str) -> None:
     assert told(arrival, 7) == words
     assert arrival.is_whole == (not arrival.behind and not arrival.unseen)
+
+
+WAITED = {
+    "all there": ({"arrived": 2, "behind": [], "unseen": []}, True),
+    "nobody follows": ({"arrived": 0, "behind": [], "unseen": []}, True),
+    "one is behind": ({"arrived": 1, "behind": ["a"], "unseen": []}, False),
+    "one was not seen": ({"arrived": 1, "behind": [], "unseen": ["a"]}, False),
+    "nothing is known": (None, False),
+}
+
+
+@pytest.mark.parametrize(("arrived", "expected"), WAITED.values(), ids=WAITED)
+def test_a_fleet_is_whole_where_that_is_known(arrived: object, expected: bool) -> None:  # noqa: FBT001 # a table
+    assert is_whole(arrived) is expected

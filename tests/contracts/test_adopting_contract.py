@@ -32,9 +32,9 @@ def used(engine: Engine) -> str:
 def into(engine: Engine, used: str) -> Iterator[str]:
     name = engine.provider.physical_name("kb", "a1b2c3d4")
     yield name
-    engine.provider.collections.drop(name, mark="test")
     with suppress(ConflictError):  # where it is a collection still
         aliases_of(engine.provider).remove(used)
+    engine.provider.collections.drop(name, mark="test")
 
 
 def adoption_of(provider: Provider) -> Adoption:

@@ -265,6 +265,39 @@ def test_an_alias_is_removed_once_and_its_collection_stays(engine: Engine, fresh
     assert len(rows_of(engine, fresh)) == ROWS
 
 
+def test_an_alias_that_leads_to_a_collection_is_named_by_it_and_by_no_other(
+    engine: Engine, fresh: str, another: str, alias: str
+) -> None:
+    sealed(engine, fresh)
+    sealed(engine, another)
+    aliases, found = aliases_of(engine.provider), []
+
+    for collection in (fresh, another):
+        aliases.set(alias, collection)
+        found.append((aliases.leading_to(fresh), aliases.leading_to(another)))
+    aliases.remove(alias)
+
+    assert found == [((alias,), ()), ((), (alias,))]
+    assert aliases.leading_to(another) == ()
+
+
+def test_no_alias_leads_to_what_is_not_there(engine: Engine) -> None:
+    assert aliases_of(engine.provider).leading_to(engine.provider.physical_name("kb", "absent00")) == ()
+
+
+def test_a_collection_that_an_alias_leads_to_is_dropped_only_after_it(engine: Engine, fresh: str, alias: str) -> None:
+    sealed(engine, fresh)
+    aliases = aliases_of(engine.provider)
+    aliases.set(alias, fresh)
+
+    with pytest.raises(ConflictError, match="is not dropped"):
+        engine.provider.collections.drop(fresh, mark="test")
+
+    assert (aliases.get(alias), engine.seen(alias)) == (fresh, ROWS)
+    assert aliases.remove(alias)
+    assert engine.provider.collections.drop(fresh, mark="test")
+
+
 def test_an_alias_never_takes_the_name_of_something_else(engine: Engine, fresh: str) -> None:
     schema, taken = sealed(engine, fresh), engine.fill(3)
     aliases = aliases_of(engine.provider)

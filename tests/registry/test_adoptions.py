@@ -185,6 +185,19 @@ def test_an_alias_that_another_channel_took_meanwhile_is_refused_before_anybody_
     assert (told.outcome or {})["message"] == f'another channel moves the alias "{TABLE}" on "engine"'
 
 
+def test_an_alias_that_another_channel_took_since_is_refused_to_who_signs(world: World) -> None:
+    world.another_channel("staging")
+    asked = adopting(world)
+    before = world.pointer()
+    world.place_another("staging", alias=TABLE)
+
+    with pytest.raises(ConflictError, match=f'another channel moves the alias "{TABLE}"'):
+        world.sign(asked)
+
+    assert world.pointer() == before
+    assert world.placing().mode is Mode.FROZEN
+
+
 def test_a_table_that_was_made_anew_since_is_another_one(world: World) -> None:
     unsigned(world)
     before = adopted(world)

@@ -138,8 +138,8 @@ def test_what_an_agent_serves_stays_when_its_bundle_is_bound_anew_until_the_agen
 def test_a_sequence_that_the_channel_never_had_keeps_nothing(registry: Registry) -> None:
     before, behind = registry.made(1), registry.made(2)
     old = registry.serve(before, named="2.3.0")
-    new = registry.serve(behind, named="2.3.0", after=old)
-    follows(registry, new, sequence=new.pointer.sequence + 7)
+    new = registry.serve(behind, named="2.3.0", after=old, skipping=7)
+    follows(registry, new, sequence=new.pointer.sequence - 1)
 
     registry.collect()
 
@@ -167,6 +167,30 @@ def test_what_an_alias_leads_to_stays(registry: Registry) -> None:
 
     assert whys(outcome["kept"]) == {one.name: 'the alias "Kb" leads to it'}
     assert one.name in registry.held
+
+
+def test_an_alias_that_was_given_up_goes_with_the_last_collection_that_it_led_to(registry: Registry) -> None:
+    one, other = registry.made(1), registry.made(2)
+    registry.serve(other, named="2.3.0")
+    registry.engines.vectors["local"].led |= {"Kb": one.name, "Faq": other.name}
+
+    registry.collect()
+
+    assert [registry.state(there) for there in (one, other)] == [DROPPED, READY]
+    assert registry.engines.vectors["local"].led == {"Faq": other.name}
+
+
+def test_what_something_of_somebodys_depends_on_is_told_and_tried_again(registry: Registry) -> None:
+    one = registry.made(1)
+    registry.engines.vectors["local"].depending[one.name] = "view report"
+
+    first = registry.collect()
+    del registry.engines.vectors["local"].depending[one.name]
+    registry.clock.turn(DAY)
+    registry.collect()
+
+    assert "view report" in whys(first["odd"])[one.name]
+    assert registry.state(one) is DROPPED
 
 
 def test_an_alias_that_comes_to_lead_to_what_is_retiring_keeps_it_from_being_dropped(registry: Registry) -> None:

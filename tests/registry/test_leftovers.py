@@ -67,12 +67,12 @@ def test_what_somebody_made_something_else_of_is_told_as_lost_and_let_be(world: 
 
 BUSY = {
     "silent": UnavailableError("the engine is gone"),
-    "busy": ConflictError("its rows moved meanwhile"),
+    "busy": ConflictError("a table of somebody's stands beside it"),
 }
 
 
 @pytest.mark.parametrize("error", BUSY.values(), ids=BUSY)
-@pytest.mark.parametrize("step", ["seal", "open"])
+@pytest.mark.parametrize("step", ["standing", "seal", "open"])
 def test_what_an_engine_does_not_give_now_is_not_lost_but_asked_for_again(
     world: World, left: str, step: str, error: RegaliaError
 ) -> None:

@@ -82,8 +82,9 @@ def test_an_agent_that_has_gone_is_waited_for_no_longer_than_asked_and_named(ser
 
     told = served.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--wait=3")
 
-    assert told.returncode == 1
+    assert told.returncode == 3
     assert "names 1.0.0  moved" in told.stdout
+    assert f"moved, and not all have followed in time: reg agents {PROD} tells when they have" in told.stderr
     assert "fleet: 0 of 1 on sequence" in told.stderr
     assert "1 not seen since" in told.stderr
 

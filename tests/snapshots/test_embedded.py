@@ -109,6 +109,7 @@ def test_an_agent_reads_what_the_registry_serves_and_where_it_leads_next(
 
         assert found == [[(0,)], [(1,)]]
         assert reader.execute("SELECT count(*) FROM kb_i9j0k1l2.kb").fetchall() == [(1,)]
+        provider.aliases.remove("served")
         for name in names:
             provider.drop(name, mark="test")
 
@@ -123,6 +124,7 @@ def test_what_the_owner_made_is_adopted_and_read_on(server: EmbeddedPostgres, re
         provider.adoption.adopt("used", into="used_a1b2c3d4", mark="test")
 
         assert reader.execute("SELECT count(*) FROM used").fetchall() == [(1,)]
+        assert provider.aliases.remove("used")
         assert provider.drop("used_a1b2c3d4", mark="test")
 
 

@@ -249,7 +249,80 @@ def test_a_policy_that_names_a_table_with_a_quoted_schema_is_not_carried_over(
         provider.aliases.set("docs", "kb_1")
 
     assert provider.aliases.get("docs") == "Kb-3"
+    assert provider.aliases.remove("docs")
     assert provider.drop("Kb-3", mark="op")
+
+
+def test_what_somebodys_view_reads_is_not_dropped_and_the_view_is_named(
+    provider: PgvectorProvider, superuser: psycopg.Connection
+) -> None:
+    superuser.execute("CREATE VIEW report AS SELECT count(*) FROM kb_1.kb")
+
+    with pytest.raises(ConflictError, match=r"view report depends on table kb_1\.kb") as caught:
+        provider.drop("kb_1", mark="op")
+
+    assert "let whoever made that drop it" in caught.value.hint
+    assert superuser.execute("SELECT * FROM report").fetchall() == [(2,)]
+    superuser.execute("DROP VIEW report")
+    assert provider.drop("kb_1", mark="op")
+
+
+FOREIGN = {
+    "a foreign key": ("CREATE TABLE notes (kb bigint REFERENCES kb_1.kb)", "DROP TABLE notes"),
+    "a table beside ours": ("CREATE TABLE kb_1.notes (n int)", "DROP TABLE kb_1.notes"),
+    "a function beside ours": (
+        "CREATE FUNCTION kb_1.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP FUNCTION kb_1.f()",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "dropped"), FOREIGN.values(), ids=FOREIGN)
+def test_what_somebody_built_on_a_collection_keeps_it(
+    provider: PgvectorProvider, superuser: psycopg.Connection, made: str, dropped: str
+) -> None:
+    superuser.execute(made.encode())
+
+    with pytest.raises(ConflictError, match='"kb_1" is not dropped, something depends on it'):
+        provider.drop("kb_1", mark="op")
+
+    assert superuser.execute("SELECT count(*) FROM kb_1.kb").fetchall() == [(2,)]
+    superuser.execute(dropped.encode())
+    assert provider.drop("kb_1", mark="op")
+
+
+def test_an_alias_that_somebodys_view_reads_is_not_removed(
+    provider: PgvectorProvider, superuser: psycopg.Connection
+) -> None:
+    provider.aliases.set("docs", "kb_1")
+    superuser.execute("CREATE VIEW report AS SELECT count(*) FROM docs")
+
+    with pytest.raises(ConflictError):
+        provider.aliases.remove("docs")
+
+    assert superuser.execute("SELECT * FROM report").fetchall() == [(2,)]
+
+
+def test_an_alias_that_was_changed_by_hand_is_nobodys_to_remove_with_its_collection(
+    provider: PgvectorProvider, superuser: psycopg.Connection
+) -> None:
+    provider.aliases.set("docs", "kb_1")
+    superuser.execute("CREATE OR REPLACE VIEW docs AS SELECT * FROM kb_1.kb WHERE id = 1")
+
+    assert provider.aliases.leading_to("kb_1") == ()
+    with pytest.raises(ConflictError, match="view docs depends"):
+        provider.drop("kb_1", mark="op")
+
+
+def test_aliases_in_another_schema_are_named_with_it(provider: PgvectorProvider, superuser: psycopg.Connection) -> None:
+    superuser.execute("CREATE SCHEMA app AUTHORIZATION regalia")
+    for alias in ("app.docs", "docs"):
+        provider.aliases.set(alias, "kb_1")
+
+    found = provider.aliases.leading_to("kb_1")
+
+    assert found == ("app.docs", "docs")
+    assert [provider.aliases.remove(alias) for alias in found] == [True, True]
 
 
 def test_a_table_on_which_we_can_grant_nothing_refuses_the_flip(

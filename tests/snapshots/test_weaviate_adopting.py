@@ -6,7 +6,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from regalia.core.errors import NotFoundError, UnavailableError, UnsupportedError
+from regalia.core.errors import ConflictError, NotFoundError, UnavailableError, UnsupportedError
 from regalia_registry.adapters.vectors.weaviate.provider import WeaviateProvider, open_weaviate
 from regalia_registry.domain.operations import Holder
 from tests.servers import weaviate
@@ -79,6 +79,20 @@ def test_an_alias_that_led_to_it_moves_with_the_channel(rest: httpx.Client, prov
     provider.aliases.set("Docs", INTO)
 
     assert rest.get("/v1/aliases/Docs").json()["class"] == INTO
+
+
+def test_an_alias_of_an_adopted_class_may_be_its_applications_and_keeps_it(
+    rest: httpx.Client, provider: WeaviateProvider
+) -> None:
+    make(rest)
+    rest.post("/v1/aliases", json={"alias": "Docs", "class": "Kb"}).raise_for_status()
+    provider.adoption.adopt("Kb", into="Kb", mark="test")
+
+    assert provider.aliases.leading_to("Kb") == ()
+    with pytest.raises(ConflictError, match="something depends on it: the alias Docs"):
+        provider.drop("Kb", mark="test")
+
+    assert rest.get("/v1/aliases/Docs").json()["class"] == "Kb"
 
 
 def test_a_class_without_timestamps_shows_a_late_write_in_its_marker(

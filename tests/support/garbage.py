@@ -149,9 +149,11 @@ class Registry:
             tx.collections.add(one)
         return one
 
-    def serve(self, *served: Collection, named: str, after: StoredPointer | None = None) -> StoredPointer:
-        """Move prod to a bundle with these collections."""
-        sequence = 1 if after is None else after.pointer.sequence + 1
+    def serve(
+        self, *served: Collection, named: str, after: StoredPointer | None = None, skipping: int = 0
+    ) -> StoredPointer:
+        """Move prod to a bundle with these collections; sequences grow, and may leave some out."""
+        sequence = 1 if after is None else after.pointer.sequence + 1 + skipping
         places = tuple(one.place(KB, one.snapshot) for one in served)
         moved = _placed(pointer(sequence, named=named, previous=after), *places)
         return move(self.ports.store, moved, expected=after)

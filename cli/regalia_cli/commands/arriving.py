@@ -10,20 +10,20 @@ from regalia_cli import output, progress
 from regalia_cli.state import State
 
 
-def seen(state: State, plan: moving.MovePlan) -> fleet.Fleet:
-    """Find who follows the channel that is to be moved; a move never waits for that, so who is not known is nobody."""
+def seen(state: State, plan: moving.MovePlan) -> fleet.Fleet | None:
+    """Find who follows the channel that is to be moved; None where that is not known: no move waits for it."""
     if plan.pointer.previous is None:
         return fleet.Fleet()
     try:
         return fleet.seen_lately(state.client, plan.channel)
     except RegaliaError as error:
         output.tell(f"  agents: not known, {error.message}")
-        return fleet.Fleet()
+        return None
 
 
-def show(found: fleet.Fleet) -> None:
+def show(found: fleet.Fleet | None) -> None:
     """Say how many agents were seen within the last minute."""
-    if found.following or found.pinned:
+    if found is not None and (found.following or found.pinned):
         pinned = f", {len(found.pinned)} pinned, which stay where they are" if found.pinned else ""
         output.tell(f"  agents: {len(found.following)} following{pinned}")
 
@@ -49,6 +49,11 @@ def wait(state: State, plan: moving.MovePlan, found: fleet.Fleet, timeout_s: flo
         "behind": [one.instance for one in arrival.behind],
         "unseen": [one.instance for one in arrival.unseen],
     }
+
+
+def is_whole(arrived: object) -> bool:
+    """Say whether all have arrived, by what `wait` gave; of a fleet of which nothing is known, nobody says so."""
+    return isinstance(arrived, Mapping) and not arrived["behind"] and not arrived["unseen"]
 
 
 def told(arrival: fleet.Arrival, sequence: int) -> str:

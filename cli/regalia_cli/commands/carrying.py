@@ -19,6 +19,8 @@ from regalia_cli.state import State
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+NOT_ALL_FOLLOWED = 3  # the exit status: 1 would say that nothing has moved
+
 _WAIT_S = 60
 
 
@@ -43,7 +45,7 @@ def wait_option(command: Command) -> Command:
         flag_value=_WAIT_S,
         type=click.FloatRange(min=0),
         metavar="[SECONDS]",
-        help=f"Wait until the agents that follow have arrived, {_WAIT_S} s unless another time is given; else exit 1.",
+        help=f"Wait until the agents that follow have arrived, {_WAIT_S} s unless another time is given; else exit 3.",
     )(command)
 
 
@@ -77,9 +79,13 @@ def show_steps(state: State, plan: moving.MovePlan, ways: Ways) -> moving.MovePl
 
 
 def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
-    """Let the collections be made, sign and send the pointer, and say what became of it."""
-    began, word, deployment = time.monotonic(), "unchanged", None
-    arrived: Mapping[str, object] = {}
+    """Let the collections be made, sign and send the pointer, and say what became of it.
+
+    Raises:
+        Exit: It has moved, and not all that were waited for are known to have followed.
+    """
+    began, word = time.monotonic(), "unchanged"
+    more: Mapping[str, object] = {"deployment": None}
     if plan.needs_worker and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
             plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
@@ -91,24 +97,34 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     elif not plan.is_unchanged and ways.dry_run:
         word = "would be moved"
     elif not plan.is_unchanged:
-        awaited = None if ways.wait_s is None else arriving.seen(state, plan)
-        signer = moving.channel_signer(state.client, plan.channel)
-        moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
-        word, deployment = "moved", moved.deployment
-        if plan.hold and plan.current is not None:
-            output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
-        try:
-            with progress.shown() as tell:
-                show_settled(moving.settled(state.client, plan, tell))
-            output.tell(f"  done in {time.monotonic() - began:.1f} s")
-            if ways.wait_s is not None and awaited is not None:
-                arrived = {"fleet": arriving.wait(state, plan, awaited, ways.wait_s)}
-        except RegaliaError as error:  # the channel has moved: that is the answer
-            output.tell(f"  moved; how far the rest is, is not known: {error.message}")
-    _answer(plan, ways, word, {"deployment": deployment, **arrived})
-    fleet = arrived.get("fleet")
-    if isinstance(fleet, Mapping) and (fleet["behind"] or fleet["unseen"]):
-        raise Exit(1)
+        word, more = "moved", _move(state, plan, ways, began=began)
+    _answer(plan, ways, word, more)
+    if "fleet" in more and not arriving.is_whole(more["fleet"]):
+        output.tell(f"  moved, and not all have followed in time: reg agents {plan.channel} tells when they have")
+        raise Exit(NOT_ALL_FOLLOWED)
+
+
+def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> Mapping[str, object]:
+    """Sign and send the pointer, and tell what comes of it; gives what the answer says of it.
+
+    `fleet` is there where it was waited for, and None where nothing is known of it.
+    """
+    awaited = None if ways.wait_s is None else arriving.seen(state, plan)
+    signer = moving.channel_signer(state.client, plan.channel)
+    moved = moving.execute(state.client, plan, signer, unplaced=ways.unplaced)
+    if plan.hold and plan.current is not None:
+        output.tell(f"{plan.channel.application}@{plan.current.version} is on hold: {plan.facts.reason}")
+    arrived = None
+    try:
+        with progress.shown() as tell:
+            show_settled(moving.settled(state.client, plan, tell))
+        output.tell(f"  done in {time.monotonic() - began:.1f} s")
+        if ways.wait_s is not None and awaited is not None:
+            arrived = arriving.wait(state, plan, awaited, ways.wait_s)
+    except RegaliaError as error:  # the channel has moved: that is the answer
+        output.tell(f"  moved; how far the rest is, is not known: {error.message}")
+    told: Mapping[str, object] = {"deployment": moved.deployment}
+    return told if ways.wait_s is None else {**told, "fleet": arrived}
 
 
 def _answer(plan: moving.MovePlan, ways: Ways, word: str, more: Mapping[str, object]) -> None:

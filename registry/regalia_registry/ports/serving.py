@@ -72,6 +72,10 @@ class Aliases(Protocol):
         """
         ...
 
+    def leading_to(self, collection: str) -> tuple[str, ...]:
+        """Name the aliases of ours that lead to a collection, sorted; one that was changed by hand is none of ours."""
+        ...
+
     def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
         """Say why an alias can't be made to lead to a collection of this schema: what its readers would stumble over.
 

@@ -184,7 +184,7 @@ class Collections(Protocol):
         """Remove a collection that has this mark; False where there is none of this name.
 
         Raises:
-            ConflictError: It has another mark, or none.
+            ConflictError: It has another mark, or none; or something depends on it: an alias, or what somebody made.
         """
         ...
 

@@ -21,7 +21,7 @@ from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.beginning import begin_collection
 from regalia_registry.services.steps.planning import snapshots_of
 from regalia_registry.services.steps.pointers import bound_collections
-from regalia_registry.services.steps.settling import settle
+from regalia_registry.services.steps.settling import end_prepared
 from regalia_registry.services.steps.targets import require_use
 from regalia_registry.services.steps.uses import all_collections
 from regalia_registry.services.steps.vouching import vouch
@@ -40,11 +40,9 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
         ConflictError: It is ours already, or nobody signed in time.
         UnsupportedError: It can't be adopted, and why.
     """
-    if operation.state is OperationState.COMMITTED:
-        return settle(ports, actor, operation, bench)
-    if operation.state is OperationState.PREPARED:
-        bench.tell({"step": "ending"})
-        raise ConflictError("nobody signed it in time", hint="ask again: the collection is adopted, and goes on")
+    ended = end_prepared(ports, actor, operation, bench, kept="the collection is adopted, and goes on")
+    if ended is not None:
+        return ended
     wish = AdoptWish.parse(operation.request)
     with ports.store.read() as tx:
         target = require_use(tx, wish.target, namespace=operation.namespace)

@@ -29,7 +29,7 @@ from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
 from regalia_registry.services.steps.pointers import open_collections, taken_collections
 from regalia_registry.services.steps.sealing import is_intact, looks_intact, seals_of
-from regalia_registry.services.steps.settling import settle
+from regalia_registry.services.steps.settling import end_prepared
 from regalia_registry.services.steps.snapshots import open_snapshot
 from regalia_registry.services.steps.targets import get_target, require_use
 from regalia_registry.services.steps.vouching import vouch
@@ -43,11 +43,9 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
     Raises:
         ConflictError: The plan can't be carried out as a whole, or nobody signed in time; nothing has moved.
     """
-    if operation.state is OperationState.COMMITTED:
-        return settle(ports, actor, operation, bench)
-    if operation.state is OperationState.PREPARED:
-        bench.tell({"step": "ending"})
-        raise ConflictError("nobody signed it in time", hint="ask again: what was made is there, and warm")
+    ended = end_prepared(ports, actor, operation, bench, kept="what was made is there, and warm")
+    if ended is not None:
+        return ended
     wish = MoveWish.parse(operation.request)
     with crossing(PLAN, operation.id), ports.store.read() as tx:
         plan = plan_of(tx, wish)

@@ -69,12 +69,13 @@ class MemoryLedger:
 
 
 class MemoryVectors:
-    """A `Provider` whose ports are all itself; `held` is what others write into."""
+    """A `Provider` whose ports are all itself; `held` is what others write into, `depending` what they built on it."""
 
     def __init__(self, held: dict[str, Held] | None = None, led: dict[str, str] | None = None) -> None:
         """Keep the collections, and which alias leads where."""
         self.held = {} if held is None else held
         self.led = {} if led is None else led
+        self.depending: dict[str, str] = {}
 
     @property
     def collections(self) -> "MemoryVectors":
@@ -155,6 +156,9 @@ class MemoryVectors:
             return False
         if there.mark != mark:
             raise ConflictError(f'the collection "{name}" is not ours', hint="remove it with the engine's own tools")
+        if name in self.led.values() or name in self.depending:
+            what = self.depending.get(name, "an alias")
+            raise ConflictError(f'"{name}" is not dropped, something depends on it: {what}', hint="drop that first")
         del self.held[name]
         return True
 
@@ -284,6 +288,10 @@ class MemoryAliases:
         if collection not in self._held:
             raise NotFoundError(f'there is no collection "{collection}"', hint="reg collection list TARGET")
         self._led[alias] = collection
+
+    def leading_to(self, collection: str) -> tuple[str, ...]:
+        """Name them, sorted."""
+        return tuple(sorted(alias for alias, led in self._led.items() if led == collection))
 
     def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
         """Refuse vectors of other names or dimensions than those that the alias shows."""

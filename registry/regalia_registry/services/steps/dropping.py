@@ -9,6 +9,7 @@ from regalia.core.manifest import Manifest
 from regalia_registry.domain.entries import Event
 from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.retention import Decision, Fate, Uses, decide
+from regalia_registry.ports.serving import Serving
 from regalia_registry.ports.store import Transaction
 from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Caller, Ports
@@ -85,8 +86,11 @@ def require_unaliased(ports: Ports, provider: Provider, collection: Collection) 
 def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collection: Collection) -> None:
     """Drop a retiring collection, and see that it is gone; its name stays in the catalog, and is never used again.
 
+    Aliases of ours that no channel moves any more, and that lead to it still, go before it.
+
     Raises:
-        ConflictError: It is not retiring; or something else has its name: ours is gone, and the other is left alone.
+        ConflictError: It is not retiring, or somebody's view or key depends on it; or something else has its name: ours
+            is gone, and the other is left alone.
         UnavailableError: It is still there.
     """
     with ports.store.read() as tx:
@@ -96,10 +100,13 @@ def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collect
     bench.tell({"step": "dropping", "target": collection.target, "collection": collection.name})
     found: ConflictError | None = None
     try:
+        _remove_aliases(bench, provider, collection)
         provider.collections.drop(collection.name, mark=collection.mark)
     except ConflictError as error:
         found = error
     if any(one.mark == collection.mark for one in provider.collections.list()):
+        if found is not None:
+            raise found
         raise UnavailableError(f'"{collection.name}" is still there', hint="look at the engine; reg gc tries again")
     with ports.store.write(caller.actor) as tx:
         bench.fence(tx)
@@ -108,6 +115,15 @@ def drop(ports: Ports, caller: Caller, bench: Bench, provider: Provider, collect
         record(ports, caller, tx, Event("collection.retired", f"target/{collection.target}/{collection.name}"))
     if found is not None:
         raise found
+
+
+def _remove_aliases(bench: Bench, provider: Provider, collection: Collection) -> None:
+    """Remove those that were given up: whoever drops it has seen that no channel's leads there."""
+    if not isinstance(provider, Serving):
+        return
+    for alias in provider.aliases.leading_to(collection.name):
+        bench.tell({"step": "removing an alias", "target": collection.target, "alias": alias})
+        provider.aliases.remove(alias)
 
 
 def _retire(tx: Transaction, there: Collection) -> None:

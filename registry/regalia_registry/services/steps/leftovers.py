@@ -31,7 +31,7 @@ def keep_leftover(
 
     Raises:
         UnavailableError: The engine does not answer; it is tried again, and the collection is not retired before.
-        ConflictError: Another worker has it, or its rows moved meanwhile; it is tried again too.
+        ConflictError: Another worker has it, something stands beside it, or its rows moved; it is tried again too.
     """
     with ports.store.read() as tx:
         target = get_target(tx, left.target)
@@ -61,10 +61,16 @@ def keep_leftover(
 
 
 def _lost(provider: Provider, left: Collection) -> str | None:
-    """Say why nothing can be kept: it was dropped, or changed into something else, by another hand."""
+    """Say why nothing can be kept: it was dropped, or changed into something else, by another hand.
+
+    Raises:
+        ConflictError: It is there, with something in the way.
+    """
     try:
         seals_of(provider).standing(left.name, mark=left.mark)
     except (ConflictError, NotFoundError) as error:
+        if any(one.mark == left.mark for one in provider.collections.list()):
+            raise
         return error.message
     return None
 

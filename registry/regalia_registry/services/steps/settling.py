@@ -1,11 +1,12 @@
-"""What is left to do once a channel has moved: it can wait, and it is tried until it is done."""
+"""What is left to do of a move that was prepared: once its channel has moved, it is tried until it is done."""
 
 from contextlib import closing
 
 from regalia.core.digest import Digest
+from regalia.core.errors import ConflictError
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.domain.access import Actor
-from regalia_registry.domain.operations import Operation
+from regalia_registry.domain.operations import Operation, OperationState
 from regalia_registry.domain.plans import MoveWish
 from regalia_registry.domain.series import ALIAS_LAG, MOVE_SECONDS, SETTLE
 from regalia_registry.ports.counting import observe
@@ -19,12 +20,25 @@ from regalia_registry.services.steps.pointers import left_open
 from regalia_registry.services.steps.targets import get_target
 
 
-def settle(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
-    """Bring the aliases to where the channel is, and keep what was written to what it left; gives the move's outcome.
+def end_prepared(ports: Ports, actor: Actor, operation: Operation, bench: Bench, *, kept: str) -> JsonObject | None:
+    """Bring a move to its end that was prepared before; None where it is still to be prepared.
+
+    `kept` says what is there for who asks again.
 
     Raises:
-        UnavailableError: An engine does not answer; it is tried again.
+        ConflictError: Nobody signed it in time.
+        UnavailableError: It is committed, and an engine does not answer; it is tried again.
     """
+    if operation.state is OperationState.COMMITTED:
+        return _settled(ports, actor, operation, bench)
+    if operation.state is OperationState.PREPARED:
+        bench.tell({"step": "ending"})
+        raise ConflictError("nobody signed it in time", hint=f"ask again: {kept}")
+    return None
+
+
+def _settled(ports: Ports, actor: Actor, operation: Operation, bench: Bench) -> JsonObject:
+    """Bring the aliases to where the channel is, and keep what was written to what it left; gives the outcome."""
     with crossing(ALIASES, operation.id):
         aliases = _lead(ports, MoveWish.parse(operation.request), bench)
     with crossing(LEFTOVER, operation.id):

@@ -24,6 +24,7 @@ from regalia_registry.adapters.vectors.pgvector.catalog import Place
 from regalia_registry.adapters.vectors.pgvector.connection import connect, translated
 from regalia_registry.adapters.vectors.pgvector.copying import read_blocks, read_rows, write_rows
 from regalia_registry.adapters.vectors.pgvector.definition import define
+from regalia_registry.adapters.vectors.pgvector.dropping import drop_schema
 from regalia_registry.adapters.vectors.pgvector.fence import Fence, application_name
 from regalia_registry.adapters.vectors.pgvector.grammar import Table
 from regalia_registry.adapters.vectors.pgvector.marks import comment_of, mark_in, mark_of
@@ -207,16 +208,13 @@ class PgvectorProvider:
             )
 
     def drop(self, name: str, *, mark: str) -> bool:
-        """Drop our schema and what is in it."""
+        """Drop our schema and what we made in it."""
         there = mark_of(self._connection, name)
         if there is None:
             return False
         if not there or there != mark:
             raise ConflictError(f'the schema "{name}" is not ours', hint="drop it with the database's own tools")
-        self._fence.prepare()
-        with translated(), self._connection.transaction():
-            self._fence.forget(name)
-            self._connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+        drop_schema(self._connection, self._fence, name)
         return True
 
     def writable(self, name: str) -> tuple[str, ...]:  # noqa: ARG002 # no name makes a difference

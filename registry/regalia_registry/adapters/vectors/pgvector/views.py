@@ -39,6 +39,11 @@ SELECT c.oid, c.relkind AS kind, coalesce(obj_description(c.oid, 'pg_class'), ''
   pg_has_role(c.relowner, 'USAGE') AS is_owned
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 """
+_ALIASES = """
+SELECT n.nspname AS schema, c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'v' AND obj_description(c.oid, 'pg_class') ~ %s ORDER BY 1, 2
+"""
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum
@@ -94,6 +99,14 @@ class PgvectorAliases:
         with translated(), self._connection.transaction(force_rollback=True):
             self._rehearse(schema, new, grants)
         patiently(self._connection, lambda: self._replace(schema, name, new, grants), on=locked)
+
+    def leading_to(self, collection: str) -> tuple[str, ...]:
+        """Look through the views that have our mark; one that was changed by hand is somebody's by now."""
+        with translated():
+            rows = catalog.records(self._connection, _ALIASES, (rf"^{comment_of('alias')} [0-9a-f]{{64}} ",))
+            there = [(row.schema, row.name, self._find(row.schema, row.name)) for row in rows]
+        ours = [(schema, name) for schema, name, one in there if one is not None and _leads(one, collection)]
+        return tuple(name if schema == _SCHEMA else f"{schema}.{name}" for schema, name in ours)
 
     def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
         """Compare columns and vectors with those that it shows, and ask for the rights that it takes."""
@@ -212,6 +225,10 @@ class PgvectorAliases:
             led = None
         is_whole = mark == _sign(row.definition, ours.group(1)) and _INVOKER in (row.options or [])
         return Alias(row.oid, led, is_whole, row.is_owned)
+
+
+def _leads(alias: Alias, collection: str) -> bool:
+    return alias.is_whole and alias.led is not None and alias.led.schema == collection
 
 
 def place_of(alias: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from regalia.core.errors import ConflictError, NotFoundError, UnavailableError, UnsupportedError
 from regalia_registry.adapters.vectors.weaviate import checking
+from regalia_registry.adapters.vectors.weaviate.aliases import led_to
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.grammar import Captured, capture
@@ -86,6 +87,5 @@ class WeaviateAdoption:
     def _beside(self, found: dict[str, Any]) -> Iterator[str]:
         if not (found.get("invertedIndexConfig") or {}).get("indexTimestamps"):
             yield "it has no index of timestamps: to see whether {name} was written, all its rows are looked at"
-        led = (self._connection.get(f"/v1/aliases?class={segment(str(found['class']))}") or {}).get("aliases") or []
-        for alias in sorted(str(one["alias"]) for one in led):
+        for alias in led_to(self._connection, str(found["class"])):
             yield f'the alias "{alias}", which leads to it, is ours: a channel may let it lead elsewhere'

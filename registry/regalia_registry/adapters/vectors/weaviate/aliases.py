@@ -81,6 +81,12 @@ class WeaviateAliases:
             return False
         return self._connection.send("DELETE", f"/v1/aliases/{segment(alias)}") is not None
 
+    def leading_to(self, collection: str) -> tuple[str, ...]:
+        """Name all that lead to a class that we made; to one that was adopted, its application's may lead too."""
+        there = find(self._connection, collection)
+        told = None if there is None else Told.parse(str(there.get("description") or ""))
+        return () if told is None or not told.engine else led_to(self._connection, collection)
+
     def refusals(self, alias: str, schema: Schema) -> tuple[str, ...]:
         """Refuse another shape than the alias shows: a question that names what is gone fails."""
         if not REFERENCE.match(alias):
@@ -134,6 +140,12 @@ class WeaviateAliases:
         states = [one["raft"] for one in found.get("statistics") or [] if one.get("raft")]
         agreed = max((int(state["commitIndex"]) for state in states), default=0)
         return all(int(state["appliedIndex"]) >= agreed for state in states)
+
+
+def led_to(connection: Connection, name: str) -> tuple[str, ...]:
+    """Name the aliases that lead to a class, whoever made them."""
+    found = connection.get(f"/v1/aliases?class={segment(name)}") or {}
+    return tuple(sorted(str(one["alias"]) for one in found.get("aliases") or []))
 
 
 def _own(alias: str) -> str:

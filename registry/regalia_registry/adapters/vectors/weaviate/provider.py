@@ -19,7 +19,7 @@ from regalia.core.errors import (
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.vectors.weaviate import checking, hosting
 from regalia_registry.adapters.vectors.weaviate.adopting import WeaviateAdoption
-from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases
+from regalia_registry.adapters.vectors.weaviate.aliases import WeaviateAliases, led_to
 from regalia_registry.adapters.vectors.weaviate.classes import find, mark_of
 from regalia_registry.adapters.vectors.weaviate.connection import Connection, segment
 from regalia_registry.adapters.vectors.weaviate.coverage import flush, unreachable
@@ -177,10 +177,12 @@ class WeaviateProvider:
             return False
         if mark_of(there) != mark:
             raise ConflictError(f'the class "{name}" is not ours', hint="drop it with Weaviate's own tools")
-        aliases = (self._connection.get(f"/v1/aliases?class={segment(name)}") or {}).get("aliases") or []
+        aliases = led_to(self._connection, name)
         if aliases:
-            led = ", ".join(str(one["alias"]) for one in aliases)
-            raise ConflictError(f'the alias {led} leads to "{name}"', hint="let it lead elsewhere first")
+            raise ConflictError(
+                f'"{name}" is not dropped, something depends on it: the alias {", ".join(aliases)}',
+                hint="let whoever made that drop it, or point it elsewhere; then collect garbage again",
+            )
         self._connection.send("DELETE", f"/v1/schema/{segment(name)}")
         return True
 
