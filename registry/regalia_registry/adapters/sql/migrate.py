@@ -1,16 +1,17 @@
 """Bringing a database to the tables that this version reads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-from regalia.core.errors import ConfigurationError
-from regalia_registry.adapters.sql.engine import Begin, open_engine
+from regalia.core.errors import ConfigurationError, UnavailableError
+from regalia_registry.adapters.sql.dialect import Begin
+from regalia_registry.adapters.sql.engine import Database, open_database, transaction
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -21,28 +22,21 @@ def migrations_folder(package: Path = _PACKAGE) -> Path:
     return packaged if packaged.is_dir() else package.parent.parent / "migrations"
 
 
-def upgrade(url: str) -> None:
-    """Run the migrations that the database lacks, all or none.
+def upgrade(url: str, *, to: str = "head") -> None:
+    """Run the migrations that the database lacks, all or none; of two that do so at once, one waits for the other.
 
     Raises:
-        ConfigurationError: The database is of a later version, or can't be written.
+        ConfigurationError: The database is of a later version, or can't be written or reached.
     """
     config = _configured()
-    engine = open_engine(url)
-    try:
-        current = _revision(engine)
+    with _opened(url) as database, _told("prepared"):
+        current = _revision(database)
         _require_known(current, config)
-        if current == ScriptDirectory.from_config(config).get_current_head():
+        if current == _head(config):
             return  # a database that can only be read is served too
-        with engine.connect().execution_options(regalia_begin=Begin.WRITE) as connection, connection.begin():
+        with transaction(database, Begin.MIGRATE) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except DBAPIError as error:
-        raise ConfigurationError(
-            f"the database can't be prepared: {error.orig}", hint="check that the data folder can be written"
-        ) from error
-    finally:
-        engine.dispose()
+            command.upgrade(config, to)
 
 
 def check(url: str) -> None:
@@ -52,20 +46,33 @@ def check(url: str) -> None:
         ConfigurationError: It is of an earlier or a later version, or can't be opened.
     """
     config = _configured()
-    engine = open_engine(url)
-    try:
-        current = _revision(engine)
-    except DBAPIError as error:
-        raise ConfigurationError(f"the database can't be opened: {error.orig}") from error
-    finally:
-        engine.dispose()
+    with _opened(url) as database, _told("opened"):
+        current = _revision(database)
     _require_known(current, config)
-    head = ScriptDirectory.from_config(config).get_current_head()
+    head = _head(config)
     if current != head:
         raise ConfigurationError(
             f'the database has the schema "{current or "nothing"}", expected "{head}"',
-            hint="reg serve migrates it at its start",
+            hint="reg serve migrates it at its start, and so does: reg admin migrate",
         )
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = open_database(url)
+    try:
+        yield database
+    finally:
+        database.engine.dispose()
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Take for a fault of the settings what passes by itself in a service that runs."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise ConfigurationError(f"the database can't be {what}: {error.message}", hint=error.hint) from error
 
 
 def _configured() -> Config:
@@ -74,9 +81,13 @@ def _configured() -> Config:
     return config
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
+def _revision(database: Database) -> str | None:
+    with transaction(database, Begin.READ) as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head(config: Config) -> str | None:
+    return ScriptDirectory.from_config(config).get_current_head()
 
 
 def _require_known(current: str | None, config: Config) -> None:
