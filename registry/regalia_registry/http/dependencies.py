@@ -31,8 +31,9 @@ def _resolver(request: Request) -> Resolver:
 
 def _caller(request: Request, _documented: Annotated[object, Depends(_bearer)]) -> Caller:
     header = request.headers.get("authorization")
-    actor = _resolver(request).actor(bearer_of(None if header is None else header.encode("latin-1")))
-    return Caller(actor, request.state.request_id)
+    resolver = _resolver(request)
+    bearer = bearer_of(None if header is None else header.encode("latin-1"))
+    return Caller(resolver.actor(bearer, seen=resolver.look()), request.state.request_id)
 
 
 def _application(

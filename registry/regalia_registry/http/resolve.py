@@ -40,9 +40,10 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
     """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception."""
     try:
         headers = dict(scope["headers"])
-        actor = view.actor(bearer_of(headers.get(b"authorization")))
+        seen = view.look()
+        actor = view.actor(bearer_of(headers.get(b"authorization")), seen=seen)
         question = _question(path_of(scope), scope["query_string"])
-        body = view.resolve(actor, question)
+        body = view.resolve(actor, question, seen=seen)
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
     instance = headers.get(_INSTANCE)

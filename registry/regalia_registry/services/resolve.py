@@ -72,6 +72,14 @@ class _Head:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """The tokens that were asked for while the store had this version."""
+
+    version: int
+    known: dict[str, Token]
+
+
 _Key = tuple[BundleReference, bool]
 
 
@@ -88,11 +96,18 @@ class Resolver:
         self._heads: dict[BundleReference, _Head] = {}
         self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()
         self._cached_bytes = 0
-        self._tokens: dict[str, Token] = {}
-        self._tokens_version = -1
+        self._tokens = _Tokens(-1, {})
 
-    def actor(self, token: str | None) -> Actor:
-        """Find who holds a token.
+    def look(self) -> int:
+        """Look, once a request, whether anything was committed anywhere.
+
+        Raises:
+            UnavailableError: The store does not tell.
+        """
+        return self._ports.store.version()
+
+    def actor(self, token: str | None, *, seen: int) -> Actor:
+        """Find who holds a token, as of a look of this request.
 
         Raises:
             UnauthenticatedError: There is none, or it is unknown, expired or revoked.
@@ -100,22 +115,22 @@ class Resolver:
         hashed = None if token is None else hash_token(token)
         if hashed is None:
             raise no_entry(is_sent=token is not None)
-        version = self._ports.store.version()
-        if version != self._tokens_version:
-            self._tokens, self._tokens_version = {}, version
-        found = self._tokens.get(hashed)
+        tokens = self._tokens
+        if tokens.version != seen:
+            tokens = self._tokens = _Tokens(seen, {})
+        found = tokens.known.get(hashed)
         if found is None:
             with self._ports.store.read() as tx:
                 found = tx.access.find(hashed)
             if found is None:
                 raise no_entry(is_sent=token is not None)
-            self._tokens[hashed] = found
+            tokens.known[hashed] = found  # of that version, which may be over by now, and with it these
         if not found.is_valid(self._ports.clock.now()):
             raise no_entry(is_sent=token is not None)
         return found.actor()
 
-    def resolve(self, actor: Actor, question: Question) -> Body:
-        """Answer a question; the bytes are those of the last time while nothing changed.
+    def resolve(self, actor: Actor, question: Question, *, seen: int) -> Body:
+        """Answer a question, as of a look of this request; the bytes are those of the last time while nothing changed.
 
         Raises:
             NotFoundError: There is no such channel or bundle, or no right to see it.
@@ -123,15 +138,15 @@ class Resolver:
             UnavailableError: The registry has no root yet.
         """
         actor.require(Right.READ, on=question.reference.application.namespace)
-        version, hour = self._ports.store.version(), self._hour()
+        hour = self._hour()
         head = self._heads.get(question.reference)
-        if head is not None and head.version == version and head.basis.hour == hour:
+        if head is not None and head.version == seen and head.basis.hour == hour:
             kept = self._find(question, head.basis)
             if kept is not None:
                 return kept
         with self._ports.store.read() as tx:
             sources = _read(tx, question.reference, hour)
-            self._heads[question.reference] = _Head(sources.basis, version)
+            self._heads[question.reference] = _Head(sources.basis, seen)
             kept = self._find(question, sources.basis)
             if kept is not None:
                 return kept
