@@ -42,10 +42,10 @@ class Catalogs:
         """Who may do everything, in the database that nobody drops."""
         return self.server.url.replace("regalia@", "postgres@", 1)
 
-    def make(self) -> str:
+    def make(self, how: str = "") -> str:
         """Make an empty database, and give its URL."""
         name = f"catalog_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name} OWNER regalia")
+        self.execute(f"CREATE DATABASE {name} OWNER regalia {how}")
         return self.server.url.replace("/local?", f"/{name}?").replace("postgresql:", "postgresql+psycopg:")
 
     def migrated(self, name: str = "") -> str:

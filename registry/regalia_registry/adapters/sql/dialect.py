@@ -1,10 +1,11 @@
 """What one database needs of its own; nothing else in this room knows which one it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from regalia.core.errors import RegaliaError
@@ -16,6 +17,21 @@ class Begin(Enum):
     READ = "read"
     WRITE = "write"
     MIGRATE = "migrate"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at a database found; a hint says that it should be otherwise, and fatal that it must be."""
+
+    name: str
+    told: str
+    hint: str = ""
+    is_fatal: bool = False
+
+    @property
+    def state(self) -> str:
+        """Give `ok`, `warning` or `failed`."""
+        return "failed" if self.is_fatal else "warning" if self.hint else "ok"
 
 
 class Changes(Protocol):
@@ -56,6 +72,10 @@ class Dialect(Protocol):
 
     def translated(self, error: DBAPIError) -> RegaliaError | None:
         """Turn an error into one of ours, or None where a statement of ours is wrong: no retry makes that right."""
+        ...
+
+    def examine(self, connection: Connection) -> Sequence[Finding]:
+        """Say what this database is, and what of it does not suit a registry; in a transaction that reads."""
         ...
 
     def changes(self, engine: Engine) -> Changes:

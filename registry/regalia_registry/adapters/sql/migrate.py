@@ -1,6 +1,6 @@
 """Bringing a database to the tables that this version reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,11 +8,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from regalia.core.errors import ConfigurationError, UnavailableError
-from regalia_registry.adapters.sql.dialect import Begin
+from regalia_registry.adapters.sql.dialect import Begin, Finding
 from regalia_registry.adapters.sql.engine import Database, open_database, transaction
 
+_SECRETS = ("password", "sslpassword")  # where libpq takes them too
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -30,7 +32,7 @@ def upgrade(url: str, *, to: str = "head") -> None:
     """
     config = _configured()
     with _opened(url) as database, _told("prepared"):
-        current = _revision(database)
+        current = _require_suitable(database)
         _require_known(current, config)
         if current == _head(config):
             return  # a database that can only be read is served too
@@ -47,14 +49,34 @@ def check(url: str) -> None:
     """
     config = _configured()
     with _opened(url) as database, _told("opened"):
-        current = _revision(database)
-    _require_known(current, config)
-    head = _head(config)
-    if current != head:
-        raise ConfigurationError(
-            f'the database has the schema "{current or "nothing"}", expected "{head}"',
-            hint="reg serve migrates it at its start, and so does: reg admin migrate",
-        )
+        current = _require_suitable(database)
+    _require_current(current, config)
+
+
+def examine(url: str) -> Sequence[Finding]:
+    """Say all that can be said of a database and its tables; what is wrong with it is a finding, not an error.
+
+    Raises:
+        ConfigurationError: The URL is none.
+    """
+    with _opened(url) as database:
+        address = database.engine.url.difference_update_query(_SECRETS).render_as_string()  # without its password
+        try:
+            with transaction(database, Begin.READ) as connection:
+                found = [Finding("database", address), *database.dialect.examine(connection)]
+                if any(one.is_fatal for one in found):
+                    return found
+                return [*found, _about_tables(_revision(connection))]
+        except UnavailableError as error:
+            return [Finding("database", error.message, error.hint, is_fatal=True)]
+
+
+def _about_tables(current: str | None) -> Finding:
+    try:
+        _require_current(current, _configured())
+    except ConfigurationError as error:
+        return Finding("tables", error.message, error.hint, is_fatal=True)
+    return Finding("tables", f'the schema "{current}"')
 
 
 @contextmanager
@@ -81,9 +103,17 @@ def _configured() -> Config:
     return config
 
 
-def _revision(database: Database) -> str | None:
+def _require_suitable(database: Database) -> str | None:
+    """Give the revision of a database that a registry can use."""
     with transaction(database, Begin.READ) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        for found in database.dialect.examine(connection):
+            if found.is_fatal:
+                raise UnavailableError(found.told, hint=found.hint)
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _head(config: Config) -> str | None:
@@ -96,4 +126,14 @@ def _require_known(current: str | None, config: Config) -> None:
         raise ConfigurationError(
             f'the database has the schema "{current}", which this version does not know',
             hint="it was used by a later version of regalia: run that one",
+        )
+
+
+def _require_current(current: str | None, config: Config) -> None:
+    _require_known(current, config)
+    head = _head(config)
+    if current != head:
+        raise ConfigurationError(
+            f'the database has the schema "{current or "nothing"}", expected "{head}"',
+            hint="reg serve migrates it at its start, and so does: reg admin migrate",
         )

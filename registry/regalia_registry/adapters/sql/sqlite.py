@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import ClassVar
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from regalia.core.errors import ConflictError, RegaliaError, StorageFullError, UnavailableError
-from regalia_registry.adapters.sql.dialect import Begin
+from regalia_registry.adapters.sql.dialect import Begin, Finding
 
 _BUSY_TIMEOUT_MS = 10_000
 _PRAGMAS = (f"busy_timeout={_BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
@@ -49,6 +49,10 @@ class SqliteDialect:
         if isinstance(error, IntegrityError):
             return ConflictError(f"the registry's database refused: {told}", hint="look at what is there and try again")
         return UnavailableError(f"the registry's database did not answer: {told}", hint="try again in a moment")
+
+    def examine(self, connection: Connection) -> Sequence[Finding]:
+        """Say its version; a file that can be opened suits."""
+        return [Finding("version", f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}")]
 
     def changes(self, engine: Engine) -> "SqliteChanges":
         """Watch the file."""

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from regalia.core.errors import ConfigurationError, RegaliaError
-from regalia_registry.adapters.sql.dialect import Begin
+from regalia_registry.adapters.sql.dialect import Begin, Finding
 from regalia_registry.adapters.sql.postgresql.changes import PostgresqlChanges
 from regalia_registry.adapters.sql.postgresql.errors import state_of, translated
+from regalia_registry.adapters.sql.postgresql.examining import examine
 
 _DRIVERS = frozenset({"postgresql", "postgresql+psycopg"})
 _CONNECT = {
@@ -72,6 +73,10 @@ class PostgresqlDialect:
     def translated(self, error: DBAPIError) -> RegaliaError | None:
         """Read the server's codes, and libpq's words where there are none."""
         return translated(error.orig, is_ours=isinstance(error, ProgrammingError))
+
+    def examine(self, connection: Connection) -> Sequence[Finding]:
+        """Look at the server, and at what the registry's role may do."""
+        return examine(connection)
 
     def changes(self, engine: Engine) -> PostgresqlChanges:
         """Watch the row that every writer replaces."""

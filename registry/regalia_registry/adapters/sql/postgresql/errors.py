@@ -25,6 +25,7 @@ _BY_STATE: dict[str, tuple[type[RegaliaError], str, str]] = {
     ),
     "55P03": (UnavailableError, "the registry's database is kept by another change", LATER),
     "57014": (UnavailableError, "the registry's database takes too long", LATER),
+    "away": (UnavailableError, "the registry's database can't be reached", f"is it started? {_ADDRESS}"),
     "url": (UnavailableError, "the database's URL says what it can't", _ADDRESS),
 }
 # A connection that is refused has no code, only words: libpq's, and those of the server's FATAL.
@@ -37,6 +38,10 @@ _BY_WORDS = (
     ("no pg_hba.conf entry", "28"),
     ('role "', "28"),
     ('database "', "3D000"),
+    ("Connection refused", "away"),
+    ("No such file or directory", "away"),
+    ("resolve host", "away"),
+    ("timeout expired", "away"),
     ("invalid ", "url"),
 )
 _OTHER = (UnavailableError, SILENT, LATER)
