@@ -79,7 +79,11 @@ LIBRARIES = {
         "regalia_registry.adapters.vectors",
         "regalia_registry.domain.snapshots.measures",
     },
-    "psycopg": {"regalia_registry.adapters.vectors.pgvector", "regalia_cli.demo.files"},  # there: a user's own programs
+    "psycopg": {
+        "regalia_registry.adapters.sql.postgresql",
+        "regalia_registry.adapters.vectors.pgvector",
+        "regalia_cli.demo.files",  # a user's own programs
+    },
     "pyarrow": {"regalia_registry.segments", "regalia_registry.adapters.vectors.files", "regalia_cli.demo.files"},
     "grpc": {"regalia_registry.adapters.vectors.weaviate"},
     "google": {"regalia_registry.adapters.vectors.weaviate"},

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check everything that can be wrong on this machine."),
     "serve": ("serve", "Run a registry on this machine."),
     "worker": ("worker", "Do a registry's operations on this machine."),
+    "admin": ("admin", "Check and migrate a registry's database."),
     "lint": ("lint", "Check files offline, as push does."),
     "push": ("push", "Push the project's files."),
     "bundle": ("bundle", "Make, list, show and verify bundles."),

@@ -11,18 +11,26 @@ from regalia_registry.adapters.memory.store import MemoryStore
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.ports.store import Store
+from tests.servers.postgres import Catalogs
 
-MakeStore = Callable[[Path, Path], Store]  # from a migrated SQLite file, in a folder
+MakeStore = Callable[[pytest.FixtureRequest, Path], Store]  # empty, in a folder
 
 
-def make_sqlite(migrated: Path, folder: Path) -> Store:
+def make_sqlite(request: pytest.FixtureRequest, folder: Path) -> Store:
+    migrated: Path = request.getfixturevalue("migrated")
     path = shutil.copy(migrated, folder / "registry.db")
     return SqlStore.open(f"sqlite:///{path}")
 
 
+def make_postgresql(request: pytest.FixtureRequest, folder: Path) -> Store:  # noqa: ARG001 # it is on a server
+    catalogs: Catalogs = request.getfixturevalue("catalogs")
+    return SqlStore.open(catalogs.migrated(request.scope))
+
+
 STORES: dict[str, MakeStore] = {
-    "memory": lambda migrated, folder: MemoryStore(),  # noqa: ARG005 # memory needs no file
+    "memory": lambda request, folder: MemoryStore(),  # noqa: ARG005 # memory needs nothing
     "sqlite": make_sqlite,
+    "postgresql": make_postgresql,
 }
 
 
@@ -34,16 +42,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES))
-def store(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     make: MakeStore = request.param
-    with closing(make(migrated, tmp_path)) as made:
+    with closing(make(request, tmp_path)) as made:
         yield made
 
 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES), scope="module")
-def shared_store(
-    request: pytest.FixtureRequest, migrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
+def shared_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     make: MakeStore = request.param
-    with closing(make(migrated, tmp_path_factory.mktemp("shared"))) as made:
+    with closing(make(request, tmp_path_factory.mktemp("shared"))) as made:
         yield made

@@ -1,8 +1,6 @@
-"""What SQLite adds to the contract of the store: durability, faults, several processes, and look-ups by index."""
+"""What SQLite adds to the contract of the store: durability, faults, and look-ups by index."""
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,35 +9,12 @@ import pytest
 from sqlalchemy import Engine, event
 
 from regalia.core.errors import ConfigurationError, StorageFullError, UnavailableError
-from regalia.core.names import Kind
-from regalia_registry.adapters.sql.engine import open_engine
+from regalia_registry.adapters.sql.engine import Database, open_database
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
-from regalia_registry.domain.records import ArtifactKey
 from regalia_registry.ports.store import Transaction
-from tests.support.records import (
-    APPLICATION,
-    PROMPT,
-    artifact,
-    bundle,
-    changing,
-    digest,
-    entry,
-    hold,
-    pointer,
-    root,
-)
-
-WRITERS = 4
-CHANGES = 40
-CHECKOUT = Path(__file__).parents[2]
-
-WRITER = """
-import sys
-from regalia_registry.adapters.sql.store import SqlStore
-from tests.support.records import append_pointers
-append_pointers(SqlStore.open(sys.argv[1]), times=int(sys.argv[3]), writer=sys.argv[2])
-"""
+from tests.support.records import APPLICATION, artifact, changing, hold
+from tests.support.statements import move_and_read_everything, read_everything
 
 
 @pytest.fixture
@@ -50,18 +25,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(path: Path) -> Engine:
-    return open_engine(f"sqlite:///{path}")
+def database(path: Path) -> Database:
+    return open_database(f"sqlite:///{path}")
 
 
 @pytest.fixture
-def store(engine: Engine) -> Iterator[SqlStore]:
-    with closing(SqlStore(engine)) as made:
+def engine(database: Database) -> Engine:
+    return database.engine
+
+
+@pytest.fixture
+def store(database: Database) -> Iterator[SqlStore]:
+    with closing(SqlStore(database)) as made:
         yield made
-
-
-def start_writer(path: Path, name: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", WRITER, f"sqlite:///{path}", name, str(CHANGES)], cwd=CHECKOUT)
 
 
 def pragma(engine: Engine, name: str) -> object:
@@ -86,23 +62,6 @@ def hold_one(store: SqlStore) -> None:
 )
 def test_connections_are_opened_durable_and_strict(engine: Engine, name: str, expected: object) -> None:
     assert pragma(engine, name) == expected
-
-
-def test_four_processes_lose_none_of_each_others_changes(path: Path, store: SqlStore) -> None:
-    writers = [start_writer(path, f"process-{number}") for number in range(WRITERS)]
-
-    assert [writer.wait() for writer in writers] == [0] * WRITERS
-    with store.read() as tx:
-        found = tx.channels.history(APPLICATION, "prod", after=None, limit=1000)
-    assert [one.pointer.sequence for one in found] == list(range(WRITERS * CHANGES, 0, -1))
-
-
-def test_the_version_differs_after_another_process_committed(path: Path, store: SqlStore) -> None:
-    before = store.version()
-
-    start_writer(path, "other").wait()
-
-    assert store.version() != before
 
 
 def test_a_full_disk_refuses_the_change_and_goes_on_reading(engine: Engine, store: SqlStore) -> None:
@@ -155,57 +114,7 @@ def test_a_closed_store_opens_again_when_it_is_asked(store: SqlStore) -> None:
 @pytest.mark.parametrize("url", ["not a url", "mysql://db/registry"], ids=["no-url", "another-database"])
 def test_only_databases_of_this_version_are_opened(url: str) -> None:
     with pytest.raises(ConfigurationError):
-        open_engine(url)
-
-
-def read_everything(tx: Transaction) -> None:
-    key = ArtifactKey(Kind.PROMPT, "a")
-    tx.artifacts.add(artifact("1.0.0"))
-    tx.artifacts.add(artifact("1.0.0"))
-    tx.artifacts.get(PROMPT, version="1.0.0")
-    tx.artifacts.find_by_digest("acme", digest=digest("it"))
-    tx.artifacts.find_all_by_digest("acme", digests=[digest("it"), digest("that")])
-    tx.artifacts.find_by_fingerprint(PROMPT, fingerprint=digest("it"))
-    tx.artifacts.names("acme", kind=None, after=None, limit=50)
-    tx.artifacts.names("acme", kind=None, after=key, limit=50)
-    tx.artifacts.names("acme", kind=Kind.PROMPT, after=key, limit=50)
-    tx.artifacts.versions(PROMPT, after=None, limit=50)
-    tx.artifacts.versions(PROMPT, after="1.0.0", limit=50)
-    tx.bundles.add(bundle("2.3.1"))
-    tx.bundles.get(APPLICATION, version="2.3.1")
-    tx.bundles.get_by_digest(APPLICATION, digest=bundle("2.3.1").digest)
-    tx.bundles.list(APPLICATION, after=None, limit=50)
-    tx.bundles.list(APPLICATION, after="2.3.1", limit=50)
-    tx.bundles.add_signatures(APPLICATION, digest=bundle("2.3.1").digest, release=b"more")
-
-
-def move_and_read_everything(tx: Transaction) -> None:
-    first = pointer(1)
-    tx.channels.move(first, expected=None)
-    tx.channels.move(pointer(2, previous=first), expected=first.identity)
-    tx.channels.find(APPLICATION, "prod")
-    tx.channels.list(APPLICATION, after="dev", limit=50)
-    tx.channels.list_all(after=(APPLICATION, "dev"), limit=50)
-    tx.channels.find_pointer(first.identity)
-    tx.channels.history(APPLICATION, "prod", after=None, limit=50)
-    tx.channels.history(APPLICATION, "prod", after=9, limit=50)
-    tx.channels.find_newest(APPLICATION, "prod", bundle=first.pointer.bundle)
-    tx.channels.add_signatures(first.identity, envelope=first.envelope)
-    tx.holds.find(APPLICATION, digest("it"))
-    tx.holds.lift(APPLICATION, digest("it"))
-    tx.roots.add(root(1))
-    tx.roots.newest()
-    tx.roots.find_by_identity(digest("it"))
-    tx.roots.after(1, limit=8)
-    tx.blobs.link("acme", sizes={digest("it"): 1})
-    tx.blobs.find_sizes("acme", digests=[digest("it")])
-    tx.access.find("0" * 64)
-    tx.access.list(after="0", limit=50)
-    tx.audit.record(entry())
-    tx.audit.list(after=None, limit=50)
-    tx.audit.list(after="0", limit=50)
-    tx.audit.deployments(APPLICATION, channel=None, after="9", limit=50)
-    tx.audit.deployments(APPLICATION, channel="prod", after="9", limit=50)
+        open_database(url)
 
 
 @pytest.mark.parametrize("work", [read_everything, move_and_read_everything], ids=["content", "moves-and-records"])

@@ -3,9 +3,19 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
+from regalia_registry.adapters.sql.migrate import upgrade
+from regalia_registry.adapters.sql.tables import Artifact
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
+
+TABLES = [table.name for table in reversed(Artifact.metadata.sorted_tables)]
+
+_numbers = count(1)
 
 
 @contextmanager
@@ -18,3 +28,43 @@ def running(folder: Path, *, port: int = 0) -> Iterator[EmbeddedPostgres]:
     finally:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+class Catalogs:
+    """Databases for registries on one server."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self.server = server
+        self._kept: dict[str, str] = {}
+
+    @property
+    def superuser_url(self) -> str:
+        """Who may do everything, in the database that nobody drops."""
+        return self.server.url.replace("regalia@", "postgres@", 1)
+
+    def make(self, how: str = "") -> str:
+        """Make an empty database, and give its URL."""
+        name = f"catalog_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} OWNER regalia {how}")
+        return self.server.url.replace("/local?", f"/{name}?").replace("postgresql:", "postgresql+psycopg:")
+
+    def migrated(self, name: str = "") -> str:
+        """Give a migrated database without a row, of this name the same again: to make one takes a second."""
+        if name not in self._kept:
+            self._kept[name] = self.make()
+            upgrade(self._kept[name])
+        with psycopg.connect(plain(self._kept[name]), autocommit=True) as connection:
+            for table in TABLES:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        return self._kept[name]
+
+    def execute(self, *statements: str) -> None:
+        """Do something as the superuser, each in a transaction of its own."""
+        with psycopg.connect(self.superuser_url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+
+def plain(url: str) -> str:
+    """Spell a catalog's URL as the driver does."""
+    return url.replace("+psycopg", "", 1)

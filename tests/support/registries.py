@@ -102,6 +102,19 @@ class Home:
 
 
 @contextmanager
+def replica(made: Home) -> Iterator[Home]:
+    """Give another replica of a registry, of its own data folder with the same keys; whoever does starts it."""
+    data = made.folder / "replica"
+    shutil.copytree(made.folder / ".local/share/regalia", data, ignore=shutil.ignore_patterns("blobs", "lock", "work"))
+    more = {**made.more, "REGALIA_DATA": str(data), "REGALIA_TOKEN": made.token}
+    other = Home(made.folder, free_port(), more=more)
+    try:
+        yield other
+    finally:
+        other.stop()
+
+
+@contextmanager
 def home(folder: Path, *, files: Path | None = None) -> Iterator[Home]:
     """Make a home, with a copy of these files as its project."""
     made = Home(folder, free_port())

@@ -1,7 +1,7 @@
 """A registry with `local` and releases whose prompt tells their version, as the tests of moves begin with it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import psycopg
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from tests.support.registries import Home, home
 
+NO_SETTINGS: Mapping[str, str] = {}
 PROD = "acme/support-agent:prod"
 TABLE = """
 CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
@@ -21,9 +22,12 @@ _PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello {{name}},
 
 
 @contextmanager
-def staged(folder: Path, *options: str, snapshots: bool = True, workers: int = 1) -> Iterator[Home]:
+def staged(
+    folder: Path, *options: str, snapshots: bool = True, workers: int = 1, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[Home]:
     """Serve a registry whose project has a prompt, and the table `kb` of `local` as a snapshot."""
     with home(folder) as made:
+        made.more |= settings
         (made.project / "prompts").mkdir()
         made.must("init", "acme/support-agent", "--registry", made.url)
         with (made.project / "regalia.yaml").open("a") as file:

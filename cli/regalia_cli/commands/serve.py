@@ -1,11 +1,10 @@
 """`reg serve`: the registry, through its entry point; it is installed with the server extra."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 
-from regalia.core.errors import ConfigurationError
+from regalia_cli.server import load_command
 
 
 @click.command()
@@ -20,10 +19,5 @@ def serve(host: str | None, port: int | None, workers: int | None, data: Path | 
     The first start makes everything it needs in the data folder. Settings come from its server.toml, then
     REGALIA_SERVER_<NAME>, then these options.
     """
-    found = [point for point in entry_points(group="regalia.commands") if point.name == "serve"]
-    try:
-        start = found[0].load()
-    except (IndexError, ModuleNotFoundError) as error:
-        raise ConfigurationError("reg serve is not installed here", hint="pip install 'regalia[server]'") from error
-    status: int = start(host=host, port=port, workers=workers, data=data, worker=not no_worker)
+    status: int = load_command("serve")(host=host, port=port, workers=workers, data=data, worker=not no_worker)
     return status

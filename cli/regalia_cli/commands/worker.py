@@ -1,11 +1,10 @@
 """`reg worker`: the worker alone, through its entry point; it is installed with the server extra."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 
-from regalia.core.errors import ConfigurationError
+from regalia_cli.server import load_command
 
 
 @click.command()
@@ -16,10 +15,5 @@ def worker(data: Path | None) -> int:
     reg serve runs one already, unless it was started with --no-worker. Any number may run beside each other: an
     operation belongs to one of them, and is taken over by another when that one dies.
     """
-    found = [point for point in entry_points(group="regalia.commands") if point.name == "worker"]
-    try:
-        start = found[0].load()
-    except (IndexError, ModuleNotFoundError) as error:
-        raise ConfigurationError("reg worker is not installed here", hint="pip install 'regalia[server]'") from error
-    status: int = start(data=data)
+    status: int = load_command("worker")(data=data)
     return status

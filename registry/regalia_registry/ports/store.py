@@ -101,7 +101,8 @@ class Transaction(Protocol):
 class Store(Protocol):
     """The catalog behind transactions.
 
-    Every method may raise `UnavailableError` (locked, read-only, gone) or `StorageFullError`; then nothing happened.
+    Every method may raise `UnavailableError` (locked, read-only, gone) or `StorageFullError`; then nothing happened. Of
+    a commit whose answer was lost with the connection nobody knows: whoever asks again finds it done, or does it.
     """
 
     def read(self) -> AbstractContextManager[Transaction]:

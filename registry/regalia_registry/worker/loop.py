@@ -161,7 +161,7 @@ class Worker:
     def _take(self, kinds: Collection[OperationKind]) -> None:
         """Take one operation of these kinds after another."""
         while not self.stopping.is_set():
-            seen = self.ports.store.version()
+            seen = self._look()
             try:
                 is_done = self.run_one(kinds)
             except UnavailableError as error:
@@ -170,12 +170,19 @@ class Worker:
             if not is_done:
                 self._rest(seen)
 
-    def _rest(self, seen: int) -> None:
+    def _rest(self, seen: int | None) -> None:
         """Wait until something was committed, which may be what is to be done, or for a while."""
         until = self.ports.clock.monotonic() + _IDLE_S
         while self.ports.clock.monotonic() < until and not self.stopping.wait(_GLANCE_S):
-            if self.ports.store.version() != seen:
+            if self._look() != seen:
                 return
+
+    def _look(self) -> int | None:
+        """Look at the store's version; None where it does not tell, which ends a rest too, as does its coming back."""
+        try:
+            return self.ports.store.version()
+        except UnavailableError:
+            return None
 
     def _end(self, claimed: Operation, hold: Hold, ending: Ending) -> None:
         with self.ports.store.note() as tx:

@@ -1,17 +1,20 @@
 """Bringing a database to the tables that this version reads."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
-from regalia.core.errors import ConfigurationError
-from regalia_registry.adapters.sql.engine import Begin, open_engine
+from regalia.core.errors import ConfigurationError, UnavailableError
+from regalia_registry.adapters.sql.dialect import Begin, Finding
+from regalia_registry.adapters.sql.engine import Database, open_database, transaction
 
+_SECRETS = ("password", "sslpassword")  # where libpq takes them too
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -21,28 +24,21 @@ def migrations_folder(package: Path = _PACKAGE) -> Path:
     return packaged if packaged.is_dir() else package.parent.parent / "migrations"
 
 
-def upgrade(url: str) -> None:
-    """Run the migrations that the database lacks, all or none.
+def upgrade(url: str, *, to: str = "head") -> None:
+    """Run the migrations that the database lacks, all or none; of two that do so at once, one waits for the other.
 
     Raises:
-        ConfigurationError: The database is of a later version, or can't be written.
+        ConfigurationError: The database is of a later version, or can't be written or reached.
     """
     config = _configured()
-    engine = open_engine(url)
-    try:
-        current = _revision(engine)
+    with _opened(url) as database, _told("prepared"):
+        current = _require_suitable(database)
         _require_known(current, config)
-        if current == ScriptDirectory.from_config(config).get_current_head():
+        if current == _head(config):
             return  # a database that can only be read is served too
-        with engine.connect().execution_options(regalia_begin=Begin.WRITE) as connection, connection.begin():
+        with transaction(database, Begin.MIGRATE) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except DBAPIError as error:
-        raise ConfigurationError(
-            f"the database can't be prepared: {error.orig}", hint="check that the data folder can be written"
-        ) from error
-    finally:
-        engine.dispose()
+            command.upgrade(config, to)
 
 
 def check(url: str) -> None:
@@ -52,20 +48,53 @@ def check(url: str) -> None:
         ConfigurationError: It is of an earlier or a later version, or can't be opened.
     """
     config = _configured()
-    engine = open_engine(url)
+    with _opened(url) as database, _told("opened"):
+        current = _require_suitable(database)
+    _require_current(current, config)
+
+
+def examine(url: str) -> Sequence[Finding]:
+    """Say all that can be said of a database and its tables; what is wrong with it is a finding, not an error.
+
+    Raises:
+        ConfigurationError: The URL is none.
+    """
+    with _opened(url) as database:
+        address = database.engine.url.difference_update_query(_SECRETS).render_as_string()  # without its password
+        try:
+            with transaction(database, Begin.READ) as connection:
+                found = [Finding("database", address), *database.dialect.examine(connection)]
+                if any(one.is_fatal for one in found):
+                    return found
+                return [*found, _about_tables(_revision(connection))]
+        except UnavailableError as error:
+            return [Finding("database", error.message, error.hint, is_fatal=True)]
+
+
+def _about_tables(current: str | None) -> Finding:
     try:
-        current = _revision(engine)
-    except DBAPIError as error:
-        raise ConfigurationError(f"the database can't be opened: {error.orig}") from error
+        _require_current(current, _configured())
+    except ConfigurationError as error:
+        return Finding("tables", error.message, error.hint, is_fatal=True)
+    return Finding("tables", f'the schema "{current}"')
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = open_database(url)
+    try:
+        yield database
     finally:
-        engine.dispose()
-    _require_known(current, config)
-    head = ScriptDirectory.from_config(config).get_current_head()
-    if current != head:
-        raise ConfigurationError(
-            f'the database has the schema "{current or "nothing"}", expected "{head}"',
-            hint="reg serve migrates it at its start",
-        )
+        database.engine.dispose()
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Take for a fault of the settings what passes by itself in a service that runs."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise ConfigurationError(f"the database can't be {what}: {error.message}", hint=error.hint) from error
 
 
 def _configured() -> Config:
@@ -74,9 +103,21 @@ def _configured() -> Config:
     return config
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+def _require_suitable(database: Database) -> str | None:
+    """Give the revision of a database that a registry can use."""
+    with transaction(database, Begin.READ) as connection:
+        for found in database.dialect.examine(connection):
+            if found.is_fatal:
+                raise UnavailableError(found.told, hint=found.hint)
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head(config: Config) -> str | None:
+    return ScriptDirectory.from_config(config).get_current_head()
 
 
 def _require_known(current: str | None, config: Config) -> None:
@@ -85,4 +126,14 @@ def _require_known(current: str | None, config: Config) -> None:
         raise ConfigurationError(
             f'the database has the schema "{current}", which this version does not know',
             hint="it was used by a later version of regalia: run that one",
+        )
+
+
+def _require_current(current: str | None, config: Config) -> None:
+    _require_known(current, config)
+    head = _head(config)
+    if current != head:
+        raise ConfigurationError(
+            f'the database has the schema "{current or "nothing"}", expected "{head}"',
+            hint="reg serve migrates it at its start, and so does: reg admin migrate",
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from regalia_registry.adapters.sql.access import SqlAccess
 from regalia_registry.adapters.sql.agents import SqlAgents
@@ -12,7 +12,8 @@ from regalia_registry.adapters.sql.audit import SqlAudit
 from regalia_registry.adapters.sql.blobs import SqlBlobs
 from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
-from regalia_registry.adapters.sql.engine import Begin, Changes, open_engine, transaction
+from regalia_registry.adapters.sql.dialect import Begin
+from regalia_registry.adapters.sql.engine import Database, open_database, transaction
 from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
 from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
 from regalia_registry.adapters.sql.provenance import SqlProvenance
@@ -44,26 +45,26 @@ class SqlTransaction:
 class SqlStore:
     """A `Store` on a database."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep the engine, which belongs to this process."""
-        self._engine = engine
-        self._changes = Changes(engine)
+    def __init__(self, database: Database) -> None:
+        """Keep the database, whose connections belong to this process."""
+        self._database = database
+        self._changes = database.changes()
 
     @classmethod
     def open(cls, url: str) -> "SqlStore":
         """Open a store on a migrated database."""
-        return cls(open_engine(url))
+        return cls(open_database(url))
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """Open a consistent view."""
-        with transaction(self._engine, Begin.READ) as connection:
+        with transaction(self._database, Begin.READ) as connection:
             yield SqlTransaction(connection)
 
     @contextmanager
     def write(self, actor: Actor) -> Iterator[SqlTransaction]:
         """Open the one writer at a time."""
-        with transaction(self._engine, Begin.WRITE) as connection:
+        with transaction(self._database, Begin.WRITE) as connection:
             opened = SqlTransaction(connection)
             yield opened
             if actor.id not in opened.audit.actors:
@@ -72,7 +73,7 @@ class SqlStore:
     @contextmanager
     def note(self) -> Iterator[SqlTransaction]:
         """Open a transaction for what is no change."""
-        with transaction(self._engine, Begin.WRITE) as connection:
+        with transaction(self._database, Begin.WRITE) as connection:
             yield SqlTransaction(connection)
 
     def version(self) -> int:
@@ -82,4 +83,4 @@ class SqlStore:
     def close(self) -> None:
         """Let go of connections."""
         self._changes.close()
-        self._engine.dispose()
+        self._database.engine.dispose()

@@ -1,9 +1,10 @@
 """The tables; a row never is what is hashed, so a column more changes no digest.
 
-Long bytes stand last in a row: SQLite then reads the columns before them without walking their pages.
+Long bytes stand last in a row: SQLite then reads the columns before them without walking their pages. Texts sort by
+their bytes on every database: on PostgreSQL the migrations give them the collation "C".
 """
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 _NAME = 64
@@ -13,6 +14,7 @@ _SORT_KEY = 512
 _DIGEST = 64
 _ID = 36
 _TIME = 20
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # whose only integer has 64 bits, and is the row's own number
 
 
 class Artifact(SQLModel, table=True):
@@ -25,7 +27,7 @@ class Artifact(SQLModel, table=True):
         Index("artifact_digest", "digest", "namespace"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_type=_NUMBER, primary_key=True)
     namespace: str = Field(max_length=_NAME)
     kind: str = Field(max_length=16)
     name: str = Field(max_length=_NAME)
@@ -56,7 +58,7 @@ class Bundle(SQLModel, table=True):
         Index("bundle_versions", "application", "sort_key", unique=True),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, sa_type=_NUMBER, primary_key=True)
     application: str = Field(max_length=_APPLICATION)
     version: str = Field(max_length=_VERSION)
     sort_key: str = Field(max_length=_SORT_KEY)
@@ -113,7 +115,7 @@ class TrustRoot(SQLModel, table=True):
     __tablename__ = "trust_root"
     __table_args__ = (UniqueConstraint("identity", name="trust_root_identity_once"),)
 
-    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    version: int = Field(sa_type=_NUMBER, primary_key=True, sa_column_kwargs={"autoincrement": False})
     identity: str = Field(max_length=_DIGEST)
     envelope: bytes = Field(sa_type=LargeBinary)
 
@@ -316,3 +318,12 @@ class Provenance(SQLModel, table=True):
     namespace: str = Field(max_length=_NAME, primary_key=True)
     digest: str = Field(max_length=_DIGEST, primary_key=True)
     body: str
+
+
+class LastChange(SQLModel, table=True):
+    """On PostgreSQL, the one row that every change replaces: writers queue at it, and readers see that it differs."""
+
+    __tablename__ = "last_change"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    mark: int = Field(sa_type=BigInteger)

@@ -1,0 +1,164 @@
+"""The whole service on PostgreSQL: the same story, a server that is restarted under it, and two replicas as one."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from regalia import moving, publishing
+from regalia.client import Client
+from regalia.core.errors import UnauthenticatedError
+from regalia.core.kinds.prompt import PromptConfig
+from regalia.core.names import ApplicationName, Kind, Slot
+from regalia.core.references import BundleReference
+from regalia.sources import Draft
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
+from tests.servers import postgres
+from tests.servers.postgres import Catalogs
+from tests.support.registries import Home, replica
+from tests.support.stages import PROD, fill, release, staged
+
+MOVES = 20
+APPLICATION = ApplicationName.parse("acme/support-agent")
+CHANNEL = BundleReference(APPLICATION, channel="prod")
+RESOLVE = "/v1/apps/acme/support-agent/channels/prod/resolve"
+TABLE = """
+CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
+INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 200) n;
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+@pytest.fixture
+def settings(server: EmbeddedPostgres, tmp_path: Path) -> dict[str, str]:
+    return {
+        "REGALIA_SERVER_DATABASE": Catalogs(server).make(),
+        "REGALIA_SERVER_BLOBS": f"file://{tmp_path / 'blobs'}",
+    }
+
+
+def ask(made: Home, path: str = RESOLVE) -> tuple[int, dict[str, object]]:
+    """Ask a registry as plainly as can be."""
+    connection = http.client.HTTPConnection("127.0.0.1", made.port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {made.token}"})
+        answered = connection.getresponse()
+        return answered.status, json.loads(answered.read())
+    finally:
+        connection.close()
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def move(client: Client, version: str) -> None:
+    """Push a prompt that tells its version, make it a bundle, and move the channel there."""
+    config = PromptConfig("greeting", version, "none", template=f"Hello {version}")
+    content = {"greeting.txt": ("text/plain", version.encode())}
+    draft = Draft(Slot(Kind.PROMPT, "greeting"), config, content, origin="", has_version=True)
+    [one] = publishing.push(client, "acme", [draft])
+    plan = publishing.plan_bundle(client, APPLICATION, [one], version=version)
+    publishing.release(client, plan, publishing.release_signer(client, APPLICATION))
+    planned = moving.plan_promote(client, CHANNEL, BundleReference(APPLICATION, version=version), moving.Facts())
+    moving.execute(client, planned, moving.channel_signer(client, CHANNEL))
+
+
+def client_of(made: Home, state: Path) -> Client:
+    return Client(environment={**made.environment, "REGALIA_STATE": str(state)}, folder=made.project)
+
+
+def test_the_story_is_the_same_and_nothing_of_the_catalog_is_in_the_data_folder(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    with staged(tmp_path, settings=settings, workers=2) as made:
+        fill(made, TABLE)
+        for version in ("1.0.0", "1.1.0"):
+            release(made, version, "UPDATE kb SET body = 'now ' || id WHERE id = 7")
+            made.must("promote", version, "--to", "prod", "--unplaced")
+        made.must("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--unplaced")
+
+        assert "Hello Ann, this is 1.0.0." in made.must("render", PROD, "greeting", "--var", "name=Ann")
+        assert "INC-42" in made.must("history", PROD)
+        assert "snapshot/kb" in made.must("operation", "list")
+        assert not (tmp_path / ".local/share/regalia/registry.db").exists()
+
+
+def test_a_restart_of_the_server_is_told_as_such_and_got_over_by_everybody(
+    tmp_path: Path, settings: dict[str, str], server: EmbeddedPostgres
+) -> None:
+    with staged(tmp_path, "--no-worker", settings=settings, snapshots=False, workers=2) as made:
+        release(made, "1.0.0")
+        made.must("promote", "1.0.0", "--to", "prod")
+        worker = made.work("worker.log")
+        try:
+            made.must("gc", "--yes")
+            before = ask(made)
+            server.stop()
+            refused = ask(made)
+            alive = http.client.HTTPConnection("127.0.0.1", made.port, timeout=5)
+            alive.request("GET", "/healthz")
+            is_alive = alive.getresponse().status
+            alive.close()
+            started = made.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
+            server.start()
+            until(lambda: ask(made)[0] == 200)
+
+            assert (refused[0], refused[1]["code"], is_alive) == (503, "unavailable", 200)
+            assert (started.returncode, "Traceback" in started.stderr) == (1, False)
+            assert ask(made) == before
+            made.must("gc", "--yes")
+            assert worker.poll() is None
+        finally:
+            worker.terminate()
+            worker.wait()
+        assert "Traceback" not in (tmp_path / "worker.log").read_text()
+
+
+def test_a_move_through_one_replica_is_seen_by_the_next_request_to_the_other(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    with (
+        staged(tmp_path, "--no-worker", settings=settings, snapshots=False, workers=2) as made,
+        replica(made) as other,
+    ):
+        other.start("--no-worker", workers=2)
+        clients = [client_of(made, tmp_path / "state-1"), client_of(other, tmp_path / "state-2")]
+        seen = []
+        for number in range(MOVES):
+            move(clients[number % 2], f"1.0.{number}")
+            seen.append({client.refresh(PROD).version for client in clients for _ in range(4)})
+
+        assert seen == [{f"1.0.{number}"} for number in range(MOVES)]
+
+
+def test_a_token_that_is_revoked_through_one_replica_opens_no_other(tmp_path: Path, settings: dict[str, str]) -> None:
+    with (
+        staged(tmp_path, "--no-worker", settings=settings, snapshots=False) as made,
+        replica(made) as other,
+    ):
+        other.start("--no-worker")
+        release(made, "1.0.0")
+        made.must("promote", "1.0.0", "--to", "prod")
+        created = json.loads(
+            made.must("token", "create", "--name", "ci", "--right", "read", "--namespace", "acme", "--json")
+        )
+        other.more["REGALIA_TOKEN"] = created["token"]
+        client = client_of(other, tmp_path / "state")
+        assert client.refresh(PROD).version == "1.0.0"
+
+        made.must("token", "revoke", created["id"], "--yes")
+
+        with pytest.raises(UnauthenticatedError):
+            client.refresh(PROD)
