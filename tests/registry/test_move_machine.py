@@ -46,10 +46,11 @@ class Moves(RuleBasedStateMachine):
         return self.world.operations()[0]
 
     @precondition(lambda self: self.newest.state.is_over)
-    @rule()
-    def ask(self) -> None:
+    @rule(seals_first=st.booleans())
+    def ask(self, *, seals_first: bool = False) -> None:
         """Ask for the bundle that the channel does not name."""
-        self.world.asked(next(version for version in VERSIONS if version != self.world.version()))
+        asked = next(version for version in VERSIONS if version != self.world.version())
+        self.world.asked(asked, seals_first=seals_first)
 
     @precondition(lambda self: not self.newest.state.is_over)
     @rule(version=st.sampled_from(VERSIONS), supersede=st.booleans())
@@ -205,6 +206,7 @@ class Moves(RuleBasedStateMachine):
         assert all(one.state.is_over for one in world.operations())
         assert CollectionState.BUILDING not in {one.state for one in world.collections().values()}
         assert world.engine.led[ALIAS] == world.place().collection
+        assert world.engine.held[world.place().collection].sealed is (world.placing().mode is Mode.FROZEN)
         for name in world.written.keys() - {world.place().collection}:
             assert world.collections()[name].leftover is not None
         for name, one in world.collections().items():

@@ -71,6 +71,34 @@ def test_a_move_that_stops_the_writers_while_they_are_let_in_has_them_stopped(wo
     assert not world.write()
 
 
+STEPS = {"before it was opened": ("standing", 0), "after": ("unseal", 1)}
+
+
+@pytest.mark.parametrize(("step", "opened"), STEPS.values(), ids=STEPS)
+def test_what_its_channel_has_left_while_writers_were_let_in_is_sealed_and_stays_so(
+    world: World, step: str, opened: int
+) -> None:
+    live = world.place().collection
+    asked = world.asked(NEW).id
+    assert world.workers[0].run_one()
+
+    def at(what: str) -> None:
+        if what == step:
+            world.engine.at = lambda _what: None
+            world.sign(asked)
+            assert world.workers[1].run_one()
+            assert world.engine.held[live].sealed
+
+    world.engine.held[live].sealed = True
+    before = world.engine.held[live].unsealings
+    world.engine.at = at
+
+    world.reconciler.run()
+
+    assert world.place().collection != live
+    assert (world.engine.held[live].sealed, world.engine.held[live].unsealings) == (True, before + opened)
+
+
 def test_what_nobody_serves_any_more_is_let_be(world: World) -> None:
     live = world.place().collection
     world.settle(world.asked(NEW))

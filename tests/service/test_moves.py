@@ -236,6 +236,24 @@ def test_what_was_written_to_a_live_collection_is_kept_when_its_channel_leaves_i
     ]
 
 
+def test_a_bundle_without_vectors_leaves_a_live_collection_through_a_worker_or_not_at_all(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live")
+    served.must("promote", "1.0.0", "--to", "prod")
+    live = place(served)
+    write(served, live, "DELETE FROM {} WHERE id IN (3, 4)")
+    project = served.project / "regalia.yaml"
+    project.write_text(project.read_text().replace("  snapshots/kb: {target: local, collection: kb}\n", ""))
+    release(served, "2.0.0")
+
+    refused = served.reg("promote", "2.0.0", "--to", "prod", "--unplaced")
+    told = served.reg("promote", "2.0.0", "--to", "prod")
+
+    assert refused.returncode == 1
+    assert f"would leave {live.collection}, and nothing would keep what its application wrote there" in refused.stderr
+    assert told.returncode == 0, told.stderr
+    assert f"0 rows were written to {live.collection} and 2 removed: kept as" in told.stderr
+
+
 def test_this_mornings_ingestion_is_undone_without_leaving_the_bundle(served: Home) -> None:
     served.must("channel", "set", PROD, "--snapshot", "kb=local,mode=live")
     served.must("promote", "1.0.0", "--to", "prod")

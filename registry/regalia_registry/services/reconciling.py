@@ -44,8 +44,7 @@ class Reconciler:
         with self.ports.store.read() as tx:
             served, placings = _served(tx), tx.placings.list()
             sealed = [one for one in (all_collections(tx) if self._is_thorough else served) if one.is_warm]
-            closed = _closed(tx)
-        live = [one for one in served if one.is_live and one.id not in closed]
+            live = _written_into(tx, served)
         for collection in sealed:
             self._reach(collection.target, collection.name, partial(self._look, collection))
         for collection in live:
@@ -76,16 +75,21 @@ class Reconciler:
             log.warning("collection drifted", collection=collection.name, target=collection.target)
 
     def _let_in(self, collection: Collection, provider: Provider) -> None:
-        """Let writers in that a move had stopped which was given up while its engine did not answer."""
+        """Let writers in that a move had stopped which was given up while its engine did not answer.
+
+        A move may come meanwhile that wants them stopped, or has left the collection: then they are stopped again.
+        """
         seals, mark = seals_of(provider), collection.mark
-        if not seals.standing(collection.name, mark=mark).sealed:
+        if not seals.standing(collection.name, mark=mark).sealed or not self._is_written_into(collection):
             return
         seals.unseal(collection.name, mark=mark)
         log.info("writers let in", collection=collection.name, target=collection.target)
-        with self.ports.store.read() as tx:
-            is_closed = collection.id in _closed(tx)
-        if is_closed:  # a move has come meanwhile, which wants them stopped
+        if not self._is_written_into(collection):
             seals.seal(collection.name, mark=mark)
+
+    def _is_written_into(self, collection: Collection) -> bool:
+        with self.ports.store.read() as tx:
+            return collection.id in {one.id for one in _written_into(tx, _served(tx))}
 
     def _lead(self, of: ChannelPlacings, placing: Placing, provider: Provider) -> None:
         led = lead(self.ports, provider, of.application, of.channel, placing, again=self._is_thorough)
@@ -112,10 +116,11 @@ class Reconciler:
                     broken.close()
 
 
-def _closed(tx: Transaction) -> frozenset[str]:
-    """Name, by id, the collections whose writers an open move has stopped."""
+def _written_into(tx: Transaction, served: list[Collection]) -> list[Collection]:
+    """Give those that applications write into, but where an open move has stopped the writers."""
     moves = (one for one in tx.operations.list_open() if one.kind in MOVES)
-    return frozenset(closed for move in moves for closed in closed_by(move))
+    closed = {name for move in moves for name in closed_by(move)}
+    return [one for one in served if one.is_live and one.id not in closed]
 
 
 def _served(tx: Transaction) -> list[Collection]:

@@ -17,7 +17,8 @@ _LOOKED_PAGES = 10
 _ALWAYS = (
     "{name} stays a class, and no alias can have its name: who says {name} goes on with this very class, also after a "
     "promote or a restore; an application that follows the channel asks the resolver, or says an alias of another name",
-    "once the channel serves from another collection, {name} is sealed: a write there is refused as read-only",
+    "once the channel serves from another collection, {name} is sealed: a write there is refused as read-only; and "
+    "where nothing has named it for a week, garbage collection drops it like any",
     "while it is marked, for some milliseconds, Weaviate refuses writes, and rows of a batch that it refuses may stay "
     "where no search finds them: stop the writers meanwhile, or delete what was refused and send it again",
     "its description says that it is ours, and what it said is kept behind that",
