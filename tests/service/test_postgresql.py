@@ -2,20 +2,27 @@
 
 import http.client
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from regalia import moving, publishing
 from regalia.client import Client
-from regalia.core.errors import UnauthenticatedError
 from regalia.core.kinds.prompt import PromptConfig
 from regalia.core.names import ApplicationName, Kind, Slot
 from regalia.core.references import BundleReference
+from regalia.places import ADMIN_TOKEN_HASH_FILE
 from regalia.sources import Draft
+from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
+from regalia_registry.admin.prepare import prepare
+from regalia_registry.settings import load_settings
 from tests.servers import postgres
 from tests.servers.postgres import Catalogs
 from tests.support.registries import Home, replica
@@ -45,11 +52,11 @@ def settings(server: EmbeddedPostgres, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def ask(made: Home, path: str = RESOLVE) -> tuple[int, dict[str, object]]:
-    """Ask a registry as plainly as can be."""
+def ask(made: Home, *, token: str | None = None) -> tuple[int, dict[str, object]]:
+    """Resolve as plainly as can be."""
     connection = http.client.HTTPConnection("127.0.0.1", made.port, timeout=10)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {made.token}"})
+        connection.request("GET", RESOLVE, headers={"Authorization": f"Bearer {token or made.token}"})
         answered = connection.getresponse()
         return answered.status, json.loads(answered.read())
     finally:
@@ -107,15 +114,12 @@ def test_a_restart_of_the_server_is_told_as_such_and_got_over_by_everybody(
             before = ask(made)
             server.stop()
             refused = ask(made)
-            alive = http.client.HTTPConnection("127.0.0.1", made.port, timeout=5)
-            alive.request("GET", "/healthz")
-            is_alive = alive.getresponse().status
-            alive.close()
+            is_alive = made.answers()
             started = made.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
             server.start()
             until(lambda: ask(made)[0] == 200)
 
-            assert (refused[0], refused[1]["code"], is_alive) == (503, "unavailable", 200)
+            assert (refused[0], refused[1]["code"], is_alive) == (503, "unavailable", True)
             assert (started.returncode, "Traceback" in started.stderr) == (1, False)
             assert ask(made) == before
             made.must("gc", "--yes")
@@ -124,6 +128,34 @@ def test_a_restart_of_the_server_is_told_as_such_and_got_over_by_everybody(
             worker.terminate()
             worker.wait()
         assert "Traceback" not in (tmp_path / "worker.log").read_text()
+
+
+def test_a_server_that_hangs_keeps_no_web_process_from_answering(
+    tmp_path: Path, settings: dict[str, str], server: EmbeddedPostgres
+) -> None:
+    with staged(tmp_path, "--no-worker", settings=settings, snapshots=False) as made:
+        release(made, "1.0.0")
+        made.must("promote", "1.0.0", "--to", "prod")
+        before = ask(made)
+        processes = processes_of(server)
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            answered = [(ask(made)[0], made.answers()) for _ in range(5)]
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+        until(lambda: ask(made)[0] == 200)
+
+        assert answered == [(503, True)] * 5
+        assert ask(made) == before
+
+
+def processes_of(server: EmbeddedPostgres) -> list[int]:
+    """Give the postmaster and all that it started."""
+    first = int((server.folder / "cluster/postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, children)]
 
 
 def test_a_move_through_one_replica_is_seen_by_the_next_request_to_the_other(
@@ -151,14 +183,30 @@ def test_a_token_that_is_revoked_through_one_replica_opens_no_other(tmp_path: Pa
         other.start("--no-worker")
         release(made, "1.0.0")
         made.must("promote", "1.0.0", "--to", "prod")
-        created = json.loads(
-            made.must("token", "create", "--name", "ci", "--right", "read", "--namespace", "acme", "--json")
-        )
-        other.more["REGALIA_TOKEN"] = created["token"]
-        client = client_of(other, tmp_path / "state")
-        assert client.refresh(PROD).version == "1.0.0"
+        told = made.must("token", "create", "--name", "ci", "--right", "read", "--namespace", "acme", "--json")
+        created = json.loads(told)
+        before = [ask(one, token=created["token"])[0] for one in (made, other)]
 
-        made.must("token", "revoke", created["id"], "--yes")
+        made.must("token", "revoke", created["entry"]["id"])
 
-        with pytest.raises(UnauthenticatedError):
-            client.refresh(PROD)
+        assert before == [200, 200]
+        assert [ask(one, token=created["token"])[0] for one in (other, made, other, other)] == [401] * 4
+
+
+def test_replicas_that_start_at_once_on_an_empty_database_all_start(
+    tmp_path: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    replicas = []
+    for number in range(4):
+        data = tmp_path / f"data-{number}"
+        data.mkdir()
+        (data / ADMIN_TOKEN_HASH_FILE).write_text("0" * 64)
+        replicas.append(load_settings(data=data))
+
+    with ThreadPoolExecutor(len(replicas)) as pool:
+        list(pool.map(prepare, replicas))
+
+    with closing(SqlStore.open(settings["REGALIA_SERVER_DATABASE"])) as store, store.read() as tx:
+        assert [token.name for token in tx.access.list(after=None, limit=9)] == ["admin of day one"]
