@@ -8,10 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench crash soak weaviate lock docs clean
+.PHONY: help demo rehearsal test check bench crash soak weaviate lock docs clean
 
 help: ## Say what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.demo: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -28,6 +28,9 @@ demo: $(VENV)/.demo ## Tell the whole story with real processes, in a temporary 
 
 test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+rehearsal: $(VENV)/.dev ## Tell it over PostgreSQL, S3, two replicas, a worker and nginx, which this machine must have
+	@$(BIN)/python -m deploy.rehearsal
 
 weaviate: $(WEAVIATE) ## Build the Weaviate that tests use, once (needs Go and some minutes); they skip it where it is not there
 

@@ -28,9 +28,9 @@ def require() -> str:
 
 
 @contextmanager
-def proxied(folder: Path, ports: Sequence[int]) -> Iterator[int]:
+def proxied(folder: Path, ports: Sequence[int], port: int = 0) -> Iterator[int]:
     """Run it before registries on these two ports, which answer; gives its own port."""
-    nginx, port = require(), free_port()
+    nginx, port = require(), port or free_port()
     written = CONFIGURATION.read_text()
     for number, upstream in enumerate(ports, start=1):
         written = written.replace(f"replica-{number}:7117", f"127.0.0.1:{upstream}")

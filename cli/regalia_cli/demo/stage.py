@@ -52,9 +52,7 @@ class Fleet:
 
 
 class Stage:
-    """One home folder, one registry, one project; `target` is where its knowledge base lives."""
-
-    target = "local"
+    """One home folder, one registry, one project."""
 
     def __init__(self, home: Path) -> None:
         """Lay the project's files out."""
@@ -67,7 +65,7 @@ class Stage:
         self.environment = {**kept, "HOME": str(home), "REGALIA_URL": self.url, "NO_COLOR": "1"}
         self.local = embedded_postgres(home / ".local/share/regalia")
         self.environment["KB_URL"] = f"postgresql://regalia@/local?host={self.local / 'run'}"
-        self._server: subprocess.Popen[bytes] | None = None
+        self._servers: list[subprocess.Popen[bytes]] = []
 
     @property
     def serving(self) -> str:
@@ -109,18 +107,31 @@ class Stage:
 
     def start(self) -> None:
         """Start the registry and wait until it answers."""
+        self.spawn("serve", "--port", str(self.port))
+        self.await_serving(self.url)
+
+    def spawn(self, *arguments: str) -> None:
+        """Start a process of the registry: `reg` with these arguments."""
         with (self.home / "registry.log").open("ab") as log:
-            self._server = subprocess.Popen(  # noqa: S603 # our own command
-                [sys.executable, "-c", _REG, "serve", "--port", str(self.port)],
+            process = subprocess.Popen(  # noqa: S603 # our own command
+                [sys.executable, "-c", _REG, *arguments],
                 cwd=self.home,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+        self._servers.append(process)
+
+    def await_serving(self, url: str) -> None:
+        """Wait until a registry answers there.
+
+        Raises:
+            UnavailableError: It does not, or one of its processes has ended.
+        """
         deadline = time.monotonic() + _START_S
-        while not is_serving(self.url):
-            if time.monotonic() > deadline or self._server.poll() is not None:
+        while not is_serving(url):
+            if time.monotonic() > deadline or any(one.poll() is not None for one in self._servers):
                 raise UnavailableError(
                     "the demo's registry does not start", hint=(self.home / "registry.log").read_text()[-2000:]
                 )
@@ -128,18 +139,20 @@ class Stage:
 
     def kill(self) -> None:
         """Kill the registry as an outage would; its web processes follow their supervisor."""
-        if self._server is not None:
-            self._server.send_signal(signal.SIGKILL)
-            self._server.wait()
-            deadline = time.monotonic() + _START_S
-            while is_serving(self.url) and time.monotonic() < deadline:
-                time.sleep(0.05)
+        while self._servers:
+            killed = self._servers.pop()
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+        deadline = time.monotonic() + _START_S
+        while is_serving(self.url) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def clear(self) -> None:
         """Stop the registry if it runs, and remove its embedded PostgreSQL, which for root lies outside of the home."""
-        if self._server is not None and self._server.poll() is None:
-            self._server.terminate()
-            self._server.wait()
+        for process in self._servers:
+            process.terminate()
+        for process in self._servers:
+            process.wait()
         # The worker of a registry that was killed notices it, and stops PostgreSQL before it ends.
         deadline = time.monotonic() + _START_S
         while (self.local / "cluster/postmaster.pid").exists() and time.monotonic() < deadline:

@@ -38,13 +38,13 @@ def _release(stage: Stage, weaviate: str | None) -> None:
     with (stage.project / "regalia.yaml").open("a", encoding="utf-8") as file:
         file.write("  config/retrieval: {file: config/retrieval.yaml, schema: config/retrieval.schema.json}\n")
         for name in ("kb", "search") if weaviate is not None else ("kb",):
-            source = f"target: {stage.target}, collection: kb_working, embedder: models/embedder"
+            source = "target: local, collection: kb_working, embedder: models/embedder"
             file.write(f"  snapshots/{name}: {{{source}}}\n")
         file.write(_code_pin(stage))
     stage.start()
     output.answer(f"$ {stage.serving} &")
-    say(f"… and a knowledge base: the bank's help pages, in a live table of PostgreSQL, the target `{stage.target}`.")
-    _show(stage, "target", "check", stage.target)
+    say("… and a knowledge base: the bank's help pages, in a live table of the registry's own PostgreSQL, `local`.")
+    _show(stage, "target", "check", "local")
     _program(stage, "ingest.py", "knowledge/help_pages.parquet")
     say("Pushing makes a version of each, and takes a snapshot of the table while it serves:")
     _commit(stage, "release 2.3.0")
@@ -53,7 +53,7 @@ def _release(stage: Stage, weaviate: str | None) -> None:
     _show(stage, "push")
     _show(stage, "bundle", "create", "2.3.0")
     say("prod serves its knowledge base from there too: from a sealed copy that is made from the snapshot, and proved.")
-    places = ["--snapshot", f"kb={stage.target}"]
+    places = ["--snapshot", "kb=local"]
     if weaviate is not None:
         stage.environment["KB_WEAVIATE"] = weaviate.partition("?")[0]
         _show(stage, "target", "add", "search", weaviate, "--provider", "weaviate")
