@@ -1,10 +1,15 @@
 """Adoptions in memory: a table in use is kept whatever becomes of who asked, and is a channel's once that is signed."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from regalia.core.errors import ConflictError
 from regalia_registry.domain.operations import OperationState
@@ -117,6 +122,71 @@ def test_a_worker_that_takes_over_adopts_what_the_one_before_had_begun_to(world:
     world.sign(asked.id)
 
     assert (adopted(world), world.place().collection) == (name, name)
+
+
+def happening(world: World, fate: str) -> None:
+    """Let something happen to whatever is at work, and whoever waits."""
+    newest = world.operations()[0].id
+    match fate:
+        case "killed":
+            raise Killed
+        case "overtaken":
+            world.clock.turn(world.workers[0].lease.takeover)
+            world.workers[1].run_one()
+        case "cancelled":
+            with suppress(ConflictError):
+                world.cancel(newest)
+        case "refused":
+            raise ConflictError("somebody's transaction is in the way")
+        case _:
+            world.reconciler.run()
+
+
+FATES = ("killed", "overtaken", "cancelled", "refused", "reconciled", "nothing")
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from(FATES)), max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_whatever_happens_to_an_adoption_its_application_goes_on_and_asks_again(fates: list[tuple[int, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        world = World(Path(folder), mode=Mode.FROZEN)
+        world.use(TABLE)
+        for step, fate in fates:
+            with suppress(ConflictError):
+                world.adopting(TABLE)
+            disturb(world, step, partial(happening, world, fate))
+            assert in_use(world) == ROWS
+        for _ in range(2):
+            world.clock.turn(LONG)
+            world.collect()
+            assert in_use(world) == ROWS
+
+        world.settle(world.adopting(TABLE))
+        world.reconciler.run()
+
+        assert world.engine.led[TABLE] == world.place().collection
+        assert in_use(world) == ROWS
+        assert [one.name for one in world.collections().values() if one.is_adopted] == [world.place().collection]
+
+
+def disturb(world: World, step: int, do: Callable[[], None]) -> None:
+    """Let a worker do an operation, and something happen before what it does to the engine at a step."""
+    left = [step]
+
+    def at(_what: str) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            do()
+
+    world.engine.at = at
+    with suppress(Killed):
+        world.workers[0].run_one()
+    world.engine.at = lambda _what: None
+
+
+def in_use(world: World) -> int:
+    """Count the rows that an application finds under the name that it says."""
+    return len(world.texts(TABLE if TABLE in world.engine.held else world.engine.led[TABLE]))
 
 
 def test_a_plan_of_what_was_adopted_and_never_signed_says_that_nothing_changes(world: World) -> None:
