@@ -57,6 +57,8 @@ lock: $(VENV)/.dev ## Renew the locked requirements
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package regalia --extra all pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package regalia --extra dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-emit-package regalia --extra server --extra cli --extra pgvector --extra weaviate --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+	@printf 'build\nhatchling\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --constraints requirements-dev.lock - -o deploy/requirements-build.lock
 
 docs: $(VENV)/.dev ## Write the generated page again: the CLI reference
 	@$(BIN)/python docs/generate.py

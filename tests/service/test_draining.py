@@ -16,6 +16,7 @@ import pytest
 
 from regalia_cli.demo.stage import FILES
 from tests.servers.proxy import proxied, require
+from tests.support.asking import get
 from tests.support.registries import Home, home
 from tests.support.replicas import replicas
 
@@ -31,10 +32,8 @@ def connected(port: int) -> Iterator[http.client.HTTPConnection]:
 
 
 def readiness(made: Home) -> tuple[int, dict[str, object]]:
-    with connected(made.port) as connection:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+    status, body = get(made.port, "/readyz")
+    return status, json.loads(body)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What Prometheus reads of a real registry: every process is in it, whichever answers the scrape."""
 
-import http.client
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from regalia_cli.demo.stage import FILES, free_port
+from tests.support.asking import get
 from tests.support.registries import Home, home
 
 CHANNEL = "/v1/apps/acme/support-agent/channels/prod/resolve?root=1"
@@ -50,16 +50,8 @@ def value(made: Home, name: str, **labels: str) -> float:
     return series(scrape(made))[f"{name}{sorted(labels.items())}"]
 
 
-def get(made: Home, path: str, token: str | None = None) -> int:
-    """Ask on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", made.port, timeout=10)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {token or made.token}"})
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-    finally:
-        connection.close()
+def status(made: Home, path: str, token: str | None = None) -> int:
+    return get(made.port, path, token or made.token)[0]
 
 
 def web_processes(made: Home) -> list[int]:
@@ -72,9 +64,9 @@ def web_processes(made: Home) -> list[int]:
 def test_every_resolve_of_every_process_is_counted_by_its_outcome(watched: Home) -> None:
     before = series(scrape(watched))
 
-    answers = [get(watched, CHANNEL) for _ in range(60)]
-    answers += [get(watched, CHANNEL.replace("prod", "absent")) for _ in range(5)]
-    answers += [get(watched, CHANNEL, token="rgl_unknown") for _ in range(3)]
+    answers = [status(watched, CHANNEL) for _ in range(60)]
+    answers += [status(watched, CHANNEL.replace("prod", "absent")) for _ in range(5)]
+    answers += [status(watched, CHANNEL, token="rgl_unknown") for _ in range(3)]
 
     after = series(scrape(watched))
     outcomes = {"answered": 60, "absent": 5, "unauthenticated": 3, "unchanged": 0, "other": 0}
@@ -91,7 +83,7 @@ def test_every_resolve_of_every_process_is_counted_by_its_outcome(watched: Home)
 def test_requests_are_counted_by_route_and_never_by_path(watched: Home) -> None:
     paths = ["/v1/apps/acme/support-agent/channels", "/nothing/../here", "/v1/apps/acme/made-up-name/channels"]
     for path in paths:
-        get(watched, path)
+        status(watched, path)
 
     page = scrape(watched)
 
@@ -114,14 +106,14 @@ def test_labels_are_those_that_are_documented_and_hold_no_name_of_anybody(watche
 
 def test_a_process_that_is_killed_takes_no_count_with_it(watched: Home) -> None:
     for _ in range(20):
-        get(watched, CHANNEL)
+        status(watched, CHANNEL)
     before = value(watched, "regalia_resolves_total", outcome="answered")
     [first, *_] = web_processes(watched)
 
     os.kill(first, signal.SIGKILL)
     while first in web_processes(watched) or len(web_processes(watched)) < 2:
         time.sleep(0.05)
-    asked = [get(watched, CHANNEL) for _ in range(20)]
+    asked = [status(watched, CHANNEL) for _ in range(20)]
 
     assert asked == [200] * 20
     assert value(watched, "regalia_resolves_total", outcome="answered") == before + 20
@@ -149,7 +141,7 @@ def test_openmetrics_is_spoken_to_who_asks_for_it(watched: Home) -> None:
 
 
 def test_the_service_itself_tells_no_metrics(watched: Home) -> None:
-    assert get(watched, "/metrics") == 404
+    assert status(watched, "/metrics") == 404
 
 
 def test_a_worker_of_its_own_tells_its_metrics_at_a_port_of_its_own(watched: Home) -> None:

@@ -1,6 +1,5 @@
 """What a web process is made of."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +12,15 @@ from regalia_registry.http.app import make_app
 from regalia_registry.http.front import Front
 from regalia_registry.http.health import Health
 from regalia_registry.http.metrics import Page
-from regalia_registry.http.probes import Probe
+from regalia_registry.http.probes import Kept, Probe
 from regalia_registry.services.context import Ports
-from regalia_registry.services.health import CHECKS, check_worker
+from regalia_registry.services.health import check_blobs, check_database, check_trust, check_worker, check_writing
 from regalia_registry.services.watching import Watched, watch
 from regalia_registry.settings import Settings
 
 _WATCH_LIMIT_S = 5.0
 _WATCHED_FOR_S = 5.0
+_WRITABLE_FOR_S = 30.0  # looking takes the turn of a writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,15 @@ def make_web(settings: Settings, board: Board | None = None, place: int = 0) -> 
     tally = counted.tally(place)
     ports = make_ports(settings, tally)
 
-    checks = {name: partial(check, ports) for name, check in CHECKS.items()}
-    health = Health({**checks, "worker": lambda: check_worker(ports, beat=_beat(counted))})
+    health = Health(
+        {
+            "database": partial(check_database, ports),
+            "writing": Kept(partial(check_writing, ports), for_s=_WRITABLE_FOR_S),
+            "blobs": partial(check_blobs, ports),
+            "trust": partial(check_trust, ports),
+            "worker": lambda: check_worker(ports, beat=_beat(counted)),
+        }
+    )
     made = make_app(
         ports,
         tally.cells,
@@ -56,16 +63,13 @@ def _beat(board: Board) -> int | None:
 
 
 def _watching(ports: Ports) -> Callable[[], Watched | None]:
-    """Look at the catalog for a scrape, within a limit; two scrapes within five seconds are told the same."""
-    probe = Probe(lambda: (time.monotonic(), watch(ports)), limit_s=_WATCH_LIMIT_S)
-    last: list[tuple[float, Watched]] = []
+    """Look at the catalog for a scrape, within a limit; scrapes within five seconds are told the same."""
+    probe = Probe(Kept(partial(watch, ports), for_s=_WATCHED_FOR_S), limit_s=_WATCH_LIMIT_S)
 
     def look() -> Watched | None:
-        if not last or time.monotonic() - last[-1][0] > _WATCHED_FOR_S:
-            try:
-                last[:] = [probe.answer_here()]
-            except RegaliaError:
-                return None
-        return last[-1][1]
+        try:
+            return probe.answer_here()
+        except RegaliaError:
+            return None
 
     return look

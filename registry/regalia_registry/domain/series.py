@@ -129,6 +129,11 @@ RESOLVES = Family(
     ("outcome",),
     tuple((outcome,) for outcome in (*OUTCOMES.values(), OTHER)),
 )
+RESOLVES_KEPT = Family(
+    "regalia_resolves_kept",
+    "Resolve requests answered with what was answered before, since the catalog or the blob store does not answer.",
+    Shape.COUNTER,
+)
 RESOLVE_SECONDS = Family(
     "regalia_resolve_seconds", "Time to answer a resolve request.", Shape.HISTOGRAM, bounds_s=_FAST_S
 )
@@ -182,6 +187,7 @@ WORKER_BEAT = Family(
 )
 FAMILIES = (
     RESOLVES,
+    RESOLVES_KEPT,
     RESOLVE_SECONDS,
     BLOB_ERRORS,
     VECTOR_ERRORS,

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -9,6 +10,22 @@ from typing import Generic, TypeVar
 from regalia.core.errors import RegaliaError, UnavailableError
 
 Answer = TypeVar("Answer")
+
+
+class Kept(Generic[Answer]):
+    """A question whose answer holds for some seconds; one asks at a time, as a probe does."""
+
+    def __init__(self, ask: Callable[[], Answer], *, for_s: float) -> None:
+        """Ask nothing yet."""
+        self._ask = ask
+        self._for_s = for_s
+        self._last: tuple[float, Answer] | None = None
+
+    def __call__(self) -> Answer:
+        """Give the last answer, or ask again."""
+        if self._last is None or time.monotonic() - self._last[0] > self._for_s:
+            self._last = time.monotonic(), self._ask()
+        return self._last[1]
 
 
 class Probe(Generic[Answer]):

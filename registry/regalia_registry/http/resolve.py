@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl, unquote
 from starlette.types import Scope
 
 from regalia.core.digest import Digest
-from regalia.core.errors import InvalidError, RegaliaError
+from regalia.core.errors import InvalidError, RegaliaError, UnavailableError
 from regalia.core.names import ApplicationName
 from regalia.core.references import BundleReference
 from regalia_registry.http.errors import Answer, problem_of
-from regalia_registry.services.resolve import Question, Resolver
+from regalia_registry.services.resolve import Body, Question, Resolver
 from regalia_registry.services.sightings import Sightings
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
@@ -38,12 +38,9 @@ def path_of(scope: Scope) -> str:
 
 def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: str) -> Answer:
     """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception."""
+    headers = dict(scope["headers"])
     try:
-        headers = dict(scope["headers"])
-        seen = view.look()
-        actor = view.actor(bearer_of(headers.get(b"authorization")), seen=seen)
-        question = _question(path_of(scope), scope["query_string"])
-        body = view.resolve(actor, question, seen=seen)
+        question, body = _resolved(scope, view, bearer_of(headers.get(b"authorization")))
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
     instance = headers.get(_INSTANCE)
@@ -58,6 +55,20 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
     length = str(len(body.content)).encode("ascii")
     content = b"" if scope["method"] == "HEAD" else body.content
     return 200, [(b"content-type", b"application/json"), (b"content-length", length), *common], content
+
+
+def _resolved(scope: Scope, view: Resolver, token: str | None) -> tuple[Question, Body]:
+    try:
+        seen = view.look()
+        actor = view.actor(token, seen=seen)
+        question = _question(path_of(scope), scope["query_string"])
+        return question, view.resolve(actor, question, seen=seen)
+    except UnavailableError:
+        question = _question(path_of(scope), scope["query_string"])
+        kept = view.find_kept(token, question)
+        if kept is None:
+            raise
+        return question, kept
 
 
 def bearer_of(header: bytes | None) -> str | None:

@@ -1,6 +1,5 @@
 """Whether the registry can do its work, dependency by dependency."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -32,9 +31,6 @@ class Found:
 
     state: State
     told: str = ""
-
-
-Check = Callable[[Ports], Found]
 
 
 def check_database(ports: Ports) -> Found:
@@ -105,14 +101,6 @@ def check_worker(ports: Ports, *, beat: int | None) -> Found:
     return Found(
         State.OK, "none here; no operation waits for one" if silent_s is None else f"seen {silent_s:.0f} s ago"
     )
-
-
-CHECKS: Mapping[str, Check] = {
-    "database": check_database,
-    "writing": check_writing,
-    "blobs": check_blobs,
-    "trust": check_trust,
-}
 
 
 def _expiry(expires: datetime, now: datetime) -> Found:

@@ -20,6 +20,7 @@ from regalia.wire.resolution import MAX_INLINE, MAX_INLINE_LAYER, MAX_ROOTS, Res
 from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
 from regalia_registry.domain.refusals import no_entry
+from regalia_registry.domain.series import FIXED, RESOLVES_KEPT
 from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
@@ -28,6 +29,7 @@ from regalia_registry.services.steps.trust import current_root
 
 _FRESH_FOR = timedelta(hours=24)
 _MAX_CACHED_BYTES = 64 * 1024 * 1024
+_MAX_REMEMBERED = 10_000  # tokens that have asked, some 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class _Basis:
     signatures: Digest
     hour: datetime
 
+    def names_what(self, other: "_Basis") -> bool:
+        """Say whether an answer is the same as another but for its freshness."""
+        mine, others = (self.pointer, self.bundle, self.root), (other.pointer, other.bundle, other.root)
+        return mine == others and self.signatures == other.signatures
+
 
 @dataclass(frozen=True, slots=True)
 class _Head:
@@ -97,6 +104,7 @@ class Resolver:
         self._bodies: OrderedDict[_Key, tuple[_Basis, Body]] = OrderedDict()
         self._cached_bytes = 0
         self._tokens = _Tokens(-1, {})
+        self._remembered: OrderedDict[str, Token] = OrderedDict()
 
     def look(self) -> int:
         """Look, once a request, whether anything was committed anywhere.
@@ -122,6 +130,7 @@ class Resolver:
         if found is None:
             with self._ports.store.read() as tx:
                 found = tx.access.find(hashed)
+            self._remember(hashed, found)
             if found is None:
                 raise no_entry(is_sent=token is not None)
             tokens.known[hashed] = found  # of that version, which may be over by now, and with it these
@@ -155,6 +164,35 @@ class Resolver:
         if _has_root(question, sources.basis):
             self._keep(_key(question, sources.basis), sources.basis, body)
         return body
+
+    def find_kept(self, token: str | None, question: Question) -> Body | None:
+        """Find what was answered before, for while the store can't be read, or what is new can't be rendered.
+
+        It names what the channel named when it was last read, for a token that was good when it was last read; its
+        freshness is the one that was signed then, and a day later it is nothing.
+
+        Raises:
+            AccessError: The token gives no right to see it.
+        """
+        now = self._ports.clock.now()
+        known = self._remembered.get((token and hash_token(token)) or "")
+        head = self._heads.get(question.reference)
+        if known is None or not known.is_valid(now) or head is None or not _has_root(question, head.basis):
+            return None
+        known.actor().require(Right.READ, on=question.reference.application.namespace)
+        basis, body = self._bodies.get(_key(question, head.basis), (None, None))
+        if basis is None or not basis.names_what(head.basis) or now - basis.hour >= _FRESH_FOR:
+            return None
+        self._ports.counts.add(FIXED.cell(RESOLVES_KEPT))
+        return body
+
+    def _remember(self, hashed: str, token: Token | None) -> None:
+        with self._lock:
+            self._remembered.pop(hashed, None)
+            if token is not None:
+                self._remembered[hashed] = token
+                if len(self._remembered) > _MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
 
     def _find(self, question: Question, basis: _Basis) -> Body | None:
         if not _has_root(question, basis):
