@@ -1,7 +1,7 @@
 """A registry with `local` and releases whose prompt tells their version, as the tests of moves begin with it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +21,12 @@ _PROMPT = 'version: "{version}"\nprompt_id: greeting\ntemplate: "Hello {{name}},
 
 
 @contextmanager
-def staged(folder: Path, *options: str, snapshots: bool = True, workers: int = 1) -> Iterator[Home]:
+def staged(
+    folder: Path, *options: str, snapshots: bool = True, workers: int = 1, environment: Mapping[str, str] | None = None
+) -> Iterator[Home]:
     """Serve a registry whose project has a prompt, and the table `kb` of `local` as a snapshot."""
     with home(folder) as made:
+        made.more.update(environment or {})
         (made.project / "prompts").mkdir()
         made.must("init", "acme/support-agent", "--registry", made.url)
         with (made.project / "regalia.yaml").open("a") as file:
