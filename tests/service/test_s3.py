@@ -24,6 +24,7 @@ from tests.support.stages import PROD, TABLE, local_of, release, staged
 
 LARGE = os.urandom(1024) * 3000
 SMALL = b"small"
+PROMPT = 'version: "3.0.0"\nprompt_id: greeting\ntemplate: "Hi."\n'
 ORPHAN = b"of a push that never came to its manifest"
 
 
@@ -149,7 +150,7 @@ def test_clients_that_do_not_reach_the_bucket_get_every_byte_and_range_through_t
 
 def test_a_blob_or_a_manifest_is_read_only_through_a_namespace_that_links_it(served: Home) -> None:
     client_of(served).registry.put_blob("acme", Digest.of(LARGE), LARGE)
-    (served.project / "prompts/greeting.yaml").write_text('version: "1.0.0"\nprompt_id: greeting\ntemplate: "Hi."\n')
+    (served.project / "prompts/greeting.yaml").write_text(PROMPT)
     [pushed] = json.loads(served.must("push", "prompts/greeting.yaml", "--json"))
     made = ("token", "create", "--name", "other", "--right", "read", "--namespace", "other", "--json")
     other = json.loads(served.must(*made))["token"]
@@ -178,7 +179,8 @@ def test_a_bucket_that_dies_is_told_and_everything_goes_on_when_it_is_back(
         made.stop()
         made.start("--no-worker")
 
-        refused = made.reg("push")
+        (made.project / "prompts/greeting.yaml").write_text(PROMPT)
+        refused = made.reg("push", "prompts/greeting.yaml")
         asked = made.must("snapshot", "create", "local", "kb", "--detach").strip()
         resolved = agent.refresh(PROD)
         deadline = time.monotonic() + 60
@@ -187,7 +189,7 @@ def test_a_bucket_that_dies_is_told_and_everything_goes_on_when_it_is_back(
         mortal.start()
 
         made.must("operation", "watch", asked)
-        made.must("push")
+        made.must("push", "prompts/greeting.yaml")
         assert json.loads(made.must("operation", "show", asked, "--json"))["operation"]["state"] == "done"
         assert resolved.version == "1.0.0"
         assert (refused.returncode, "does not answer" in refused.stderr) == (1, True)
