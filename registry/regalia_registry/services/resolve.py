@@ -21,9 +21,9 @@ from regalia_registry.domain.access import Actor, Right, hash_token
 from regalia_registry.domain.records import StoredBundle, StoredPointer, Token
 from regalia_registry.domain.refusals import no_entry
 from regalia_registry.domain.series import FIXED, RESOLVES_KEPT
-from regalia_registry.ports.blobs import read_blob
 from regalia_registry.ports.store import Transaction
 from regalia_registry.services.context import Ports
+from regalia_registry.services.steps.inlining import SmallBlobs
 from regalia_registry.services.steps.lookups import find_bundle, find_pointer
 from regalia_registry.services.steps.trust import current_root
 
@@ -105,6 +105,7 @@ class Resolver:
         self._cached_bytes = 0
         self._tokens = _Tokens(-1, {})
         self._remembered: OrderedDict[str, Token] = OrderedDict()
+        self._small = SmallBlobs(ports.blobs, ports.clock)
 
     def look(self) -> int:
         """Look, once a request, whether anything was committed anywhere.
@@ -159,9 +160,10 @@ class Resolver:
             kept = self._find(question, sources.basis)
             if kept is not None:
                 return kept
-            answer = _documents(tx, self._ports, question, sources)
+            answer, inline = _documents(tx, question, sources)
+        answer, is_whole = self._with_blobs(answer, inline)
         body = Body.of(self._finish(answer, sources).written())
-        if _has_root(question, sources.basis):
+        if is_whole and _has_root(question, sources.basis):
             self._keep(_key(question, sources.basis), sources.basis, body)
         return body
 
@@ -202,6 +204,16 @@ class Resolver:
 
     def _hour(self) -> datetime:
         return self._ports.clock.now().replace(minute=0, second=0, microsecond=0)
+
+    def _with_blobs(self, answer: Resolution, inline: "_Inline") -> tuple[Resolution, bool]:
+        """Add what is in the blob store, which is no work for a transaction; gives as well whether all of it came.
+
+        Where the store is silent an agent that needs a blob asks for it, and one that has it is answered.
+        """
+        read = self._small.read([digest for digest, content in inline.items() if content is None])
+        blobs = {digest: read.get(digest) if content is None else content for digest, content in inline.items()}
+        there = {digest: content for digest, content in blobs.items() if content is not None}
+        return replace(answer, blobs=there), len(there) == len(inline)
 
     def _finish(self, answer: Resolution, sources: "_Sources") -> Resolution:
         """Sign the freshness, which is no work for a transaction."""
@@ -267,24 +279,27 @@ def _read(tx: Transaction, reference: BundleReference, hour: datetime) -> _Sourc
     return _Sources(pointer, bundle, root.root, basis, reference.is_pinned)
 
 
-def _documents(tx: Transaction, ports: Ports, question: Question, sources: _Sources) -> Resolution:
+_Inline = dict[Digest, bytes | None]  # what an answer carries, in its order; None is in the blob store
+
+
+def _documents(tx: Transaction, question: Question, sources: _Sources) -> tuple[Resolution, _Inline]:
     has_bundle = question.have == sources.bundle.digest
     known = sources.root.version if question.root is None else question.root
-    return Resolution(
+    answer = Resolution(
         release=sources.bundle.release,
         roots=tuple(root.envelope for root in tx.roots.after(known, limit=MAX_ROOTS)),
         pointer=None if sources.pointer is None else sources.pointer.envelope,
         index=None if has_bundle else sources.bundle.index,
-        blobs={} if has_bundle else _inline(tx, ports, sources.bundle),
     )
+    return answer, {} if has_bundle else _inline(tx, sources.bundle)
 
 
-def _inline(tx: Transaction, ports: Ports, bundle: StoredBundle) -> dict[Digest, bytes]:
-    """Take manifests, configs and small layers in index order, until a megabyte is full."""
+def _inline(tx: Transaction, bundle: StoredBundle) -> _Inline:
+    """Name manifests, configs and small layers in index order, until a megabyte is full."""
     index = BundleIndex.parse(bundle.index)
     namespace = index.application.namespace
     stored = tx.artifacts.find_all_by_digest(namespace, digests=[member.digest for member in index.members])
-    found: dict[Digest, bytes] = {}
+    found: _Inline = {}
     total = 0
     for member in index.members:
         manifest = Manifest.parse(stored[member.digest].manifest)
@@ -297,7 +312,7 @@ def _inline(tx: Transaction, ports: Ports, bundle: StoredBundle) -> dict[Digest,
             total += size_bytes
             if total > MAX_INLINE:
                 return found
-            found[digest] = manifest.body if digest == member.digest else read_blob(ports.blobs, digest)
+            found[digest] = manifest.body if digest == member.digest else None
     return found
 
 
