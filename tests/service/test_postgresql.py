@@ -25,7 +25,7 @@ from regalia_registry.admin.prepare import prepare
 from regalia_registry.settings import load_settings
 from tests.servers import postgres
 from tests.servers.postgres import Catalogs
-from tests.support.registries import Home, replica
+from tests.support.registries import Home, home, replica
 from tests.support.stages import PROD, fill, release, staged
 
 MOVES = 20
@@ -100,6 +100,20 @@ def test_the_story_is_the_same_and_nothing_of_the_catalog_is_in_the_data_folder(
         assert "INC-42" in made.must("history", PROD)
         assert "snapshot/kb" in made.must("operation", "list")
         assert not (tmp_path / ".local/share/regalia/registry.db").exists()
+
+
+def test_the_database_is_checked_and_migrated_without_being_served(tmp_path: Path, settings: dict[str, str]) -> None:
+    with home(tmp_path) as made:
+        made.more |= settings
+
+        before = made.reg("admin", "check")
+        made.must("admin", "migrate")
+        found = json.loads(made.must("admin", "check", "--json"))
+
+        assert (before.returncode, "reg admin migrate" in before.stdout) == (1, True)
+        assert {one["check"]: one["state"] for one in found} == {
+            name: "ok" for name in ("database", "version", "encoding", "durability", "rights", "tables")
+        }
 
 
 def test_a_restart_of_the_server_is_told_as_such_and_got_over_by_everybody(
@@ -210,3 +224,30 @@ def test_replicas_that_start_at_once_on_an_empty_database_all_start(
 
     with closing(SqlStore.open(settings["REGALIA_SERVER_DATABASE"])) as store, store.read() as tx:
         assert [token.name for token in tx.access.list(after=None, limit=9)] == ["admin of day one"]
+
+
+def test_a_registry_that_is_copied_to_postgresql_goes_on_and_its_agents_notice_nothing(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    command = ("admin", "copy", "--to-database", settings["REGALIA_SERVER_DATABASE"])
+    with staged(tmp_path, "--no-worker", snapshots=False) as made:
+        for version in ("1.0.0", "1.1.0"):
+            release(made, version)
+            made.must("promote", version, "--to", "prod")
+        client_of(made, tmp_path / "state").refresh(PROD)
+        history = made.must("history", PROD, "--json")
+        refused = made.reg(*command)
+        made.stop()
+
+        told = made.reg(*command, "--to-blobs", settings["REGALIA_SERVER_BLOBS"])
+        made.more |= settings
+        made.start("--no-worker")
+
+        assert (refused.returncode, "is served already" in refused.stderr) == (1, True)
+        assert (told.returncode, "pointer: 2 rows, the same in both" in told.stderr) == (0, True), told.stderr
+        bundle = client_of(made, tmp_path / "state").refresh(PROD)
+        assert (bundle.version, bundle.provenance, bundle.warnings) == ("1.1.0", "fresh", ())
+        greeting = client_of(made, tmp_path / "no-state").refresh(PROD).prompt("greeting")
+        assert greeting.render(name="Ann") == "Hello Ann, this is 1.1.0."
+        assert made.must("history", PROD, "--json") == history
+        made.must("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")

@@ -46,3 +46,20 @@ def check(data: Path | None, *, as_json: bool) -> int:
     else:
         output.answer_table(columns, found, empty="")
     return int(any(state == _FAILED for _, state, _, _ in found))
+
+
+@admin.command()
+@_data
+@click.option("--to-database", "database", default="", envvar="REGALIA_COPY_DATABASE", help="The new database's URL.")
+@click.option("--to-blobs", "blobs", default="", envvar="REGALIA_COPY_BLOBS", help="The new blob store's URL.")
+def copy(data: Path | None, database: str, blobs: str) -> None:
+    """Copy a registry that is stopped into another database and blob store, and prove that both hold the same.
+
+    A copy that breaks off is gone on with by the same command. URLs with passwords are better given by
+    REGALIA_COPY_DATABASE and REGALIA_COPY_BLOBS. Afterwards name the new places in server.toml: clients notice nothing.
+    """
+    if not (database or blobs):
+        raise click.UsageError("say what to copy: --to-database, --to-blobs, or both")
+    for line in load_command("admin-copy")(data=data, database=database, blobs=blobs):
+        output.tell(line)
+    output.tell("copied; now set database and blobs in server.toml, and start the registry")
