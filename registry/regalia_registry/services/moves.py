@@ -24,7 +24,7 @@ from regalia_registry.services.steps.changes import Difference, difference, told
 from regalia_registry.services.steps.channels import make_way
 from regalia_registry.services.steps.course import COMMIT, crossing
 from regalia_registry.services.steps.holds import add_hold
-from regalia_registry.services.steps.leftovers import open_collections
+from regalia_registry.services.steps.pointers import open_collections
 from regalia_registry.services.steps.records import record
 from regalia_registry.services.steps.trust import current_root
 from regalia_registry.services.steps.warmth import require_way_back

@@ -24,10 +24,10 @@ from regalia_registry.ports.vectors import Provider
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.steps.building import Building
 from regalia_registry.services.steps.course import OFFER, OPEN, PLAN, crossing
-from regalia_registry.services.steps.leftovers import open_collections
 from regalia_registry.services.steps.movejournal import MoveJournal, closed_by
 from regalia_registry.services.steps.obstacles import require_possible
 from regalia_registry.services.steps.planning import plan_of
+from regalia_registry.services.steps.pointers import open_collections
 from regalia_registry.services.steps.sealing import is_intact, looks_intact, seals_of
 from regalia_registry.services.steps.settling import end_prepared
 from regalia_registry.services.steps.snapshots import open_snapshot

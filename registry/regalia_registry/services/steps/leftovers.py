@@ -7,7 +7,6 @@ from dataclasses import replace
 from regalia.core.digest import Digest
 from regalia.core.errors import ConflictError, NotFoundError, UnsupportedError
 from regalia.core.kinds.snapshot import Embedding
-from regalia.core.names import ApplicationName
 from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.access import Actor
 from regalia_registry.domain.operations import Operation, SnapshotWish
@@ -23,16 +22,6 @@ from regalia_registry.services.steps.snapshotting import take
 from regalia_registry.services.steps.targets import get_target
 
 _SUFFIX = "-leftover"
-
-
-def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:
-    """List the collections that a channel serves and that take writes: its application's, or by another hand."""
-    current = tx.channels.find(application, channel)
-    found = [
-        tx.collections.find(place.target, place.collection)
-        for place in (() if current is None else current.pointer.collections)
-    ]
-    return [one for one in found if one is not None and not one.sealed and one.state is CollectionState.READY]
 
 
 def left_open(tx: Transaction, left: Digest) -> list[Collection]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from regalia.core.names import ApplicationName
+from regalia_registry.domain.placing import Collection, CollectionState
 from regalia_registry.domain.records import StoredPointer
 from regalia_registry.domain.retention import Named
 from regalia_registry.ports.store import Transaction
@@ -27,3 +28,13 @@ def bound_collections(tx: Transaction, *, but: tuple[ApplicationName, str] | Non
         if (pointer.application, pointer.channel) != but
         for place in pointer.collections
     )
+
+
+def open_collections(tx: Transaction, application: ApplicationName, channel: str) -> list[Collection]:
+    """List the collections that a channel serves and that take writes: its application's, or by another hand."""
+    current = tx.channels.find(application, channel)
+    found = [
+        tx.collections.find(place.target, place.collection)
+        for place in (() if current is None else current.pointer.collections)
+    ]
+    return [one for one in found if one is not None and not one.sealed and one.state is CollectionState.READY]
