@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -16,11 +17,25 @@ from regalia_registry.adapters.counted import counted
 from regalia_registry.adapters.disk import DiskBlobs
 from regalia_registry.adapters.memory.blobs import MemoryBlobs
 from regalia_registry.bootstrap.web import make_web
-from regalia_registry.domain.series import BLOB_ERRORS, FIXED, MOVE_SECONDS, RESOLVES, SETTLE
+from regalia_registry.domain.placing import Mode
+from regalia_registry.domain.series import (
+    ALIAS_LAG,
+    BLOB_ERRORS,
+    FIXED,
+    MOVE_SECONDS,
+    NS,
+    OPERATIONS_ENDED,
+    PREPARE,
+    RESOLVES,
+    SETTLE,
+    Family,
+    bucket,
+)
 from regalia_registry.http.probes import Probe
 from regalia_registry.ports.blobs import Linking
 from regalia_registry.ports.counting import Uncounted, observe
 from regalia_registry.settings import load_settings
+from tests.support.moves import VERSIONS, World
 
 ANSWERED = FIXED.cell(RESOLVES, "answered")
 COUNT = """
@@ -74,6 +89,46 @@ def test_a_duration_is_counted_once_with_its_nanoseconds() -> None:
     first = FIXED.cell(MOVE_SECONDS, "restore", SETTLE)
     cells = board.stripes()[0][first : first + MOVE_SECONDS.width]
     assert cells == [0, 0, 0, 1, *[0] * 9, 750_000_000]
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> World:
+    """Restore a channel that waits two seconds for a worker, and four from its commit until one settles it."""
+    world = World(tmp_path, mode=Mode.FROZEN)
+    world.settle(world.asked(VERSIONS[1]))
+    asked = world.asked(VERSIONS[0])
+    world.clock.turn(timedelta(seconds=2))
+    assert world.workers[0].run_one()
+    world.send(world.signed(world.operation(asked.id)))
+    world.clock.turn(timedelta(seconds=4))
+    assert world.workers[1].run_one()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("family", "labels", "lasted_s"),
+    [
+        (MOVE_SECONDS, ("restore", PREPARE), 2),
+        (MOVE_SECONDS, ("restore", SETTLE), 4),
+        (ALIAS_LAG, (), 4),
+    ],
+)
+def test_a_restore_is_timed_by_phase_and_its_alias_by_how_long_it_led_elsewhere(
+    restored: World, family: Family, labels: tuple[str, ...], lasted_s: int
+) -> None:
+    first = FIXED.cell(family, *labels)
+    *counts, sum_ns = restored.board.stripes()[0][first : first + family.width]
+
+    assert counts[bucket(family, lasted_s)] == 1
+    assert sum_ns == lasted_s * NS
+
+
+def test_operations_that_ended_are_counted_by_kind_and_state(restored: World) -> None:
+    cells = restored.board.stripes()[0]
+
+    ended = {kind: cells[FIXED.cell(OPERATIONS_ENDED, kind, "done")] for kind in ("snapshot", "promote", "restore")}
+
+    assert ended == {"snapshot": 2, "promote": 2, "restore": 1}
 
 
 def test_a_call_that_the_blob_store_does_not_answer_is_counted_and_told_all_the_same(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from regalia.core.statements import STATEMENT_PAYLOAD, ChannelPointer, Move, Pla
 from regalia.core.strict_json import JsonObject
 from regalia.testing import MemoryRegistry
 from regalia.wire.answers import Moved, OperationEntry
+from regalia_registry.adapters.board import Board
 from regalia_registry.adapters.memory.blobs import MemoryBlobs
 from regalia_registry.adapters.memory.keys import MemoryKeys, MemoryRoot
 from regalia_registry.adapters.memory.store import MemoryStore
@@ -164,7 +165,16 @@ class World:
 
     def __init__(self, folder: Path, *, mode: Mode, store: MemoryStore | None = None) -> None:
         self.engine, self.clock, keys = FencingEngine(), MemoryClock(), MemoryKeys()
-        self.ports = Ports(store or MemoryStore(), MemoryBlobs(), self.clock, MemoryIds(), keys, MemoryRoot())
+        self.board = Board.private()
+        self.ports = Ports(
+            store or MemoryStore(),
+            MemoryBlobs(),
+            self.clock,
+            MemoryIds(),
+            keys,
+            MemoryRoot(),
+            counts=self.board.tally(0),
+        )
         self.signing = MemoryRegistry(folder, clock=self.clock.now)
         self.application = self.signing.application
         keys.freshness = self.signing.keys["freshness"]
