@@ -211,17 +211,21 @@ class S3Blobs:
 
 
 def _parts(pieces: Iterable[memoryview], size_bytes: int) -> Iterator[bytearray]:
-    """Gather pieces into parts of one size, the last but for what is left; of nothing, one empty part."""
+    """Gather pieces into parts of one size, the last but for what is left, which comes when all is known to be good."""
     part_bytes = max(_PART, -(-size_bytes // _MAX_PARTS // _MIB) * _MIB)
-    body, is_given = bytearray(), False
+    left, filled = size_bytes, 0
+    body = bytearray(min(part_bytes, left))
     for piece in pieces:
-        room = part_bytes - len(body)
-        body += piece[:room]
-        if len(body) == part_bytes:
-            yield body
-            body, is_given = bytearray(piece[room:]), True
-    if body or not is_given:
-        yield body
+        rest = piece
+        while rest:
+            if filled == len(body):
+                yield body
+                left, filled = left - len(body), 0
+                body = bytearray(min(part_bytes, left))
+            count = min(len(rest), len(body) - filled)
+            body[filled : filled + count] = rest[:count]
+            filled, rest = filled + count, rest[count:]
+    yield body
 
 
 def _is_absent(error: ClientError) -> bool:
