@@ -1,6 +1,8 @@
 """What PostgreSQL adds to the contract of the store: servers that are away, full or read-only, and cut connections."""
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -113,7 +115,6 @@ def test_a_change_whose_connection_is_cut_in_the_middle_is_not_kept(
 
 def test_a_writer_that_died_keeps_nobody_waiting(url: str, store: SqlStore, catalogs: Catalogs) -> None:
     with psycopg.connect(plain(url)) as dying:
-        dying.execute("UPDATE last_change SET mark = 1")
         dying.execute("INSERT INTO last_change VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET mark = 2")
         writing = threading.Thread(target=hold_one, args=(store,))
         writing.start()
@@ -269,6 +270,20 @@ def test_an_address_that_is_none_is_told_without_the_password(address: str) -> N
         open_database(address)
 
     assert SECRET not in told_by(caught.value)
+
+
+def test_a_driver_that_is_not_installed_is_told_with_what_installs_it() -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from regalia_registry.adapters.sql.engine import open_database\n"
+        "try: open_database('postgresql+psycopg://db/registry')\n"
+        "except Exception as error: print(type(error).__name__, error.message, error.hint, sep='; ')"
+    )
+
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    expected = "ConfigurationError; the database's driver \"psycopg\" is not installed; pip install 'regalia[server]'"
+    assert told.strip() == expected
 
 
 def test_a_word_of_the_address_that_no_driver_knows_is_told(url: str) -> None:
