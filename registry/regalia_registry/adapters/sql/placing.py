@@ -11,6 +11,7 @@ from regalia.core.digest import Digest
 from regalia.core.names import ApplicationName, Slot
 from regalia_registry.adapters.sql.engine import insert_new
 from regalia_registry.adapters.sql.statements import COLLECTION, PLACING, SETTING
+from regalia_registry.adapters.sql.tables import NOT_DROPPED
 from regalia_registry.domain.placing import ChannelPlacings, Collection, CollectionState, Mode, Placing
 from regalia_registry.domain.refusals import alias_taken, collection_taken, no_collection
 
@@ -64,8 +65,7 @@ class SqlCollections:
 
     def list(self, *, after: str | None, limit: int) -> Sequence[Collection]:
         """List what is not dropped, by id."""
-        is_there = COLLECTION.c.state != str(CollectionState.DROPPED)
-        where = is_there if after is None else and_(is_there, COLLECTION.c.id > after)
+        where = NOT_DROPPED if after is None else and_(NOT_DROPPED, COLLECTION.c.id > after)
         rows = self._connection.execute(select(COLLECTION).where(where).order_by(COLLECTION.c.id).limit(limit))
         return [_read(row) for row in rows.mappings()]
 
