@@ -4,7 +4,7 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -119,9 +119,10 @@ def test_a_second_redirect_is_not_followed() -> None:
         speaking(said()) as third,
         speaking(moved(f"{third.url}/c")) as second,
         speaking(moved(f"{second.url}/b")) as server,
+        closing(transport(server.url)) as sender,
         pytest.raises(UnavailableError, match="circles"),
     ):
-        transport(server.url).send(Request("GET", "/x"))
+        sender.send(Request("GET", "/x"))
 
     assert third.heard == []
 
@@ -137,8 +138,12 @@ def test_a_second_redirect_is_not_followed() -> None:
     ],
 )
 def test_a_redirect_to_what_is_no_server_is_not_followed(location: str) -> None:
-    with speaking(moved(location)) as server, pytest.raises(UnavailableError, match="what is no address") as refused:
-        transport(server.url).send(Request("GET", "/x"))
+    with (
+        speaking(moved(location)) as server,
+        closing(transport(server.url)) as sender,
+        pytest.raises(UnavailableError, match="what is no address") as refused,
+    ):
+        sender.send(Request("GET", "/x"))
 
     assert "secret" not in str(refused.value)
 
@@ -150,9 +155,10 @@ def test_an_error_from_elsewhere_is_not_taken_for_the_registrys(status: str) -> 
     with (
         speaking(answer) as elsewhere,
         speaking(moved(f"{elsewhere.url}/blob")) as server,
+        closing(transport(server.url)) as sender,
         pytest.raises(UnavailableError, match="keeps it, answers 4") as got,
     ):
-        transport(server.url).send(Request("GET", "/x"))
+        sender.send(Request("GET", "/x"))
 
     assert "evil" not in f"{got.value.message}{got.value.hint}"
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -187,8 +187,12 @@ def test_a_registry_with_tls_sends_nobody_to_a_server_without(authority: trustme
     elsewhere = Answer()
     with listening(elsewhere) as far:
         server = Secure(authority, "localhost", says=moved(f"http://localhost:{far}/blob"))
-        with listening(server) as port, pytest.raises(UnavailableError, match="without TLS") as refused:
-            HttpTransport(way(f"https://localhost:{port}", bundle)).send(Request("GET", "/x"))
+        with (
+            listening(server) as port,
+            closing(HttpTransport(way(f"https://localhost:{port}", bundle))) as sender,
+            pytest.raises(UnavailableError, match="without TLS") as refused,
+        ):
+            sender.send(Request("GET", "/x"))
     assert ("redirect=" in refused.value.hint, elsewhere.heard) == (True, [])
 
 
