@@ -60,7 +60,7 @@ class Project:
         absolute = path.absolute()
         if not absolute.exists():
             raise NotFoundError(f'there is no file "{path}"')
-        found = [entry for entry in self.entries if entry.file and (self.folder / entry.file).samefile(absolute)]
+        found = [entry for entry in self.entries if entry.file and _is_same(self.folder / entry.file, absolute)]
         if absolute.is_dir():
             found = [
                 entry
@@ -74,6 +74,11 @@ class Project:
         except ValueError as error:
             raise SourceError(f'"{path}" is outside of the project "{self.folder}"') from error
         return [Entry(_slot_of(absolute, file), file)]
+
+
+def _is_same(named: Path, there: Path) -> bool:
+    """Say whether a file that somebody named is one that is there; it may be missing."""
+    return named.exists() and named.samefile(there)
 
 
 def files_of(entries: Iterable[Entry]) -> list[Entry]:

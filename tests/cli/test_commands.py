@@ -147,6 +147,21 @@ def test_a_secret_is_refused_with_its_place_and_not_its_value(released: Home) ->
     assert secret not in done.stderr + done.stdout
 
 
+def test_a_file_is_pushed_where_another_one_of_the_project_is_missing(released: Home) -> None:
+    models = released.project / "model_registry.yaml"
+    kept = models.read_bytes()
+    models.unlink()
+
+    one = released.reg("push", "prompts/customer_support.yaml")
+    whole = released.reg("push")
+    models.write_bytes(kept)
+
+    assert one.returncode == 0, one.stderr
+    assert whole.returncode == 1
+    assert "model_registry.yaml" in whole.stderr
+    assert "Traceback" not in whole.stderr
+
+
 def test_resolve_writes_the_files_whole_and_never_over_others(released: Home, tmp_path: Path) -> None:
     released.must("resolve", "1.0.0", "--output", str(tmp_path / "out"))
 
