@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, follow, growth, mlflow, resolve, restores, s3, service, snapshots, weaviate
+from bench import agent, blobs, follow, growth, mlflow, postgresql, resolve, restores, s3, service, snapshots, weaviate
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -76,6 +76,7 @@ _GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "weaviate": weaviate.rows,
     "restores": restores.rows,
     "s3": s3.rows,
+    "postgresql": postgresql.rows,
 }
 
 
