@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, follow, growth, mlflow, resolve, restores, service, snapshots, weaviate
+from bench import agent, blobs, follow, growth, mlflow, resolve, restores, service, snapshots, stale, weaviate
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -75,6 +75,7 @@ _GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "snapshots": snapshots.rows,
     "weaviate": weaviate.rows,
     "restores": restores.rows,
+    "stale": stale.rows,
 }
 
 

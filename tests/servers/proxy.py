@@ -16,9 +16,14 @@ CONFIGURATION = Path("deploy/nginx.conf")
 _READY_S = 20.0
 
 
+def find() -> str | None:
+    """Find nginx, where this machine has it."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
 def require() -> str:
     """Find nginx, or skip; in CI that is a failure."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    found = find()
     if found is not None:
         return found
     told = "no nginx: apt-get install nginx-light"

@@ -10,13 +10,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from regalia.core.errors import UnavailableError
 from regalia.moving import MovePlan
 from regalia.wire.answers import OperationEntry
 from regalia_registry.services.steps.course import COMMIT, COURSE, PLAN, Step
@@ -24,6 +23,7 @@ from tests.support.crash_stores import CASES, drawn
 from tests.support.crashing import PATIENCE_S, Arena, arena
 from tests.support.dying import EDGES
 from tests.support.registries import home
+from tests.support.releases import patiently
 
 SEED = int(os.environ.get("REGALIA_SEED", "0")) or random.randrange(1, 2**31)  # noqa: S311 # when to kill guards nothing
 IS_WHOLE = os.environ.get("REGALIA_CRASH") == "all"
@@ -48,10 +48,8 @@ def kill_worker(stage: Arena) -> None:
 
 def kill_web(stage: Arena) -> None:
     """Kill a web process; its supervisor starts another."""
-    assert stage.made.server is not None
-    children = Path(f"/proc/{stage.made.server.pid}/task/{stage.made.server.pid}/children").read_text().split()
     with suppress(ProcessLookupError):
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(stage.made.web_processes()[0], signal.SIGKILL)
 
 
 def kill_engine(stage: Arena) -> None:
@@ -63,30 +61,14 @@ def kill_engine(stage: Arena) -> None:
 KILLED = {"worker": kill_worker, "web process": kill_web, "engine": kill_engine}
 
 
-def patiently(act: Callable[[], object]) -> None:
-    """Say something again and again while nobody answers: all of it may be said twice."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            act()
-        except UnavailableError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
-
-
 def carried_out(stage: Arena) -> MovePlan:
     """Move the channel to the other bundle, whatever dies meanwhile."""
-    plans: list[MovePlan] = []
-    asked: list[OperationEntry] = []
-    signed: list[MovePlan] = []
-    patiently(lambda: plans.append(stage.plan()))
-    patiently(lambda: asked.append(stage.ask(plans[0])))
-    patiently(lambda: signed.append(stage.ready(asked[0], plans[0])))
-    patiently(lambda: stage.sign(signed[0]))
-    patiently(lambda: stage.until(asked[0], "done"))
-    return plans[0]
+    plan = patiently(stage.plan)
+    asked = patiently(lambda: stage.ask(plan))
+    prepared = patiently(lambda: stage.ready(asked, plan))
+    patiently(lambda: stage.sign(prepared))
+    patiently(lambda: stage.until(asked, "done"))
+    return plan
 
 
 def test_a_move_survives_whatever_dies_whenever(stage: Arena) -> None:

@@ -11,9 +11,9 @@ from typing import Protocol
 
 import psycopg
 
+from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from tests.servers import postgres, seaweed
 from tests.support.crash_engines import ENGINES
-from tests.support.registries import Home
 
 _COLLECTIONS = "SELECT name, state, content_root FROM collection WHERE target = "
 
@@ -66,7 +66,9 @@ class OnServers:
 
     name = "PostgreSQL and S3"
 
-    def __init__(self, database: str, bucket: seaweed.Seaweed) -> None:
+    def __init__(self, server: EmbeddedPostgres, bucket: seaweed.Seaweed) -> None:
+        self.server, self.bucket = server, bucket
+        database = postgres.Catalogs(server).make()
         self._catalog = postgres.plain(database)
         self.settings = {
             **bucket.environment,
@@ -89,21 +91,21 @@ class OnServers:
 
 
 @contextmanager
-def _on_one_machine(made: Home) -> Iterator[Stores]:
-    yield OnOneMachine(made.folder / ".local/share/regalia/registry.db")
+def _on_one_machine(folder: Path) -> Iterator[Stores]:
+    yield OnOneMachine(folder / ".local/share/regalia/registry.db")
 
 
 @contextmanager
-def on_servers(made: Home) -> Iterator[OnServers]:
+def on_servers(folder: Path) -> Iterator[OnServers]:
     """Start both servers for one registry, and leave nothing of them."""
-    places = made.folder / "catalog", made.folder / "bucket"
+    places = folder / "catalog", folder / "bucket"
     for place in places:
         place.mkdir()
     with postgres.running(places[0]) as server, seaweed.running(places[1]) as bucket:
-        yield OnServers(postgres.Catalogs(server).make(), bucket)
+        yield OnServers(server, bucket)
 
 
-STORES: dict[str, Callable[[Home], AbstractContextManager[Stores]]] = {
+STORES: dict[str, Callable[[Path], AbstractContextManager[Stores]]] = {
     "sqlite": _on_one_machine,
     "postgresql": on_servers,
 }

@@ -242,7 +242,7 @@ class Arena:
 @contextmanager
 def arena(made: Home, engine: str, *, mode: str = "live", stores: str = "sqlite") -> Iterator[Arena]:
     """Release two versions, move the channel to the first, and let an agent read all the while."""
-    with STORES[stores](made) as found:
+    with STORES[stores](made.folder) as found:
         made.more |= found.settings
         with _prepared(made, engine, mode, found) as prepared:
             yield prepared
