@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import family
@@ -20,16 +20,18 @@ from tests.support.stages import staged
 PAUSED_S = 3.0
 _WORKERS = 2
 _LOOK_S = 0.2
-_STARTING_S = 30.0  # who ends sooner by itself could not start: what it needs was away
+_SETTLED_S = 30.0  # who ends sooner by itself could not start: what it needs was away
+_LOG = "worker.log"
 
 
 @dataclass
 class Host:
-    """What runs on one host; `ended` is how often it ended though nobody had killed it, long after its start."""
+    """What runs on one host; `ended` is how often it ended though nobody had killed it, long after it was at work."""
 
     start: Callable[[], "subprocess.Popen[bytes]"]
+    is_at_work: Callable[[], bool]
     process: "subprocess.Popen[bytes]"
-    started: float = field(default_factory=time.monotonic)
+    at_work_since: float | None = None
     is_killed: bool = False
     ended: int = 0
 
@@ -41,11 +43,14 @@ class Host:
 
     def look_after(self) -> None:
         """Start it again where it has ended."""
+        now = time.monotonic()
         if self.process.poll() is None:
+            if self.at_work_since is None and self.is_at_work():
+                self.at_work_since = now
             return
-        if not self.is_killed and time.monotonic() - self.started > _STARTING_S:
-            self.ended += 1
-        self.is_killed, self.started, self.process = False, time.monotonic(), self.start()
+        is_settled = self.at_work_since is not None and now - self.at_work_since > _SETTLED_S
+        self.ended += is_settled and not self.is_killed
+        self.at_work_since, self.is_killed, self.process = None, False, self.start()
 
 
 class Cluster:
@@ -60,9 +65,9 @@ class Cluster:
         one, other = replicas
         assert one.server is not None
         self.hosts = [
-            Host(lambda: _served(one), one.server),
-            Host(lambda: _served(other), _served(other)),
-            Host(lambda: one.work("worker.log"), one.work("worker.log")),
+            Host(lambda: _served(one), lambda: _is_serving(one), one.server),
+            Host(lambda: _served(other), lambda: _is_serving(other), _served(other)),
+            Host(lambda: one.work(_LOG), lambda: True, one.work(_LOG)),
         ]
         self._is_over = threading.Event()
         self._keeper = threading.Thread(target=self._keep)
@@ -147,3 +152,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 def _served(made: Home) -> "subprocess.Popen[bytes]":
     return made.launch("--no-worker", workers=_WORKERS)
+
+
+def _is_serving(made: Home) -> bool:
+    with suppress(FileNotFoundError):  # it ended meanwhile
+        return len(made.web_processes()) == _WORKERS and made.answers()
+    return False
