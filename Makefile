@@ -44,11 +44,11 @@ check: $(VENV)/.dev ## Format, lint, types and tests: what CI runs
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-crash: $(VENV)/.dev $(WEAVIATE) ## Kill every process of a move at every edge of its course, and hundreds at random: an hour
-	@REGALIA_CRASH=all $(BIN)/python -m pytest -q -s tests/service/test_crash_matrix.py tests/service/test_crash_at_random.py
+crash: $(VENV)/.dev $(WEAVIATE) ## Kill every process of a move at every edge of its course, and hundreds at random: hours
+	@REGALIA_CRASH=all REGALIA_CRASH_STORES=sqlite,postgresql $(BIN)/python -m pytest -q -s tests/service/test_crash_matrix.py tests/service/test_crash_at_random.py
 
-soak: $(VENV)/.dev ## Load for MINUTES (10) while a channel is restored every 20 s
-	@REGALIA_SOAK_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/service/test_soak.py
+soak: $(VENV)/.dev ## Load for MINUTES (10) while a channel is restored every 20 s, then as long while replicas, stores and workers die
+	@REGALIA_SOAK_MINUTES=$(or $(MINUTES),10) $(BIN)/python -m pytest -q -s tests/service/test_soak.py tests/service/test_scaled_soak.py
 
 bench: $(VENV)/.dev ## Measure against peers, and print the table of ratios
 	@$(BIN)/python -m bench

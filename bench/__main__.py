@@ -8,7 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import agent, blobs, follow, growth, mlflow, postgresql, resolve, restores, s3, service, snapshots, weaviate
+from bench import (
+    agent,
+    blobs,
+    follow,
+    growth,
+    mlflow,
+    postgresql,
+    resolve,
+    restores,
+    s3,
+    service,
+    snapshots,
+    stale,
+    weaviate,
+)
 from bench.table import HEAD, Row
 from regalia_cli.demo.stage import FILES, free_port
 from tests.support.registries import Home, home
@@ -77,6 +91,7 @@ _GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "restores": restores.rows,
     "s3": s3.rows,
     "postgresql": postgresql.rows,
+    "stale": stale.rows,
 }
 
 

@@ -34,13 +34,18 @@ async def _loop(port: int, request: bytes, ends_at: float) -> list[float]:
     times = []
     while (began := time.perf_counter()) < ends_at:
         writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        await reader.readexactly(int(lengths[0].split(b":")[1]))
+        await answer(reader)
         times.append(time.perf_counter() - began)
     writer.close()
     return times
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """Read an answer, which must be 200; gives its body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    return await reader.readexactly(int(lengths[0].split(b":")[1]))
 
 
 def request_of(path: str, port: int, token: str | None = None) -> bytes:

@@ -1,6 +1,9 @@
 """A real PostgreSQL with pgvector, one a session: the wheel's, as the registry itself runs it."""
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -28,6 +31,25 @@ def running(folder: Path, *, port: int = 0) -> Iterator[EmbeddedPostgres]:
     finally:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def processes(server: EmbeddedPostgres) -> list[int]:
+    """Give the postmaster and all that it started."""
+    first = int(_pid_file(server).read_text().split()[0])
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return [first, *map(int, children)]
+
+
+def restart_at_once(server: EmbeddedPostgres) -> None:
+    """End it without a farewell to anybody, as `pg_ctl restart -m immediate`, and start it on what its log has."""
+    os.kill(processes(server)[0], signal.SIGQUIT)
+    while _pid_file(server).exists():
+        time.sleep(0.01)
+    server.start()
+
+
+def _pid_file(server: EmbeddedPostgres) -> Path:
+    return server.folder / "cluster/postmaster.pid"
 
 
 class Catalogs:

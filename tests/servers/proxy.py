@@ -16,9 +16,14 @@ CONFIGURATION = Path("deploy/nginx.conf")
 _READY_S = 20.0
 
 
+def find() -> str | None:
+    """Find nginx, where this machine has it."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
 def require() -> str:
     """Find nginx, or skip: it is in no wheel, and not every machine may install it."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    found = find()
     if found is None:
         pytest.skip("no nginx: apt-get install nginx-light")
     return found

@@ -1,6 +1,7 @@
 """SIGKILL of any process of a move at any moment, under load; and a worker that wakes up long after its lease.
 
-`REGALIA_SEED` repeats a run; `REGALIA_CRASH=all` is hundreds of kills, as `make crash` does them.
+`REGALIA_SEED` repeats a run; `REGALIA_CRASH=all` is hundreds of kills, `REGALIA_CRASH_STORES=sqlite,postgresql` on both
+kinds of stores, as `make crash` does them.
 """
 
 import os
@@ -9,20 +10,20 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from regalia.core.errors import UnavailableError
 from regalia.moving import MovePlan
 from regalia.wire.answers import OperationEntry
 from regalia_registry.services.steps.course import COMMIT, COURSE, PLAN, Step
-from tests.support.crash_engines import ENGINES
+from tests.support.crash_stores import CASES, drawn
 from tests.support.crashing import PATIENCE_S, Arena, arena
 from tests.support.dying import EDGES
 from tests.support.registries import home
+from tests.support.releases import patiently
 
 SEED = int(os.environ.get("REGALIA_SEED", "0")) or random.randrange(1, 2**31)  # noqa: S311 # when to kill guards nothing
 IS_WHOLE = os.environ.get("REGALIA_CRASH") == "all"
@@ -31,9 +32,11 @@ KILLS = int(os.environ.get("REGALIA_KILLS") or DEFAULT)  # of each engine
 STOPS = [step for step in COURSE if step not in {PLAN, COMMIT}]  # one changes nothing, one is no worker's
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with home(tmp_path_factory.mktemp("home")) as made, arena(made, request.param) as found:
+    engine, stores = request.param
+    chosen = stores or drawn(engine, SEED)
+    with home(tmp_path_factory.mktemp("home")) as made, arena(made, engine, stores=chosen) as found:
         yield found
 
 
@@ -45,10 +48,8 @@ def kill_worker(stage: Arena) -> None:
 
 def kill_web(stage: Arena) -> None:
     """Kill a web process; its supervisor starts another."""
-    assert stage.made.server is not None
-    children = Path(f"/proc/{stage.made.server.pid}/task/{stage.made.server.pid}/children").read_text().split()
     with suppress(ProcessLookupError):
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(stage.made.web_processes()[0], signal.SIGKILL)
 
 
 def kill_engine(stage: Arena) -> None:
@@ -60,30 +61,14 @@ def kill_engine(stage: Arena) -> None:
 KILLED = {"worker": kill_worker, "web process": kill_web, "engine": kill_engine}
 
 
-def patiently(act: Callable[[], object]) -> None:
-    """Say something again and again while nobody answers: all of it may be said twice."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            act()
-        except UnavailableError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
-
-
 def carried_out(stage: Arena) -> MovePlan:
     """Move the channel to the other bundle, whatever dies meanwhile."""
-    plans: list[MovePlan] = []
-    asked: list[OperationEntry] = []
-    signed: list[MovePlan] = []
-    patiently(lambda: plans.append(stage.plan()))
-    patiently(lambda: asked.append(stage.ask(plans[0])))
-    patiently(lambda: signed.append(stage.ready(asked[0], plans[0])))
-    patiently(lambda: stage.sign(signed[0]))
-    patiently(lambda: stage.until(asked[0], "done"))
-    return plans[0]
+    plan = patiently(stage.plan)
+    asked = patiently(lambda: stage.ask(plan))
+    prepared = patiently(lambda: stage.ready(asked, plan))
+    patiently(lambda: stage.sign(prepared))
+    patiently(lambda: stage.until(asked, "done"))
+    return plan
 
 
 def test_a_move_survives_whatever_dies_whenever(stage: Arena) -> None:
@@ -97,7 +82,7 @@ def test_a_move_survives_whatever_dies_whenever(stage: Arena) -> None:
 
     for number in range(KILLS):
         victim, after_s = chance.choice(sorted(KILLED)), chance.uniform(0, whole_s)
-        print(f"seed {SEED}: {stage.kind} kill {number}: a {victim} after {after_s:.2f} s")  # noqa: T201 # how to repeat it
+        print(f"seed {SEED}: {stage} kill {number}: a {victim} after {after_s:.2f} s")  # noqa: T201 # how to repeat it
         stage.write()
         killing = threading.Timer(after_s, KILLED[victim], [stage])
         killing.start()
@@ -105,15 +90,15 @@ def test_a_move_survives_whatever_dies_whenever(stage: Arena) -> None:
         killing.join()
         stage.check((plan.target.version,))
 
-    print(f"seed {SEED}: {KILLS} kills on {stage.kind}, {stage.reader.reads} reads: none mixed, none failed")  # noqa: T201 # the outcome
+    print(f"seed {SEED}: {KILLS} kills on {stage}, {stage.reader.reads} reads: none mixed, none failed")  # noqa: T201 # the outcome
 
 
 def until_still(stage: Arena, late: "subprocess.Popen[bytes]") -> None:
-    """Wait until a worker has stopped; where its renewal was in a commit, it holds SQLite's lock (decision 0007)."""
+    """Wait until a worker has stopped; in a commit of its renewal it would hold the catalog's lock (decision 0007)."""
     stat = Path(f"/proc/{late.pid}/stat")
     while stat.read_text().rpartition(")")[2].split()[0] != "T":
         time.sleep(0.05)
-    while stage.is_locked():
+    while stage.stores.is_locked():
         late.send_signal(signal.SIGCONT)
         time.sleep(0.01)
         late.send_signal(signal.SIGSTOP)
@@ -126,7 +111,7 @@ def stops(engine: str) -> list[tuple[Step, str]]:
 
 def test_a_worker_that_wakes_up_long_after_its_lease_changes_nothing(stage: Arena) -> None:
     for step, edge in stops(stage.kind):
-        print(f"seed {SEED}: {stage.kind} stopped {edge} {step.name}")  # noqa: T201 # how to repeat it
+        print(f"seed {SEED}: {stage} stopped {edge} {step.name}")  # noqa: T201 # how to repeat it
         stage.rest()
         stage.write()
         plan = stage.plan()

@@ -1,7 +1,8 @@
 """SIGKILL before and after every step of a move's course, on both engines: nothing is ever half moved.
 
 Each kill point is followed by another worker that goes on, or by somebody who cancels. A sample is taken by
-`REGALIA_SEED`; `REGALIA_CRASH=all` takes every point with both endings, as `make crash` does.
+`REGALIA_SEED`, of the points and of the registry's stores, `REGALIA_SAMPLE` says how many points; `REGALIA_CRASH=all`
+takes every point with both endings, and `REGALIA_CRASH_STORES=sqlite,postgresql` both kinds of stores, as `make crash`.
 """
 
 import os
@@ -17,14 +18,14 @@ from regalia.core.errors import ConflictError, UnavailableError
 from regalia.moving import MovePlan
 from regalia.wire.answers import OperationEntry
 from regalia_registry.services.steps.course import ALIASES, COMMIT, COURSE, LEFTOVER, Step
-from tests.support.crash_engines import ENGINES
+from tests.support.crash_stores import CASES, drawn
 from tests.support.crashing import Arena, arena
 from tests.support.dying import EDGES
 from tests.support.registries import home
 
 SEED = int(os.environ.get("REGALIA_SEED", "0")) or random.randrange(1, 2**31)  # noqa: S311 # what is sampled guards nothing
 IS_WHOLE = os.environ.get("REGALIA_CRASH") == "all"
-SAMPLE = 3 if os.environ.get("CI") == "true" else 2
+SAMPLE = int(os.environ.get("REGALIA_SAMPLE") or (3 if os.environ.get("CI") == "true" else 2))
 
 
 @dataclass(frozen=True)
@@ -53,33 +54,35 @@ def cases(engine: str) -> list[tuple[Point, str]]:
 
 
 @pytest.fixture(scope="module")
-def survived() -> Iterator[dict[str, set[Point]]]:
-    """Keep which points each engine survived, and say it in the end."""
-    found: dict[str, set[Point]] = {engine: set() for engine in ENGINES}
+def survived() -> Iterator[set[tuple[str, Point]]]:
+    """Keep which points each engine survived on which stores, and say it in the end."""
+    found: set[tuple[str, Point]] = set()
     yield found
-    passed = sum(map(len, found.values()))
-    print(f"\nseed {SEED}: {len(POINTS)} kill points × {len(ENGINES)} engines: {passed} passed")  # noqa: T201, RUF001 # the outcome
+    tried = {stage for stage, _ in found}
+    print(f"\nseed {SEED}: {len(POINTS)} kill points on each of {', '.join(sorted(tried))}: {len(found)} passed")  # noqa: T201 # the outcome
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with home(tmp_path_factory.mktemp("home")) as made, arena(made, request.param) as found:
+    engine, stores = request.param
+    chosen = stores or drawn(engine, SEED)
+    with home(tmp_path_factory.mktemp("home")) as made, arena(made, engine, stores=chosen) as found:
         yield found
 
 
-def test_nothing_is_ever_half_moved(stage: Arena, survived: dict[str, set[Point]]) -> None:
+def test_nothing_is_ever_half_moved(stage: Arena, survived: set[tuple[str, Point]]) -> None:
     for point, ending in cases(stage.kind):
-        print(f"seed {SEED}: {stage.kind} killed {point}, then {ending}")  # noqa: T201 # how to repeat it
+        print(f"seed {SEED}: {stage} killed {point}, then {ending}")  # noqa: T201 # how to repeat it
         stage.rest()
         stage.write()
         asked, plan = killed(stage, point, stage.plan())
         ENDINGS[ending](stage, point, asked, plan)
-        survived[stage.kind].add(point)
+        survived.add((str(stage), point))
 
     assert stage.reader.reads > 0
 
 
-@pytest.mark.parametrize("stage", ["pgvector"], indirect=True)  # the course is one, whatever the engine
+@pytest.mark.parametrize("stage", CASES[:1], indirect=True)  # the course is one, whatever the engine
 def test_a_move_crosses_every_step_that_is_killed_and_no_other(stage: Arena) -> None:
     stage.rest()
     stage.work()

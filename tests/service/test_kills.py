@@ -11,19 +11,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regalia import administration, moving, publishing
+from regalia import administration
 from regalia.client import Client
 from regalia.core.errors import RegaliaError
-from regalia.core.kinds.prompt import PromptConfig
-from regalia.core.names import ApplicationName, Kind, Slot
-from regalia.core.references import BundleReference
-from regalia.sources import Draft
 from regalia.wire.answers import ArtifactEntry, AuditEntry
-from tests.support.registries import Home, home
+from tests.support import releases
+from tests.support.registries import home
+from tests.support.releases import APPLICATION, CHANNEL
 
 KILLS = int(os.environ.get("REGALIA_KILLS", "6"))
-APPLICATION = ApplicationName("acme", "support-agent")
-CHANNEL = BundleReference(APPLICATION, channel="prod")
 
 
 @dataclass
@@ -46,27 +42,10 @@ class Work:
                 self.refused += 1
 
     def _release(self, version: str) -> None:
-        config = PromptConfig("greeting", version, "none", template=f"Hello {version}")
-        draft = Draft(
-            Slot(Kind.PROMPT, "greeting"),
-            config,
-            {"greeting.txt": ("text/plain", version.encode())},
-            origin="",
-            has_version=True,
-        )
-        [one] = publishing.push(self.client, "acme", [draft])
+        one = releases.push(self.client, version)
         self.pushed[version] = one.digest
-        plan = publishing.plan_bundle(self.client, APPLICATION, [one], version=version)
-        publishing.release(self.client, plan, publishing.release_signer(self.client, APPLICATION))
-        move = moving.plan_promote(self.client, CHANNEL, BundleReference(APPLICATION, version=version), moving.Facts())
-        moved = moving.execute(self.client, move, moving.channel_signer(self.client, CHANNEL))
-        self.moved.append(moved.pointer.sequence)
-
-
-def web_processes(made: Home) -> list[int]:
-    assert made.server is not None
-    children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children")
-    return [int(word) for word in children.read_text().split()]
+        releases.release(self.client, one)
+        self.moved.append(releases.promote(self.client, version).pointer.sequence)
 
 
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
@@ -80,7 +59,7 @@ def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
         worker.start()
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.05, 0.5))
-            for victim in web_processes(made):
+            for victim in made.web_processes():
                 os.kill(victim, signal.SIGKILL)
             made.kill()
             made.start(workers=2)

@@ -12,25 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from regalia import moving, publishing
 from regalia.client import Client
-from regalia.core.kinds.prompt import PromptConfig
-from regalia.core.names import ApplicationName, Kind, Slot
-from regalia.core.references import BundleReference
 from regalia.places import ADMIN_TOKEN_HASH_FILE
-from regalia.sources import Draft
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from regalia_registry.admin.prepare import prepare
 from regalia_registry.settings import load_settings
 from tests.servers import postgres
 from tests.servers.postgres import Catalogs
+from tests.support import releases
 from tests.support.registries import Home, home, replica
 from tests.support.stages import PROD, fill, release, staged
 
 MOVES = 20
-APPLICATION = ApplicationName.parse("acme/support-agent")
-CHANNEL = BundleReference(APPLICATION, channel="prod")
 RESOLVE = "/v1/apps/acme/support-agent/channels/prod/resolve"
 TABLE = """
 CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
@@ -71,15 +65,8 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def move(client: Client, version: str) -> None:
-    """Push a prompt that tells its version, make it a bundle, and move the channel there."""
-    config = PromptConfig("greeting", version, "none", template=f"Hello {version}")
-    content = {"greeting.txt": ("text/plain", version.encode())}
-    draft = Draft(Slot(Kind.PROMPT, "greeting"), config, content, origin="", has_version=True)
-    [one] = publishing.push(client, "acme", [draft])
-    plan = publishing.plan_bundle(client, APPLICATION, [one], version=version)
-    publishing.release(client, plan, publishing.release_signer(client, APPLICATION))
-    planned = moving.plan_promote(client, CHANNEL, BundleReference(APPLICATION, version=version), moving.Facts())
-    moving.execute(client, planned, moving.channel_signer(client, CHANNEL))
+    releases.release(client, releases.push(client, version))
+    releases.promote(client, version)
 
 
 def client_of(made: Home, state: Path) -> Client:
@@ -151,7 +138,7 @@ def test_a_server_that_hangs_keeps_no_web_process_from_answering(
         release(made, "1.0.0")
         made.must("promote", "1.0.0", "--to", "prod")
         before = ask(made)
-        processes = processes_of(server)
+        processes = postgres.processes(server)
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:
@@ -163,13 +150,6 @@ def test_a_server_that_hangs_keeps_no_web_process_from_answering(
 
         assert answered == [(503, True)] * 5
         assert ask(made) == before
-
-
-def processes_of(server: EmbeddedPostgres) -> list[int]:
-    """Give the postmaster and all that it started."""
-    first = int((server.folder / "cluster/postmaster.pid").read_text().split()[0])
-    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-    return [first, *map(int, children)]
 
 
 def test_a_move_through_one_replica_is_seen_by_the_next_request_to_the_other(

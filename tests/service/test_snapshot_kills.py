@@ -8,11 +8,9 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +25,7 @@ from regalia.client import Client
 from regalia.wire.answers import OperationEntry, OperationProgress
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
 from tests.servers import weaviate
+from tests.support.crash_stores import OnOneMachine
 from tests.support.registries import Home, home
 
 KILLS = int(os.environ.get("REGALIA_KILLS") or ("5" if os.environ.get("CI") == "true" else "1"))
@@ -273,18 +272,12 @@ def test_a_load_survives_every_kill(stage: Stage, kill: Callable[[Stage], None])
 
 def pause(stage: Stage, worker: "subprocess.Popen[bytes]") -> None:
     """Stop a worker between two commits: one that is stopped in a commit holds SQLite's lock (decision 0007)."""
-    catalog = stage.made.folder / ".local/share/regalia/registry.db"
-    while True:
+    catalog = OnOneMachine(stage.made.folder / ".local/share/regalia/registry.db")
+    worker.send_signal(signal.SIGSTOP)
+    while catalog.is_locked():
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
         worker.send_signal(signal.SIGSTOP)
-        with closing(sqlite3.connect(catalog, timeout=0.2, isolation_level=None)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                worker.send_signal(signal.SIGCONT)
-                time.sleep(0.01)
-            else:
-                return
 
 
 @pytest.mark.parametrize("what", ["snapshot", "load"])

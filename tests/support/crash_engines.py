@@ -5,7 +5,6 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from regalia_registry.adapters.vectors.users import Users
 from regalia_registry.adapters.vectors.weaviate.provider import open_weaviate
 from regalia_registry.domain.operations import Holder
 from regalia_registry.ports.vectors import Provider
-from tests.servers import weaviate
+from tests.servers import postgres, weaviate
 from tests.support.registries import Home
 
 ROWS = 150
@@ -125,10 +124,7 @@ class Pgvector:
         return open_pgvector(self._server.url, password=None, holder=_HOLDER)
 
     def kill(self) -> None:
-        file = self._server.folder / "cluster" / "postmaster.pid"
-        postmaster = int(file.read_text().splitlines()[0])
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for pid in (postmaster, *map(int, children)):
+        for pid in postgres.processes(self._server):
             with suppress(ProcessLookupError):  # a backend that ended by itself
                 os.kill(pid, signal.SIGKILL)
         self._server.start()

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from regalia.wire.answers import OperationEntry
 from regalia_cli.demo.stage import free_port, is_serving
 from regalia_registry.ports.serving import Serving
 from tests.support.crash_engines import ENGINES, Engine
+from tests.support.crash_stores import STORES, Stores
 from tests.support.engines import root_of
 from tests.support.registries import Home
 
@@ -80,6 +80,7 @@ class Arena:
 
     kind: str
     made: Home
+    stores: Stores
     engine: Engine
     client: Client
     reader: Reader
@@ -87,6 +88,9 @@ class Arena:
     written: int = 0
     roots: dict[str, Digest] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        return f"{self.kind} under {self.stores.name}"
 
     @property
     def data(self) -> Path:
@@ -132,16 +136,6 @@ class Arena:
         """Read what the processes logged."""
         lines = [line for file in self.made.folder.glob(files) for line in file.read_text().splitlines()]
         return [json.loads(line) for line in lines if line.startswith("{")]
-
-    def is_locked(self) -> bool:
-        """Say whether nobody can write into the catalog."""
-        with closing(sqlite3.connect(self.data / "registry.db", timeout=0.2, isolation_level=None)) as catalog:
-            try:
-                catalog.execute("BEGIN IMMEDIATE")
-                catalog.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                return True
-        return False
 
     def served(self) -> tuple[str, Place]:
         """Say what the channel names now."""
@@ -221,14 +215,6 @@ class Arena:
             time.sleep(0.05)
         yield process, Client(url, token=self.made.token, environment=self.made.environment, folder=self.made.project)
 
-    def rows(self) -> dict[str, tuple[str, str]]:
-        """Name the collections that the catalog has, with their states and content roots."""
-        with closing(sqlite3.connect(self.data / "registry.db")) as catalog:
-            found = catalog.execute(
-                "SELECT name, state, content_root FROM collection WHERE target = ?", [self.engine.target]
-            )
-            return {name: (state, root) for name, state, root in found}
-
     def check(self, allowed: tuple[str, ...]) -> None:
         """Hold what must hold once nothing is at work: the channel, its collection, its alias, and nothing besides.
 
@@ -236,7 +222,7 @@ class Arena:
         """
         version, place = self.served()
         assert version in allowed, version
-        rows = self.rows()
+        rows = self.stores.collections(self.engine.target)
         expected = self.roots.get(place.collection, Digest(rows[place.collection][1]))
         assert self.root(place.collection) == expected, f"{place.collection} holds other rows than it should"
         states = {state for state, _ in rows.values()}
@@ -254,15 +240,23 @@ class Arena:
 
 
 @contextmanager
-def arena(made: Home, engine: str, *, mode: str = "live") -> Iterator[Arena]:
+def arena(made: Home, engine: str, *, mode: str = "live", stores: str = "sqlite") -> Iterator[Arena]:
     """Release two versions, move the channel to the first, and let an agent read all the while."""
+    with STORES[stores](made.folder) as found:
+        made.more |= found.settings
+        with _prepared(made, engine, mode, found) as prepared:
+            yield prepared
+
+
+@contextmanager
+def _prepared(made: Home, engine: str, mode: str, stores: Stores) -> Iterator[Arena]:
     made.more["REGALIA_SERVER_LEASE_S"] = str(LEASE_S)
     (made.project / "prompts").mkdir()
     made.must("init", "acme/support-agent", "--registry", made.url)
     made.start("--no-worker")
     used = ENGINES[engine](made)
     reader = Reader(Client(environment=made.environment, folder=made.project), used)
-    found = Arena(engine, made, used, Client(environment=made.environment, folder=made.project), reader)
+    found = Arena(engine, made, stores, used, Client(environment=made.environment, folder=made.project), reader)
     agent = threading.Thread(target=reader.run)
     try:
         found.work()

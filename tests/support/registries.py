@@ -15,7 +15,7 @@ from pathlib import Path
 from regalia_cli.demo.stage import free_port, is_serving
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
-_START_S = 30.0
+_START_S = 120.0
 
 
 @dataclass
@@ -62,16 +62,27 @@ class Home:
         return done.stdout
 
     def start(self, *options: str, workers: int = 1) -> None:
+        server = self.launch(*options, workers=workers)
+        deadline = time.monotonic() + _START_S
+        while not self.answers():
+            assert server.poll() is None, (self.folder / "registry.log").read_text()
+            assert time.monotonic() < deadline, (self.folder / "registry.log").read_text()
+            time.sleep(0.05)
+
+    def launch(self, *options: str, workers: int = 1) -> subprocess.Popen[bytes]:
+        """Start it, and wait for nothing."""
         command = [*REG, "serve", "--port", str(self.port), "--workers", str(workers), *options]
         with (self.folder / "registry.log").open("ab") as log:
             self.server = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + _START_S
-        while not self.answers():
-            assert self.server.poll() is None, (self.folder / "registry.log").read_text()
-            assert time.monotonic() < deadline, (self.folder / "registry.log").read_text()
-            time.sleep(0.05)
+        return self.server
+
+    def web_processes(self) -> list[int]:
+        """Give what its supervisor has started."""
+        assert self.server is not None
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        return [int(word) for word in children.read_text().split()]
 
     def work(self, log: str) -> subprocess.Popen[bytes]:
         """Start a worker of its own; whoever does ends it."""
@@ -102,9 +113,9 @@ class Home:
 
 
 @contextmanager
-def replica(made: Home) -> Iterator[Home]:
+def replica(made: Home, name: str = "replica") -> Iterator[Home]:
     """Give another replica of a registry, of its own data folder with the same keys; whoever does starts it."""
-    data = made.folder / "replica"
+    data = made.folder / name
     shutil.copytree(made.folder / ".local/share/regalia", data, ignore=shutil.ignore_patterns("blobs", "lock", "work"))
     more = {**made.more, "REGALIA_DATA": str(data), "REGALIA_TOKEN": made.token}
     other = Home(made.folder, free_port(), more=more)

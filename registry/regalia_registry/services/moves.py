@@ -101,7 +101,11 @@ def move_channel(
     try:
         _check(ports, attempt)
         return _commit(ports, caller, attempt)
-    except ConflictError:  # signed well, and never to be served
+    except ConflictError:  # signed well, and never to be served: unless it was committed meanwhile, sent a second time
+        with ports.store.read() as tx:
+            known = tx.channels.find_pointer(verified.identity)
+            if known is not None:
+                return _answer_again(tx, known)
         with ports.store.write(caller.actor) as tx:
             record(ports, caller, tx, _event(caller, attempt, success=False))
         raise
