@@ -119,7 +119,8 @@ class Load:
             try:
                 act()
             except UnavailableError as error:
-                self.book.saw(f"{name}: {type(error).__name__}: {error.message.partition(':')[0]}")
+                told = error.message.partition(":")[0].partition(" (")[0]
+                self.book.saw(f"{name}: {type(error).__name__}: {told}")
             except RegaliaError as error:
                 self.book.faults.append(f"{name}: {error!r} {error.hint}")
 
