@@ -27,8 +27,9 @@ from tests.support.releases import APPLICATION, CHANNEL
 from tests.support.stages import staged
 
 _RESOLVES = int(os.environ.get("REGALIA_BENCH_RESOLVES", "100000"))
-_PROCESSES, _CONNECTIONS = 2, 4  # of each process, half of them to each replica
+_PROCESSES, _CONNECTIONS = 2, 2  # of each process, half of them to each replica
 _MOVES_PER_S = 50
+_NICE = 10  # of whoever asks: what counts is how many moves the answers lie between
 _VERSIONS = "1.0.0", "1.1.0"
 _AT_ONCE = multiprocessing.get_context("fork")
 
@@ -75,7 +76,7 @@ def _measured(one: Home, other: Home) -> Row:
         f"resolves older than a move acknowledged before they were sent, of {resolves:,} ({resolves / spent_s:,.0f}/s) "
         f"through two replicas on PostgreSQL, while their channel moved {moves:,} times ({moves / spent_s:.0f}/s)"
     )
-    return Row(what, f"{stale}; each process saw {min(each.pointers for each in asked):,} of them or more", must="0")
+    return Row(what, f"{stale}; {max(each.pointers for each in asked):,} pointers were seen", must="0")
 
 
 def _move(client: Client, acknowledged: "Synchronized[int]", asking: Sequence[BaseProcess]) -> int:
@@ -106,6 +107,7 @@ def _bundles(client: Client) -> list[Digest]:
 
 
 def _ask(ports: Sequence[int], token: str, acknowledged: "Synchronized[int]", found: "SimpleQueue[Asked]") -> None:
+    os.nice(_NICE)
     found.put(asyncio.run(_ask_all(ports, token, acknowledged)))
 
 

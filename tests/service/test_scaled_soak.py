@@ -41,8 +41,7 @@ def struck(served: Cluster) -> tuple[Counter[str], list[float]]:
         strikes[name](chance)
         happened[name] += 1
         time.sleep(max(0.0, next_at - time.monotonic()))
-    while not served.is_whole():
-        time.sleep(0.2)
+    served.await_whole()
     time.sleep(EVERY_S)
     assert served.web_processes == spared
     return happened, [*memory, mean(map(rss_mb, spared))]
@@ -56,7 +55,7 @@ def growth(memory: Sequence[float]) -> float:
 def test_what_was_acknowledged_survives_whoever_is_struck_and_nobody_is_told_anything_older(tmp_path: Path) -> None:
     print(f"\nseed {SEED}: {SECONDS:.0f} s")  # noqa: T201 # how to repeat it
     with cluster(tmp_path) as served:
-        load = Load(served.replicas[0], served.url, (*served.replicas, served.spared), seed=SEED)
+        load = Load(served.replicas[0], served.urls, (*served.replicas, served.spared), seed=SEED)
         with load as book:
             happened, memory = struck(served)
         asked = [load.client(f"late-{made.port}", made.url) for made in served.replicas]
@@ -71,6 +70,7 @@ def test_what_was_acknowledged_survives_whoever_is_struck_and_nobody_is_told_any
     assert book.seen["move: acknowledged"] > 0
     assert kept == [[], []]
     assert (book.stale, book.faults) == ([], [])
+    assert "Traceback" not in (tmp_path / "worker.log").read_text()
     assert ended == [0] * len(ended)
     assert growth(memory) < MAX_GROWTH
 

@@ -15,6 +15,7 @@ from bench.processes import family
 from tests.servers import postgres, proxy
 from tests.support.crash_stores import OnServers, on_servers
 from tests.support.registries import Home, replica
+from tests.support.releases import PATIENCE_S
 from tests.support.stages import staged
 
 PAUSED_S = 3.0
@@ -56,13 +57,13 @@ class Host:
 class Cluster:
     """Two replicas and a worker, and one replica more that nobody kills: it shows what memory does.
 
-    `url` leads to the two, by nginx where this machine has it.
+    `urls` lead to the two: one by nginx where this machine has it, else their own.
     """
 
     def __init__(self, stores: OnServers, replicas: tuple[Home, Home], spared: Home) -> None:
         self.stores, self.replicas, self.spared = stores, replicas, spared
-        self.url = replicas[0].url
         one, other = replicas
+        self.urls = [one.url, other.url]
         assert one.server is not None
         self.hosts = [
             Host(lambda: _served(one), lambda: _is_serving(one), one.server),
@@ -89,9 +90,14 @@ class Cluster:
         """Name the web processes that nobody kills."""
         return self.spared.web_processes()
 
-    def is_whole(self) -> bool:
-        """Say whether everything runs."""
-        return all(one.answers() for one in (*self.replicas, self.spared)) and self.hosts[2].process.poll() is None
+    def await_whole(self) -> None:
+        """Wait until everything runs."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (
+            not all(one.answers() for one in (*self.replicas, self.spared)) or self.hosts[2].process.poll() is not None
+        ):
+            assert time.monotonic() < deadline, (self.spared.folder / "registry.log").read_text()[-5000:]
+            time.sleep(_LOOK_S)
 
     def start(self) -> None:
         """Look after its processes from here on."""
@@ -141,12 +147,11 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         made = Cluster(stores, (one, other), spared)
         made.start()
         stack.callback(made.stop)
-        while not made.is_whole():
-            time.sleep(_LOOK_S)
+        made.await_whole()
         if proxy.find() is not None:
             place = folder / "proxy"
             place.mkdir()
-            made.url = f"http://127.0.0.1:{stack.enter_context(proxy.proxied(place, [one.port, other.port]))}"
+            made.urls = [f"http://127.0.0.1:{stack.enter_context(proxy.proxied(place, [one.port, other.port]))}"]
         yield made
 
 

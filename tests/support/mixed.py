@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import cycle
 
 from regalia import operations
 from regalia.bundle import Provenance
@@ -67,9 +68,9 @@ class Load:
     What they do twice is what the client says may be done twice: `UnavailableError`. Any other error is a fault.
     """
 
-    def __init__(self, made: Home, url: str, replicas: Sequence[Home], *, seed: int) -> None:
+    def __init__(self, made: Home, urls: Sequence[str], replicas: Sequence[Home], *, seed: int) -> None:
         self.book = Book()
-        self._made, self._url, self._seed = made, url, seed
+        self._made, self._urls, self._seed = made, cycle(urls), seed
         self._over = threading.Event()
         self._begin()
         self._askers = [Asker(replicas, made.token, self.book, number) for number in range(_ASKERS)]
@@ -94,7 +95,7 @@ class Load:
         """Make a client with a state of its own."""
         made, state = self._made, self._made.folder / "agents" / name
         return Client(
-            url or self._url, token=made.token, state=state, environment=made.environment, folder=made.project
+            url or next(self._urls), token=made.token, state=state, environment=made.environment, folder=made.project
         )
 
     def _made_ready(self) -> Mapping[str, Sequence[Callable[[], None]]]:
@@ -119,7 +120,8 @@ class Load:
             try:
                 act()
             except UnavailableError as error:
-                self.book.saw(f"{name}: {type(error).__name__}: {error.message.partition(':')[0]}")
+                told = error.message.partition(":")[0].partition(" (")[0]
+                self.book.saw(f"{name}: {type(error).__name__}: {told}")
             except RegaliaError as error:
                 self.book.faults.append(f"{name}: {error!r} {error.hint}")
 
