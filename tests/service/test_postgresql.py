@@ -26,7 +26,7 @@ from tests.support.stages import PROD, fill, release, staged
 
 MOVES = 20
 RESOLVE = "/v1/apps/acme/support-agent/channels/prod/resolve"
-NEVER_ASKED = "/v1/apps/acme/support-agent/bundles/1.0.0/resolve?root=1"
+CHANNELS = "/v1/apps/acme/support-agent/channels"  # what no replica keeps
 TABLE = """
 CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
 INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 200) n;
@@ -115,7 +115,7 @@ def test_a_restart_of_the_server_is_told_as_such_and_got_over_by_everybody(
             made.must("gc", "--yes")
             before = ask(made)
             server.stop()
-            refused = ask(made, NEVER_ASKED)
+            refused = ask(made, CHANNELS)
             is_alive = made.answers()
             started = made.reg("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
             server.start()
@@ -143,7 +143,7 @@ def test_a_server_that_hangs_keeps_no_web_process_from_answering(
         for process in processes:
             os.kill(process, signal.SIGSTOP)
         try:
-            answered = [(ask(made, NEVER_ASKED)[0], ask(made)[0], made.answers()) for _ in range(5)]
+            answered = [(ask(made, CHANNELS)[0], ask(made)[0], made.answers()) for _ in range(5)]
         finally:
             for process in processes:
                 os.kill(process, signal.SIGCONT)

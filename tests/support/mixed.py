@@ -12,7 +12,6 @@ from functools import lru_cache
 from itertools import cycle
 
 from regalia import operations
-from regalia.bundle import Provenance
 from regalia.client import Client
 from regalia.core.dsse import Envelope
 from regalia.core.errors import RegaliaError, UnavailableError
@@ -196,9 +195,12 @@ class Asker:
         if answer.status == 503:
             self._book.saw("ask: 503")
         elif answer.status == 200:
-            found = sequence_of(body)
-            self._book.compare("ask", found, floor)
-            self._seen = max(self._seen, found)
+            found, is_kept = sequence_of(body), "detail=kept" in (answer.headers["Cache-Status"] or "")
+            if is_kept:  # the replica can't read the catalog, and says so: an agent adopts nothing older than it has
+                self._book.saw("ask: kept")
+            else:
+                self._book.compare("ask", found, floor)
+                self._seen = max(self._seen, found)
         else:
             self._book.faults.append(f"ask: {answer.status} {body[:200]!r}")
 
@@ -210,15 +212,13 @@ class Agent:
         self._client, self._book, self._seen = client, book, 0
 
     def act(self) -> None:
-        acknowledged = self._book.newest()
         bundle = self._client.refresh(str(CHANNEL))
         assert bundle.pointer is not None
-        is_fresh = bundle.provenance is Provenance.FRESH
-        self._book.compare("follow", bundle.pointer.sequence, max(self._seen, acknowledged) if is_fresh else self._seen)
+        self._book.compare("follow", bundle.pointer.sequence, self._seen)
         self._book.saw(f"follow: {bundle.provenance}")
         self._seen = bundle.pointer.sequence
-        if self._client.behind:
-            self._book.stale.append(f"follow was shown an older pointer {self._client.behind} times")
+        if self._client.behind:  # by a replica that can't read the catalog; the client has kept its own
+            self._book.saw("follow: shown an older one")
 
 
 class Reader:

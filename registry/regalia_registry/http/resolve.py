@@ -20,6 +20,7 @@ from regalia_registry.services.sightings import Sightings
 
 _PATH = re.compile(r"/v1/apps/([^/]{1,200})/([^/]{1,200})/(channels|bundles)/([^/]{1,400})/resolve\Z")
 _INSTANCE, _SERVES = b"regalia-instance", b"regalia-serves"  # what a follower tells of itself
+_KEPT = (b"cache-status", b"regalia; hit; detail=kept")  # RFC 9211
 _MAX_ROOT = 2**53
 _MAX_QUERY = 1024
 _MAX_KEPT = 4096
@@ -40,7 +41,7 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
     """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception."""
     headers = dict(scope["headers"])
     try:
-        question, body = _resolved(scope, view, bearer_of(headers.get(b"authorization")))
+        question, body, is_kept = _resolved(scope, view, bearer_of(headers.get(b"authorization")))
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
     instance = headers.get(_INSTANCE)
@@ -50,6 +51,8 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
         sightings.saw(question.reference, instance=who, serves=what)
     etag = body.etag.encode("ascii")
     common = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
+    if is_kept:
+        common.append(_KEPT)
     if etag in _tags(headers.get(b"if-none-match", b"")):
         return 304, common, b""
     length = str(len(body.content)).encode("ascii")
@@ -57,18 +60,19 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
     return 200, [(b"content-type", b"application/json"), (b"content-length", length), *common], content
 
 
-def _resolved(scope: Scope, view: Resolver, token: str | None) -> tuple[Question, Body]:
+def _resolved(scope: Scope, view: Resolver, token: str | None) -> tuple[Question, Body, bool]:
+    """Give the question, its answer, and whether that is one from before, since the store can't be read."""
     try:
         seen = view.look()
         actor = view.actor(token, seen=seen)
         question = _question(path_of(scope), scope["query_string"])
-        return question, view.resolve(actor, question, seen=seen)
+        return question, view.resolve(actor, question, seen=seen), False
     except UnavailableError:
         question = _question(path_of(scope), scope["query_string"])
         kept = view.find_kept(token, question)
         if kept is None:
             raise
-        return question, kept
+        return question, kept, True
 
 
 def bearer_of(header: bytes | None) -> str | None:
