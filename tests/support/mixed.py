@@ -12,6 +12,9 @@ from functools import lru_cache
 from itertools import cycle
 
 from regalia import operations
+from regalia._transport import Request, Response, Transport
+from regalia._transport.http import HttpTransport
+from regalia.bundle import Provenance
 from regalia.client import Client
 from regalia.core.dsse import Envelope
 from regalia.core.errors import RegaliaError, UnavailableError
@@ -24,6 +27,7 @@ from tests.support.registries import Home
 from tests.support.releases import APPLICATION, CHANNEL, patiently
 
 RESOLVE = "/v1/apps/acme/support-agent/channels/prod/resolve?root=1"
+KEPT = "detail=kept"  # what a replica's Cache-Status says while it can't read the catalog
 LARGE_BYTES = 1_200_000  # above what a registry on S3 hands out itself
 
 _PUBLISHERS, _ASKERS, _AGENTS = 2, 2, 2
@@ -90,11 +94,16 @@ class Load:
         for future in self._futures:
             future.result()
 
-    def client(self, name: str, url: str | None = None) -> Client:
+    def client(self, name: str, url: str | None = None, *, transport: Transport | None = None) -> Client:
         """Make a client with a state of its own."""
         made, state = self._made, self._made.folder / "agents" / name
         return Client(
-            url or next(self._urls), token=made.token, state=state, environment=made.environment, folder=made.project
+            url or next(self._urls),
+            token=made.token,
+            state=state,
+            transport=transport,
+            environment=made.environment,
+            folder=made.project,
         )
 
     def _made_ready(self) -> Mapping[str, Sequence[Callable[[], None]]]:
@@ -102,10 +111,14 @@ class Load:
             "publish": [Publisher(self.client(f"publisher-{n}"), self.book, n).act for n in range(_PUBLISHERS)],
             "move": [Mover(self.client("mover"), self.book).act],
             "ask": [asker.act for asker in self._askers],
-            "follow": [Agent(self.client(f"agent-{n}"), self.book).act for n in range(_AGENTS)],
+            "follow": [self._agent(f"agent-{number}").act for number in range(_AGENTS)],
             "read": [Reader(self.client("reader"), self.book, self._seed).act],
             "collect": [Collector(self.client("collector"), self.book).act],
         }
+
+    def _agent(self, name: str) -> "Agent":
+        watched = Watched(HttpTransport(self.client(name).settings.way()))
+        return Agent(self.client(name, transport=watched), watched, self.book)
 
     def _begin(self) -> None:
         """Release two bundles and make the channel."""
@@ -195,7 +208,7 @@ class Asker:
         if answer.status == 503:
             self._book.saw("ask: 503")
         elif answer.status == 200:
-            found, is_kept = sequence_of(body), "detail=kept" in (answer.headers["Cache-Status"] or "")
+            found, is_kept = sequence_of(body), KEPT in (answer.headers["Cache-Status"] or "")
             if is_kept:  # the replica can't read the catalog, and says so: an agent adopts nothing older than it has
                 self._book.saw("ask: kept")
             else:
@@ -205,20 +218,46 @@ class Asker:
             self._book.faults.append(f"ask: {answer.status} {body[:200]!r}")
 
 
+class Watched:
+    """A transport that knows whether one of the answers since it was asked came from before: `KEPT` says so."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._has_kept = False
+
+    def send(self, request: Request) -> Response:
+        """Send it on."""
+        response = self._transport.send(request)
+        self._has_kept |= KEPT in response.headers.get("cache-status", "")
+        return response
+
+    def take(self) -> bool:
+        """Say whether one did, and forget it."""
+        found, self._has_kept = self._has_kept, False
+        return found
+
+
 class Agent:
     """Takes a bundle as agents do: where nobody answers, what it has on its disk."""
 
-    def __init__(self, client: Client, book: Book) -> None:
-        self._client, self._book, self._seen = client, book, 0
+    def __init__(self, client: Client, transport: Watched, book: Book) -> None:
+        self._client, self._transport, self._book, self._seen, self._behind = client, transport, book, 0, 0
 
     def act(self) -> None:
+        acknowledged = self._book.newest()
         bundle = self._client.refresh(str(CHANNEL))
         assert bundle.pointer is not None
-        self._book.compare("follow", bundle.pointer.sequence, self._seen)
+        is_kept, is_fresh = self._transport.take(), bundle.provenance is Provenance.FRESH
+        floor = max(self._seen, acknowledged) if is_fresh and not is_kept else self._seen
+        self._book.compare("follow", bundle.pointer.sequence, floor)
         self._book.saw(f"follow: {bundle.provenance}")
         self._seen = bundle.pointer.sequence
-        if self._client.behind:  # by a replica that can't read the catalog; the client has kept its own
-            self._book.saw("follow: shown an older one")
+        if self._client.behind > self._behind:
+            self._behind = self._client.behind
+            if is_kept:  # by a replica that can't read the catalog, and says so: the client has kept its own
+                self._book.saw("follow: shown an older one")
+            else:
+                self._book.stale.append(f"follow was shown an older pointer, {self._behind} times by now")
 
 
 class Reader:
