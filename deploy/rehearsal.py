@@ -4,7 +4,6 @@ PostgreSQL and S3 are those of the tests' wheels, the proxy is the nginx of this
 this file. Each replica and the worker has a data folder of its own, as on hosts of their own.
 """
 
-import shutil
 import sys
 import tempfile
 import time
@@ -16,8 +15,8 @@ from regalia_cli import output
 from regalia_cli.demo.stage import Stage, embedded_postgres, free_port
 from regalia_cli.demo.story import say, tell
 from tests.servers import postgres, proxy, seaweed
+from tests.support.registries import give_host
 
-_SHARED = ("keys", "root.json", "admin-token.sha256")  # what every host is given: see deploy/README.md
 _HOSTS = ("replica-1", "replica-2", "worker")
 
 
@@ -53,7 +52,8 @@ class Scaled(Stage):
     def start(self) -> None:
         """Start both replicas, the worker, and once the proxy."""
         for name in _HOSTS:
-            self._be_given(self.home / name)
+            if not (self.home / name).exists():
+                give_host(self.home / name, of=self.home / ".local/share/regalia")
         for name, port in zip(_HOSTS, self._ports, strict=False):
             self.spawn("serve", "--no-worker", "--port", str(port), "--data", str(self.home / name))
         for port in self._ports:
@@ -63,13 +63,6 @@ class Scaled(Stage):
             self._stack.enter_context(proxy.proxied(self.home / "proxy", self._ports, self.port))
             self._is_proxied = True
         self.await_serving(self.url)
-
-    def _be_given(self, data: Path) -> None:
-        made = self.home / ".local/share/regalia"
-        if not data.exists():
-            data.mkdir()
-            for name in _SHARED:
-                (shutil.copytree if (made / name).is_dir() else shutil.copy)(made / name, data / name)
 
 
 def main() -> int:

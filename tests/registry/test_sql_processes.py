@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
-from tests.servers.postgres import Catalogs
+from tests.support.catalogs import migrated
 from tests.support.records import ACTOR, APPLICATION, append_pointers, hold
 
 WRITERS = 4
@@ -29,12 +28,7 @@ append_pointers(SqlStore.open(sys.argv[1]), times=int(sys.argv[3]), writer=sys.a
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        catalogs: Catalogs = request.getfixturevalue("catalogs")
-        return catalogs.migrated()
-    made = f"sqlite:///{tmp_path / 'registry.db'}"
-    upgrade(made)
-    return made
+    return migrated(request, tmp_path)
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import event, make_url
 
 from regalia_registry.adapters.sql.engine import open_database
-from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.ports.store import Store
-from tests.servers.postgres import Catalogs
+from tests.support.catalogs import migrated
 from tests.support.records import (
     ACTOR,
     APPLICATION,
@@ -38,12 +37,7 @@ def statements() -> list[str]:
 
 @pytest.fixture(params=list(BEGIN))
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        catalogs: Catalogs = request.getfixturevalue("catalogs")
-        return catalogs.migrated()
-    made = f"sqlite:///{tmp_path / 'registry.db'}"
-    upgrade(made)
-    return made
+    return migrated(request, tmp_path)
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """A real S3: SeaweedFS from its wheel, on free ports, in a folder of its own."""
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regalia_registry.adapters.s3.store import S3Blobs, open_s3
+from tests.servers.process import Program, end, free_ports
 
 BUCKET = "regalia"
 KEY, SECRET = "regtestkey", "regtestsecret"
@@ -88,20 +86,10 @@ class Seaweed:
         given = [f"-{name}={port}" for name, port in self.ports.items()]
         loopback = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
         off = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-admin.ui=false", "-webdav=false", "-master.telemetry=false"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [binary(), "mini", f"-dir={self.folder / 'data'}", f"-bucket={BUCKET}", *loopback, *given, *off],
-                env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-            )
-        deadline = time.monotonic() + _READY_S
-        while not self._is_ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"SeaweedFS does not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.1)
+        command = [str(binary()), "mini", f"-dir={self.folder / 'data'}", f"-bucket={BUCKET}", *loopback, *given, *off]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
+        program = Program("SeaweedFS", command, environment, self.log)
+        self.process = program.start(self._is_ready, within_s=_READY_S)
 
     def send(self, number: signal.Signals) -> None:
         """Stop it where it stands, or let it go on."""
@@ -110,10 +98,8 @@ class Seaweed:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """End it, and wait until it is gone."""
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(60)
-            self.process = None
+        end(self.process, number)
+        self.process = None
 
     def _is_ready(self) -> bool:
         client = client_of(self)
@@ -153,25 +139,10 @@ def running(folder: Path) -> Iterator[Seaweed]:
     """Start a server whose data lies under this folder, and leave nothing of it."""
     require()
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    server = Seaweed(folder, dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True)))
+    server = Seaweed(folder, dict(zip(_PORTS, free_ports(len(_PORTS), also=_ALSO), strict=True)))
     try:
         server.start()
         yield server
     finally:
         server.stop(signal.SIGKILL)
         shutil.rmtree(folder / "data", ignore_errors=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on, there and that much higher."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(11_000, 22_000)  # noqa: S311 # with the second below those that the system gives out
-        if port not in found and _is_free(port) and _is_free(port + _ALSO):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) != 0

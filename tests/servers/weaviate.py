@@ -3,17 +3,17 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.servers.process import Program, end, free_ports
 
 VERSION = "1.39.0"
 _READY_S = 60.0
@@ -62,26 +62,15 @@ class Weaviate:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [binary(), "--host", "127.0.0.1", "--port", str(self.ports["rest"]), "--scheme", "http"],
-                env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self._environment()},
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-            )
-        deadline = time.monotonic() + _READY_S
-        while not self._is_ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"Weaviate does not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.1)
+        command = [str(binary()), "--host", "127.0.0.1", "--port", str(self.ports["rest"]), "--scheme", "http"]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self._environment()}
+        program = Program("Weaviate", command, environment, self.log)
+        self.process = program.start(self._is_ready, within_s=_READY_S)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it, and wait until it is gone."""
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(60)
-            self.process = None
+        end(self.process, number)
+        self.process = None
 
     def _is_ready(self) -> bool:
         try:
@@ -130,12 +119,3 @@ def running(folder: Path, **settings: str) -> Iterator[Weaviate]:
     finally:
         server.stop(signal.SIGKILL)
         shutil.rmtree(folder / "data", ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

@@ -21,7 +21,7 @@ from regalia_registry.adapters.memory.system import MemoryClock
 from regalia_registry.bootstrap.ports import make_ports
 from regalia_registry.services.resolve import Body, Question, Resolver
 from regalia_registry.settings import load_settings
-from tests.support.asking import get
+from tests.support.asking import ask, get
 from tests.support.registries import Home, home
 
 PROD = Question(BundleReference.parse("acme/support-agent:prod"), root=1)
@@ -86,16 +86,19 @@ def test_agents_are_answered_with_what_they_were_answered_before(released: Home,
     released.more["REGALIA_DATA"] = str(data)
     token = released.token
     released.start("--no-worker")
-    before = get(released.port, RESOLVE, token)
+    *before, headers_before = ask(released.port, RESOLVE, token)
 
     spoil(data)
-    after = get(released.port, RESOLVE, token)
+    *after, headers_after = ask(released.port, RESOLVE, token)
     stranger = get(released.port, RESOLVE, "rgl_" + "A" * 43)
     other = get(released.port, RESOLVE.replace("prod", "staging"), token)
     ready = get(released.port, "/readyz", token)
     released.stop()
 
     assert (before[0], after) == (200, before)
+    assert "cache-status" not in headers_before
+    assert headers_after["cache-status"] == "regalia; hit; detail=kept"
+    assert headers_after["etag"] == headers_before["etag"]
     assert [stranger[0], other[0]] == [503, 503]
     assert ready[0] == 503
     assert json.loads(ready[1])["dependencies"][0]["state"] == "failed"

@@ -38,6 +38,7 @@ from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_prope
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.vectors import Consistency
 from tests.servers import weaviate
+from tests.servers.process import free_ports
 from tests.servers.weaviate import Weaviate
 from tests.support.engines import root_of
 
@@ -611,7 +612,7 @@ def test_what_is_interrupted_ends_at_once_and_asks_no_more(rest: httpx.Client, p
 
 
 def test_a_server_that_is_gone_is_told_at_once() -> None:
-    [port] = weaviate.free_ports(1)
+    [port] = free_ports(1)
     provider = open_weaviate(f"http://127.0.0.1:{port}?grpc={port}", holder=HOLDER)
     began = time.monotonic()
 

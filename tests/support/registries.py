@@ -16,6 +16,7 @@ from regalia_cli.demo.stage import free_port, is_serving
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
 _START_S = 120.0
+_GIVEN = ("keys", "root.json", "admin-token.sha256")  # to every host alike: see deploy/README.md
 
 
 @dataclass
@@ -112,11 +113,18 @@ class Home:
         return is_serving(self.url)
 
 
+def give_host(data: Path, *, of: Path) -> None:
+    """Make the data folder of another host, with what the hosts of a registry are given alike."""
+    data.mkdir()
+    for name in _GIVEN:
+        (shutil.copytree if (of / name).is_dir() else shutil.copy)(of / name, data / name)
+
+
 @contextmanager
 def replica(made: Home, name: str = "replica") -> Iterator[Home]:
     """Give another replica of a registry, of its own data folder with the same keys; whoever does starts it."""
     data = made.folder / name
-    shutil.copytree(made.folder / ".local/share/regalia", data, ignore=shutil.ignore_patterns("blobs", "lock", "work"))
+    give_host(data, of=made.folder / ".local/share/regalia")
     more = {**made.more, "REGALIA_DATA": str(data), "REGALIA_TOKEN": made.token}
     other = Home(made.folder, free_port(), more=more)
     try:

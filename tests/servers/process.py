@@ -1,0 +1,70 @@
+"""A server's process: started, waited for, ended."""
+
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LOGGED = 2000
+_ENDING_S = 60
+_PORTS = range(11_000, 22_000)  # below those that the system gives out: one stays free while its server is away
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is run in a folder, with this environment alone; `log` gets all that it says."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+
+    def start(self, is_ready: Callable[[], bool], *, within_s: float) -> "subprocess.Popen[bytes]":
+        """Start it, and wait until it is ready.
+
+        Raises:
+            RuntimeError: It ended, or is not ready in time; the message ends with what it said.
+        """
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.log.parent,
+            )
+        deadline = time.monotonic() + within_s
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                raise RuntimeError(f"{self.name} does not start:\n{self.log.read_text()[-_LOGGED:]}")
+            time.sleep(0.1)
+        return process
+
+
+def end(process: "subprocess.Popen[bytes] | None", number: signal.Signals) -> None:
+    """End it, if it runs, and wait until it is gone."""
+    if process is not None:
+        process.send_signal(number)
+        process.wait(_ENDING_S)
+
+
+def free_ports(count: int, *, also: int = 0) -> list[int]:
+    """Find ports that nobody listens on, nor at those that much higher."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().choice(_PORTS)  # whatever a test has seeded
+        if port not in found and all(map(_is_free, {port, port + also})):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
