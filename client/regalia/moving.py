@@ -12,7 +12,7 @@ from regalia.core import times
 from regalia.core.diff import SlotChange
 from regalia.core.digest import Digest
 from regalia.core.dsse import Envelope
-from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, PointerMovedError
+from regalia.core.errors import BundleHeldError, InvalidError, NotFoundError, PointerMovedError, PointerVoidError
 from regalia.core.names import Kind, Slot
 from regalia.core.references import BundleReference
 from regalia.core.signing import SigningKey
@@ -194,6 +194,16 @@ def execute(client: Client, plan: MovePlan, signer: SigningKey, *, unplaced: boo
         BundleHeldError: The bundle was put on hold meanwhile.
         ConflictError: A collection is not what was prepared any more.
     """
+    try:
+        return _send(client, plan, signer, unplaced=unplaced)
+    except (
+        PointerVoidError
+    ):  # the same words were signed and refused earlier in this second; what was wrong may be gone
+        anew = replace(plan, pointer=replace(plan.pointer, sequence=plan.pointer.sequence + 1))
+        return _send(client, anew, signer, unplaced=unplaced)
+
+
+def _send(client: Client, plan: MovePlan, signer: SigningKey, *, unplaced: bool) -> Moved:
     envelope = Envelope.sign(STATEMENT_PAYLOAD, plan.pointer.payload(), [signer])
     return client.registry.send(
         Moved,

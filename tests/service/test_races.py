@@ -8,7 +8,7 @@ import pytest
 
 from regalia import moving, publishing
 from regalia.client import Client
-from regalia.core.errors import ConflictError, PointerMovedError, RegaliaError, VersionConflictError
+from regalia.core.errors import BundleHeldError, ConflictError, PointerMovedError, RegaliaError, VersionConflictError
 from regalia.core.kinds.prompt import PromptConfig
 from regalia.core.names import ApplicationName, Kind, Slot
 from regalia.core.references import BundleReference
@@ -82,6 +82,24 @@ def test_of_two_promotions_from_one_pointer_one_wins_and_the_other_is_void(serve
     loser = plans[found.index(PointerMovedError)]
     with pytest.raises(ConflictError):
         moving.execute(client, loser, signer)
+
+
+def test_who_tries_again_within_the_second_of_a_refusal_is_not_held_to_the_pointer_that_was_refused(
+    served: Home,
+) -> None:
+    client = client_of(served)
+    served.must("bundle", "create", "1.2.0")
+    target = BundleReference(APPLICATION, version="1.2.0")
+    plan = moving.plan_promote(client, CHANNEL, target, moving.Facts("again"))
+    signer = moving.channel_signer(client, CHANNEL)
+    served.must("hold", "1.2.0", "--reason", "INC-41")
+    with pytest.raises(BundleHeldError):
+        moving.execute(client, plan, signer)
+    served.must("lift", "1.2.0", "--reason", "INC-41 is over")
+
+    moved = moving.execute(client, plan, signer)
+
+    assert (moved.pointer.version, moved.pointer.sequence) == ("1.2.0", plan.pointer.sequence + 1)
 
 
 def test_pushes_without_a_version_of_their_own_never_clash(served: Home, tmp_path: Path) -> None:

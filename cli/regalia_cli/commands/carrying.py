@@ -123,7 +123,7 @@ def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> M
             arrived = arriving.wait(state, plan, awaited, ways.wait_s)
     except RegaliaError as error:  # the channel has moved: that is the answer
         output.tell(f"  moved; how far the rest is, is not known: {error.message}")
-    told: Mapping[str, object] = {"deployment": moved.deployment}
+    told: Mapping[str, object] = {"sequence": moved.pointer.sequence, "deployment": moved.deployment}
     return told if ways.wait_s is None else {**told, "fleet": arrived}
 
 

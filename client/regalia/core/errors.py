@@ -27,6 +27,7 @@ RegaliaError
 ├── ConflictError
 │   ├── VersionConflictError     the same version with other content
 │   ├── PointerMovedError        the channel moved since the proposal
+│   │   └── PointerVoidError     the very same pointer was refused before
 │   └── BundleHeldError          the bundle is on hold
 ├── MisdirectedError             a Host that is not ours
 ├── ConfigurationError           this machine's settings
@@ -215,6 +216,12 @@ class PointerMovedError(ConflictError):
     """The channel moved since the proposal was read."""
 
     code = "pointer_moved"
+
+
+class PointerVoidError(PointerMovedError):
+    """The very same pointer was refused before, and is never served."""
+
+    code = "pointer_void"
 
 
 class BundleHeldError(ConflictError):

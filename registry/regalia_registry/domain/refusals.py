@@ -5,6 +5,7 @@ from regalia.core.errors import (
     ConflictError,
     NotFoundError,
     PointerMovedError,
+    PointerVoidError,
     UnauthenticatedError,
     VersionConflictError,
 )
@@ -56,9 +57,9 @@ def pointer_moved(application: ApplicationName, channel: str) -> PointerMovedErr
     )
 
 
-def void_pointer(application: ApplicationName, channel: str) -> PointerMovedError:
+def void_pointer(application: ApplicationName, channel: str) -> PointerVoidError:
     """Say that a pointer was refused once, so that it is never served."""
-    return PointerMovedError(
+    return PointerVoidError(
         f'this pointer of "{application}:{channel}" was refused before and is void', hint="sign a new one"
     )
 

@@ -35,6 +35,7 @@ STATUS: dict[type[RegaliaError], int] = {
     errors.ConflictError: 409,
     errors.VersionConflictError: 409,
     errors.PointerMovedError: 409,
+    errors.PointerVoidError: 409,
     errors.BundleHeldError: 409,
     errors.MisdirectedError: 421,
     errors.ConfigurationError: 500,

@@ -82,6 +82,7 @@ def move_channel(
         VerificationError: The pointer, or the release of a bundle that it names, does not verify under the root
             in force.
         PointerMovedError: The channel moved since the pointer was built; the pointer is void.
+        PointerVoidError: This pointer was refused before.
         BundleHeldError: The bundle is on hold; the pointer is void.
         ConflictError: The operation is not prepared any more, a collection is not what it was, another operation of the
             channel is open, or it demands a warm way back and would have none.
