@@ -3,14 +3,18 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from regalia.client import Client
 from regalia.places import ADMIN_TOKEN_HASH_FILE
@@ -20,9 +24,10 @@ from regalia_registry.admin.prepare import prepare
 from regalia_registry.settings import load_settings
 from tests.servers import postgres
 from tests.servers.postgres import Catalogs
+from tests.servers.seaweed import Seaweed
 from tests.support import releases
 from tests.support.registries import Home, home, replica
-from tests.support.stages import PROD, fill, release, staged
+from tests.support.stages import PROD, fill, local_of, release, staged
 
 MOVES = 20
 RESOLVE = "/v1/apps/acme/support-agent/channels/prod/resolve"
@@ -207,28 +212,40 @@ def test_replicas_that_start_at_once_on_an_empty_database_all_start(
         assert [token.name for token in tx.access.list(after=None, limit=9)] == ["admin of day one"]
 
 
-def test_a_registry_that_is_copied_to_postgresql_goes_on_and_its_agents_notice_nothing(
-    tmp_path: Path, settings: dict[str, str]
+def test_a_registry_that_is_copied_to_postgresql_and_a_bucket_goes_on_and_its_agents_notice_nothing(
+    tmp_path: Path, settings: dict[str, str], seaweed: Seaweed
 ) -> None:
+    settings |= {**seaweed.environment, "REGALIA_SERVER_BLOBS": seaweed.url(uuid4().hex)}
     command = ("admin", "copy", "--to-database", settings["REGALIA_SERVER_DATABASE"])
-    with staged(tmp_path, "--no-worker", snapshots=False) as made:
-        for version in ("1.0.0", "1.1.0"):
-            release(made, version)
+    with staged(tmp_path, workers=2) as made:
+        made.must("channel", "set", PROD, "--snapshot", "kb=local")
+        for version, before in (("1.0.0", TABLE), ("1.1.0", "DELETE FROM kb WHERE id > 150")):
+            release(made, version, before)
             made.must("promote", version, "--to", "prod")
-        client_of(made, tmp_path / "state").refresh(PROD)
+        served = client_of(made, tmp_path / "state").refresh(PROD).collection("kb")
         history = made.must("history", PROD, "--json")
         refused = made.reg(*command)
         made.stop()
 
+        made.more |= seaweed.environment
         told = made.reg(*command, "--to-blobs", settings["REGALIA_SERVER_BLOBS"])
+        shutil.move(tmp_path / ".local/share/regalia/blobs", tmp_path / "what-nobody-reads-any-more")
         made.more |= settings
-        made.start("--no-worker")
+        made.start(workers=2)
 
         assert (refused.returncode, "is served already" in refused.stderr) == (1, True)
         assert (told.returncode, "pointer: 2 rows, the same in both" in told.stderr) == (0, True), told.stderr
         bundle = client_of(made, tmp_path / "state").refresh(PROD)
         assert (bundle.version, bundle.provenance, bundle.warnings) == ("1.1.0", "fresh", ())
+        assert bundle.collection("kb") == served
         greeting = client_of(made, tmp_path / "no-state").refresh(PROD).prompt("greeting")
         assert greeting.render(name="Ann") == "Hello Ann, this is 1.1.0."
         assert made.must("history", PROD, "--json") == history
+        assert "verified  200 rows" in made.must("snapshot", "verify", "kb@1.0.0")
         made.must("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes")
+        followed = client_of(made, tmp_path / "state").refresh(PROD)
+        assert (followed.version, followed.warnings) == ("1.0.0", ())
+        with psycopg.connect(local_of(made).url) as connection:
+            place = followed.collection("kb")
+            count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(place.collection, str(place.table)))
+            assert connection.execute(count).fetchone() == (200,)
