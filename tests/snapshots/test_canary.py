@@ -97,6 +97,30 @@ def test_distances_beyond_float32_are_measured(tmp_path: Path, metric: str) -> N
     assert tens(found) == {one.key: exactly(one, kept.rows(built), metric) for one in found}
 
 
+@pytest.mark.parametrize("scale", [1e-22, 1e-16, 1e-14, 1e14, 1e16, 1e22])
+@pytest.mark.parametrize("metric", METRICS)
+def test_very_short_and_very_long_vectors_are_measured(tmp_path: Path, metric: str, scale: float) -> None:
+    kept = Kept(tmp_path)
+    built = kept.build([placed(number, (NUMBERS.standard_normal(2) * scale).tolist()) for number in range(300)])
+
+    found = canary(kept, built, by(metric))
+
+    assert tens(found) == {one.key: exactly(one, kept.rows(built), metric) for one in found}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_that_are_nearer_to_each_other_than_float32_tells_stand_in_their_order(
+    tmp_path: Path, metric: str
+) -> None:
+    kept = Kept(tmp_path)
+    crowd = [(1 + number * 2.0**-23, 1 - number * 2.0**-24) for number in range(400)]
+    built = kept.build([placed(number, vector) for number, vector in enumerate(crowd)])
+
+    found = canary(kept, built, by(metric))
+
+    assert tens(found) == {one.key: exactly(one, kept.rows(built), metric) for one in found}
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_what_is_new_alone_makes_the_canary_of_the_next_version(tmp_path: Path, metric: str) -> None:
     kept = Kept(tmp_path)

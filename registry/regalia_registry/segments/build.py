@@ -33,8 +33,8 @@ class Built:
 class Build:
     """Takes batches of rows in any order.
 
-    One other thread calls `store` with each segment that is complete, and `look` with the rows of each row group.
-    Leaving its block ends that thread, whether or not the build is finished.
+    Other threads call `store` with each segment that is complete, and `look` with the rows of each row group. Leaving
+    its block ends them, whether or not the build is finished.
     """
 
     def __init__(self, folder: Path, schema: Schema, base: Base | None, store: Store, look: Look | None = None) -> None:

@@ -1,6 +1,6 @@
 """The layer `canary.parquet`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -8,22 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from regalia.core.errors import DocumentError
 from regalia_registry.domain.snapshots.canary import Neighbour, Question, require_canary
-from regalia_registry.domain.snapshots.listing import Segment
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.columns import row_groups, translated
 from regalia_registry.segments.parquet import count_rows
 
-Fetch = Callable[[Segment], Path]
-Places = NDArray[np.intp]
-Tell = Callable[[int], None]
-
-_PLACES = 8  # where questions are looked for: row groups that lie evenly apart
-_BLOCK_ROWS = 16_384
-_SLACK = 1e-7  # what a product of matrices may be off by
 _MAX_ROWS = 64 * 64
 _LAYER = pa.schema(
     [

@@ -1,7 +1,7 @@
 """The exact nearest rows of a canary's questions, out of stored segments.
 
-They are found among doubles, a block of rows at a time: a product of matrices says which may be near, and those are
-measured one by one.
+They are found a block of rows at a time: a product of matrices, of float32 where that says enough, tells which may be
+near, and those are measured among doubles.
 """
 
 import heapq
@@ -11,6 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +20,14 @@ from numpy.typing import NDArray
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.canary import KEPT, Neighbour, Question, questions_a_space
 from regalia_registry.domain.snapshots.listing import Listing, Segment
-from regalia_registry.domain.snapshots.measures import MEASURES, Vectors
+from regalia_registry.domain.snapshots.measures import MEASURES, Singles
 from regalia_registry.domain.snapshots.rows import Rows
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
 from regalia_registry.segments.vectors import column_of, vectors_of
 
 Fetch = Callable[[Segment], Path]
+Floats = NDArray[np.floating[Any]]
 Places = NDArray[np.intp]
 Tell = Callable[[int], None]
 
@@ -33,6 +35,7 @@ _PLACES = 8  # where questions are looked for: row groups that lie evenly apart
 _BLOCK_ROWS = 4096
 _SLACK = 1e-7  # what a product of matrices may be off by
 _FLOAT32 = 2.0**-22  # what a sum of float32 may be off by, for each that is added
+_IN_FLOAT32 = 1e-15, 1e15  # how long two vectors are whose product is no infinity and no zero of float32
 _PIECE_ROWS = 256  # so many fit a processor's cache
 
 
@@ -143,33 +146,46 @@ class _Nearest:
     def __init__(self, questions: Sequence[Question], space: VectorSpace) -> None:
         self.space = space
         self._questions = questions
-        self._asked = np.stack([np.frombuffer(one.vector, "<f4") for one in questions]).astype(np.float64)
+        self._singles: Singles = np.stack([np.frombuffer(one.vector, "<f4") for one in questions])
+        self._asked = self._singles.astype(np.float64)
         self._lengths = _lengths(self._asked)
         self._best = [list(one.near) for one in questions]
         self._limits = np.array([one.reach for one in questions])
 
-    def add(self, vectors: Vectors, places: Places, key_at: Callable[[int], bytes]) -> None:
+    def add(self, vectors: Singles, places: Places, key_at: Callable[[int], bytes]) -> None:
         """Compare rows, whose keys are at these places."""
         for start in range(0, len(vectors), _BLOCK_ROWS):
             block = vectors[start : start + _BLOCK_ROWS]
-            lengths = _lengths(block)
-            about = _about(self.space.metric, block, lengths, self._asked, self._lengths)
-            slack = self._slack(lengths.max())
+            about, slack = self._measured(block)
             is_near = about <= (self._limits + slack)[:, None]
             for number in np.flatnonzero(is_near.any(axis=1)).tolist():
                 rows = np.flatnonzero(is_near[number])
                 if len(rows) > KEPT + 1:  # the question's own row is one of them
                     last = np.partition(about[number][rows], KEPT)[KEPT]
                     rows = rows[about[number][rows] <= last + slack[number]]
-                distances = MEASURES[self.space.metric](block[rows], self._asked[number]).tolist()
+                near = block[rows].astype(np.float64)
+                distances = MEASURES[self.space.metric](near, self._asked[number]).tolist()
                 found = [key_at(place) for place in places[start + rows].tolist()]
                 self._take(number, zip(distances, found, strict=True))
 
-    def _slack(self, longest: float) -> Vectors:
-        """Say what a distance that is near each question's limit may be off by, as `_about` gives it."""
-        if self.space.metric == "l1":
-            return self._limits * (_FLOAT32 * self.space.dims)
-        return _SLACK * np.maximum(1.0, np.maximum(self._lengths + longest, self._lengths * longest))
+    def _measured(self, block: Singles) -> tuple[Floats, Floats]:
+        """Measure a block from all questions, a row of distances each.
+
+        Gives too what a distance that is near each question's limit may be off by.
+        """
+        metric, off = self.space.metric, _FLOAT32 * self.space.dims
+        if metric == "l1":
+            return _about_l1(block, self._singles), self._limits * off
+        lengths = _lengths(block)
+        least, most = _IN_FLOAT32
+        if metric != "l2" and all(least < one.min() and one.max() < most for one in (lengths, self._lengths)):
+            about = _about(metric, block, lengths, self._singles, self._lengths.astype(np.float32))
+            return about, off * (self._lengths * lengths.max() if metric == "dot" else np.ones(len(about)))
+        doubles = block.astype(np.float64)
+        lengths = _lengths(doubles)
+        longest = lengths.max()
+        about = _about(metric, doubles, lengths, self._asked, self._lengths)
+        return about, _SLACK * np.maximum(1.0, np.maximum(self._lengths + longest, self._lengths * longest))
 
     def questions(self) -> Iterator[Question]:
         """Give the questions with what is near."""
@@ -191,30 +207,27 @@ class _Nearest:
             self._limits[number] = min(best[-1].distance, question.reach)
 
 
-def _floats(contents: Iterable[bytes | None], space: VectorSpace) -> Vectors:
+def _floats(contents: Iterable[bytes | None], space: VectorSpace) -> Singles:
     """Turn the bytes of vectors into a block."""
-    return np.frombuffer(b"".join(filter(None, contents)), "<f4").reshape(-1, space.dims).astype(np.float64)
+    return np.frombuffer(b"".join(filter(None, contents)), "<f4").reshape(-1, space.dims)
 
 
-def _about(metric: str, vectors: Vectors, lengths: Vectors, asked: Vectors, asked_lengths: Vectors) -> Vectors:
+def _about(metric: str, vectors: Floats, lengths: Floats, asked: Floats, asked_lengths: Floats) -> Floats:
     """Measure a block from all questions, a row of distances each, about as exactly as `_Nearest` allows for."""
-    if metric == "l1":
-        return _about_l1(vectors, asked)
-    products: Vectors = asked @ vectors.T
+    products: Floats = asked @ vectors.T
     if metric == "dot":
         return -products
     if metric == "cosine":
         scale = np.outer(asked_lengths, lengths)
-        alike: Vectors = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
+        alike: Floats = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
         return 1.0 - alike
-    squares: Vectors = (asked_lengths**2)[:, None] + lengths**2 - 2 * products
-    found: Vectors = np.sqrt(np.maximum(squares, 0))
+    squares: Floats = (asked_lengths**2)[:, None] + lengths**2 - 2 * products
+    found: Floats = np.sqrt(np.maximum(squares, 0))
     return found
 
 
-def _about_l1(vectors: Vectors, asked: Vectors) -> Vectors:
+def _about_l1(rows: Singles, questions: Singles) -> Floats:
     """Measure in float32, in place: no product of matrices is a sum of absolute differences."""
-    rows, questions = vectors.astype(np.float32), asked.astype(np.float32)
     found = np.empty((len(questions), len(rows)), np.float32)
     ones, buffer = np.ones(rows.shape[1], np.float32), np.empty((_PIECE_ROWS, rows.shape[1]), np.float32)
     for start in range(0, len(rows), _PIECE_ROWS):
@@ -225,16 +238,17 @@ def _about_l1(vectors: Vectors, asked: Vectors) -> Vectors:
                 np.abs(np.subtract(piece, question, out=away), out=away)
                 np.dot(away, ones, out=found[number, start : start + len(piece)])
     if not np.isfinite(found).all():  # beyond float32
-        return np.stack([MEASURES["l1"](vectors, one) for one in asked])
-    return found.astype(np.float64)
+        doubles = rows.astype(np.float64)
+        return np.stack([MEASURES["l1"](doubles, one) for one in questions.astype(np.float64)])
+    return found
 
 
 def _reader(keys: pa.ChunkedArray) -> Callable[[int], bytes]:
     return lambda place: bytes(keys[place].as_py())
 
 
-def _lengths(vectors: Vectors) -> Vectors:
-    found: Vectors = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+def _lengths(vectors: Floats) -> Floats:
+    found: Floats = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return found
 
 
@@ -263,4 +277,4 @@ def _candidates(group: RowGroup, lives: Mask, space: VectorSpace, count: int) ->
     places = np.flatnonzero(has)[usable]
     hashed = [(sha256(keys[place]).digest(), keys[place], row) for place, row in zip(places, usable, strict=True)]
     chosen = heapq.nsmallest(count, hashed, key=lambda one: one[0])
-    return [Question(space.name, key, vectors[row].astype("<f4").tobytes()) for _, key, row in chosen]
+    return [Question(space.name, key, vectors[row].tobytes()) for _, key, row in chosen]

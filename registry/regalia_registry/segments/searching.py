@@ -55,7 +55,7 @@ class Search:
             wanted[place] = True
             for group in row_groups(self._rows(segment), wanted):
                 flat, has = vectors_of(group.read(column_of(space)).slice(place - group.start, 1), space)
-                return flat.astype("<f4").tobytes() if has[0] else None
+                return flat.tobytes() if has[0] else None
         return None
 
     def nearest(self, question: bytes, space: VectorSpace, *, limit: int, tell: Callable[[int], None]) -> list[Found]:
@@ -82,7 +82,8 @@ class Search:
             for group in row_groups(self._rows(segment), alive(segment, self._tombstones)):
                 flat, has = vectors_of(group.read(column_of(space)), space)
                 lives = group.marked[has]
-                best = _merged(best, measure(flat[lives], asked), np.flatnonzero(has)[lives], group, limit)
+                distances = measure(flat[lives].astype(np.float64), asked)
+                best = _merged(best, distances, np.flatnonzero(has)[lives], group, limit)
                 done += int(group.marked.sum())
                 tell(done)
         return best

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from regalia.core.errors import DocumentError
 from regalia.core.kinds.snapshot import VectorSpace
-from regalia_registry.domain.snapshots.measures import Vectors
+from regalia_registry.domain.snapshots.measures import Singles
 from regalia_registry.segments.columns import Mask
 
 
@@ -15,7 +15,7 @@ def column_of(space: VectorSpace) -> str:
     return f"vector:{space.name}"
 
 
-def vectors_of(table: pa.Table, space: VectorSpace) -> tuple[Vectors, Mask]:
+def vectors_of(table: pa.Table, space: VectorSpace) -> tuple[Singles, Mask]:
     """Give the vectors of those rows that have one, a row each, and a mark for each row that does.
 
     Raises:
@@ -26,5 +26,5 @@ def vectors_of(table: pa.Table, space: VectorSpace) -> tuple[Vectors, Mask]:
     sizes = set(pc.unique(pc.list_value_length(column.drop_null())).to_pylist())
     if sizes - {space.dims}:
         raise DocumentError(f'a segment holds a vector "{space.name}" of another size than {space.dims}')
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype("<f4", copy=False)
     return flat.reshape(-1, space.dims), has

@@ -1,4 +1,4 @@
-"""Cutting a stream of rows into segments: one thread writes them while the next rows are read, another stores them."""
+"""Cutting a stream of rows into segments: threads write, look at and store them while the next rows are read."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ class SegmentWriter:
     def __init__(self, folder: Path, spaces: Sequence[VectorSpace], store: Store, look: Look | None = None) -> None:
         """Write nothing yet.
 
-        A thread of its own calls `store` with each segment that is complete, in order; another calls `look` with each
-        row group.
+        A thread of its own calls `store` with each segment that is complete, another calls `look` with each row group,
+        both in order.
         """
         self._files = _Files(folder, tuple(spaces), store, look)
         self._thread = ThreadPoolExecutor(1, "segments")
@@ -59,6 +59,7 @@ class SegmentWriter:
         self._flush(is_end=True)
         self._collect(0)
         self._files.await_stored()
+        self._files.await_looked()
         return self._made
 
     def close(self) -> None:
@@ -92,8 +93,9 @@ class _Files:
         self._spaces = spaces
         self._store = store
         self._look = look
-        self._storing = ThreadPoolExecutor(1, "storing")
+        self._storing, self._looking = ThreadPoolExecutor(1, "storing"), ThreadPoolExecutor(1, "looking")
         self._stored: Future[None] | None = None
+        self._looked: Future[None] | None = None
         self._open: SegmentFiles | None = None
         self._number = 0
 
@@ -102,9 +104,11 @@ class _Files:
         if parts:
             if self._open is None:
                 self._open = SegmentFiles(self._folder, f"{self._number:06}", self._spaces)
-            self._open.write([rows for rows, _ in parts], [digests for _, digests in parts])
+            rows = [rows for rows, _ in parts]
             if self._look is not None:
-                self._look([rows for rows, _ in parts])
+                self.await_looked()
+                self._looked = self._looking.submit(self._look, rows)
+            self._open.write(rows, [digests for _, digests in parts])
         if not is_last or self._open is None:
             return None
         made = self._open.finish()
@@ -119,9 +123,15 @@ class _Files:
         if self._stored is not None:
             self._stored.result()
 
+    def await_looked(self) -> None:
+        """Wait until every row group was looked at."""
+        if self._looked is not None:
+            self._looked.result()
+
     def close(self) -> None:
-        """Let go of a segment that is not whole, and end the storing."""
-        self._storing.shutdown(cancel_futures=True)
+        """Let go of a segment that is not whole, and end the other threads."""
+        for pool in (self._storing, self._looking):
+            pool.shutdown(cancel_futures=True)
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+Singles = NDArray[np.float32]
 Vectors = NDArray[np.float64]
 
 
