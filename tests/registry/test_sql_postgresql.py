@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +24,7 @@ from regalia.core.errors import (
     UnavailableError,
 )
 from regalia_cli.demo.stage import free_port
+from regalia_registry.adapters.memory.system import MemoryClock
 from regalia_registry.adapters.sql.engine import Database, open_database
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.store import SqlStore
@@ -335,3 +337,26 @@ def test_a_change_leaves_no_setting_on_its_connection(url: str, store: SqlStore)
 
     with psycopg.connect(plain(url)) as connection:
         assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+
+
+def test_the_clock_is_the_servers_whatever_this_hosts_own_says(store: SqlStore) -> None:
+    wrong = MemoryClock()
+
+    found = store.clock(wrong).now()
+
+    assert abs(found - datetime.now(UTC)) < timedelta(seconds=5) < abs(found - wrong.now())
+
+
+def test_the_clock_goes_on_while_its_database_is_away(catalogs: Catalogs) -> None:
+    url, own = catalogs.make(), MemoryClock()
+    with closing(SqlStore.open(url)) as store:
+        told, asks_first = store.clock(own), store.clock(own)
+        before = told.now()
+        catalogs.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+        own.turn(timedelta(minutes=1))
+
+        after = told.now()
+
+        assert after - before == timedelta(minutes=1)
+        with pytest.raises(RegaliaError):
+            asks_first.now()

@@ -239,6 +239,30 @@ def test_an_error_of_a_worker_that_was_taken_over_is_not_the_operations(room: Ro
     assert room.done(SNAPSHOT).state is OperationState.RUNNING
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)], ids=["ahead", "behind"])
+def test_workers_whose_clocks_differ_go_by_the_catalogs(room: Room, tmp_path: Path, ahead: timedelta) -> None:
+    room.fill(range(30))
+    shared = replace(room.worker.ports, shared_clock=room.clock)
+    room.worker = replace(room.worker, ports=shared)
+    elsewhere = MemoryClock(room.clock.now() + ahead)
+    (tmp_path / "other").mkdir()
+    other = replace(room.worker, ports=replace(shared, clock=elsewhere), folder=tmp_path / "other")
+    taken: list[bool] = []
+
+    def look() -> None:
+        taken.append(other.run_one())
+        room.clock.turn(LEASE.length - LEASE.needed + timedelta(seconds=1))
+
+    room.engine.at = once("reading", 10, look)
+    asked = room.done(SNAPSHOT)
+    early = other.run_one()
+    room.clock.turn(LEASE.takeover)
+
+    assert (taken, early, asked.state) == ([False], False, OperationState.RUNNING)
+    assert other.run_one()
+    assert room.operation(asked.id).state is OperationState.DONE
+
+
 def test_a_worker_begins_no_step_once_its_lease_runs_out(room: Room) -> None:
     room.fill(range(30))
     read: list[int] = []

@@ -23,10 +23,12 @@ _BLOBS = "regalia.blobs"
 def make_ports(settings: Settings, counts: Counts | None = None) -> Ports:
     """Build the adapters that the settings name; what they do is counted in `counts`, if anywhere."""
     counting = Uncounted() if counts is None else counts
+    store, clock = SqlStore.open(settings.database_url), SystemClock()
     return Ports(
-        store=SqlStore.open(settings.database_url),
+        store=store,
         blobs=counted(_open_blobs(settings.blobs_url), counting),
-        clock=SystemClock(),
+        clock=clock,
+        shared_clock=store.clock(clock),
         ids=SystemIds(),
         keys=FolderKeys(server_keys_folder(settings.data)),
         root_file=FolderRoot(settings.data / ROOT_FILE),

@@ -183,7 +183,7 @@ def _offered(
         for slot, row in rows.items()
     ]
     steps.append({"slot": str(wish.slot), "mode": str(Mode.LIVE)})
-    until = ports.clock.now() + _WAITS
+    until = ports.shared_now() + _WAITS
     collections: list[JsonValue] = [{**place.written()} for place in places]
     placing = Placing(wish.slot, wish.target, wish.logical, Mode.LIVE, _alias_of(wish, adopted))
     outcome: JsonObject = {"steps": steps, "collections": collections, "placing": written(placing)}

@@ -51,7 +51,7 @@ def collect_garbage(ports: Ports, actor: Actor, operation: Operation, bench: Ben
     if wish.is_plan or not dropping:
         return told
     bench.keep({"dropping": dropping, "told": told})
-    return Paused(OperationState.RUNNING, told, ports.clock.now() + bench.lease.takeover)
+    return Paused(OperationState.RUNNING, told, ports.shared_now() + bench.lease.takeover)
 
 
 @dataclass

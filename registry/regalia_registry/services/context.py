@@ -27,7 +27,11 @@ class LocalEngine:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The world, as the services see it."""
+    """The world, as the services see it.
+
+    `clock` is this host's, by which it judges what others signed. `shared_clock` is the catalog's, where it has one of
+    its own: until when an operation is somebody's, hosts whose clocks differ compare by it.
+    """
 
     store: Store
     blobs: BlobStore
@@ -38,6 +42,11 @@ class Ports:
     local: LocalEngine | None = None
     retention: Retention = field(default_factory=Retention)
     counts: Counts = field(default_factory=Uncounted)
+    shared_clock: Clock | None = None
+
+    def shared_now(self) -> datetime:
+        """Say what time it is for all hosts of the catalog."""
+        return (self.shared_clock or self.clock).now()
 
 
 @dataclass(frozen=True, slots=True)

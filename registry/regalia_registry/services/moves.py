@@ -186,6 +186,7 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
     verified = read.verified
     stored = StoredPointer(verified.identity, pointer, verified.envelope, read.bundle.version, ports.clock.now())
     about = "" if read.prepared is None else read.prepared.operation.id
+    now = ports.shared_now()
     with crossing(COMMIT, about), ports.store.write(caller.actor) as tx:
         _require_unchanged(tx, attempt)
         if pointer.move is Move.PROMOTE:
@@ -194,15 +195,11 @@ def _commit(ports: Ports, caller: Caller, attempt: _Attempt) -> Moved:
             _require_nothing_open(tx, pointer)
         tx.channels.move(stored, expected=pointer.previous)
         if read.prepared is not None:
-            bind(tx, read.prepared, left=read.current, now=ports.clock.now())
+            bind(tx, read.prepared, left=read.current, now=now)
         elif pointer.move is not Move.RENEW:
-            make_way(
-                tx,
-                f"{pointer.application}:{pointer.channel}",
-                for_kind=OperationKind(str(pointer.move)),
-                now=ports.clock.now(),
-            )
-            unbind(tx, read.current, named=(), now=ports.clock.now())
+            channel = f"{pointer.application}:{pointer.channel}"
+            make_way(tx, channel, for_kind=OperationKind(str(pointer.move)), now=now)
+            unbind(tx, read.current, named=(), now=now)
         if attempt.submission.hold and read.current is not None and read.current.pointer.bundle != pointer.bundle:
             add_hold(
                 ports,

@@ -61,6 +61,7 @@ def _start(
         created_by=caller.actor.id,
         channel=None if wish.is_plan or wish.move is None else wish.subject,
     )
+    now = ports.shared_now()
     with ports.store.write(caller.actor) as tx:
         _require_allowed(tx, wish)
         if made.channel is not None:
@@ -68,7 +69,7 @@ def _start(
             if there is not None and there.request == made.request and not supersede:
                 record(ports, caller, tx, Event("operation.joined", f"operation/{there.id}", after=wish.bundle))
                 return operation_entry(there)
-            make_way(tx, made.channel, for_kind=made.kind, now=made.created_at, supersede=supersede)
+            make_way(tx, made.channel, for_kind=made.kind, now=now, supersede=supersede)
         tx.operations.add(made)
         record(ports, caller, tx, Event("operation.started", f"operation/{made.id}", after=wish.bundle))
     return operation_entry(made)

@@ -107,6 +107,7 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         ConflictError: It is over, or its channel has moved.
     """
     caller.actor.require(Right.READ, on=namespace)
+    now = ports.shared_now()
     with ports.store.write(caller.actor) as tx:
         found = _of_namespace(tx.operations.get(operation_id), namespace)
         if found.created_by != caller.actor.id:
@@ -114,7 +115,7 @@ def cancel_operation(ports: Ports, caller: Caller, *, namespace: str, operation_
         if found.state.is_over or found.state is OperationState.COMMITTED:
             told = "has moved its channel" if found.state is OperationState.COMMITTED else f"is over: {found.state}"
             raise ConflictError(f"the operation {told}", hint=f"reg operation show {found.id}")
-        cancelled = found.asked_to_end(ports.clock.now())
+        cancelled = found.asked_to_end(now)
         tx.operations.update(cancelled, epoch=found.epoch)
         record(ports, caller, tx, Event("operation.cancelled", f"operation/{found.id}"))
     return operation_entry(cancelled)

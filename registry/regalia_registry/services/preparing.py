@@ -72,7 +72,7 @@ def prepare_move(ports: Ports, actor: Actor, operation: Operation, bench: Bench)
     places = [one.place(step.member.slot, step.member.digest) for step, one in zip(chosen, opened_ones, strict=True)]
     outcome: JsonObject = {**plan.written(), "collections": [{**place.written()} for place in places]}
     outcome["vouched"] = vouch(ports, operation, places)
-    until = ports.clock.now() + _WAITS[wish.move]
+    until = ports.shared_now() + _WAITS[wish.move]
     return Paused(OperationState.PREPARED, {**outcome, "until": times.write(until)}, until)
 
 

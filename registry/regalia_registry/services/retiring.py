@@ -105,7 +105,7 @@ def _retire_row(retiring: _Retiring, operation: Operation, row: Collection) -> J
     if row.id in decided:
         _require_free(row, decided[row.id])
     bench.keep({"dropping": row.id})
-    return Paused(OperationState.RUNNING, told, ports.clock.now() + bench.lease.takeover)
+    return Paused(OperationState.RUNNING, told, ports.shared_now() + bench.lease.takeover)
 
 
 def _require_free(row: Collection, decision: Decision) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -141,7 +142,7 @@ class Hold:
 
     def _release(self) -> None:
         """End the lease at once: nothing of this worker is on its way any more."""
-        self._change(lambda there: replace(there, lease_until=self._ports.clock.now()))
+        self._change(until=self._ports.shared_now())
 
     def _attend(self) -> None:
         """Renew the lease when that is due, and interrupt what runs in an engine once it is for nothing."""
@@ -172,15 +173,15 @@ class Hold:
 
     def _renew(self) -> None:
         asked = self._ports.clock.monotonic()
-        if self._change(lambda there: replace(there, lease_until=self._lease.until(self._ports.clock.now()))):
+        if self._change(until=self._lease.until(self._ports.shared_now())):
             self._renewed, self._until = asked, asked + self._lease.length.total_seconds()
         else:
             self._until = float("-inf")
 
-    def _change(self, changed: Callable[[Operation], Operation]) -> bool:
-        """Change the operation if it is still ours and at work."""
+    def _change(self, *, until: datetime) -> bool:
+        """Say until when nobody else may take the operation, if it is still ours and at work."""
         with self._ports.store.note() as tx:
             there = tx.operations.get(self._claimed.id)
             if there.epoch != self._claimed.epoch or there.state.is_over:
                 return False
-            return tx.operations.update(changed(there), epoch=there.epoch)
+            return tx.operations.update(replace(there, lease_until=until), epoch=there.epoch)

@@ -132,7 +132,7 @@ class Worker:
 
     def run_one(self, kinds: Collection[OperationKind] = EVERY_KIND) -> bool:
         """Do the oldest operation of these kinds that nobody does; False where there is none."""
-        now, asked = self.ports.clock.now(), self.ports.clock.monotonic()
+        asked, now = self.ports.clock.monotonic(), self.ports.shared_now()
         with self.ports.store.read() as tx:
             if not tx.operations.is_waiting(now=now, kinds=kinds):  # most looks find nothing, and take no lock
                 return False
@@ -185,11 +185,12 @@ class Worker:
             return None
 
     def _end(self, claimed: Operation, hold: Hold, ending: Ending) -> None:
+        now = self.ports.shared_now()
         with self.ports.store.note() as tx:
             there = tx.operations.get(claimed.id)
             told = None if ending.outcome is None else readable(ending.outcome)
             # Who cancelled it while its last step ran waits for nobody's signature: the next worker ends it now.
-            until = self.ports.clock.now() if ending.until and there.cancel_requested else ending.until
+            until = now if ending.until and there.cancel_requested else ending.until
             over = replace(
                 there,
                 state=ending.state,
@@ -279,7 +280,7 @@ class _Task:
         if stands.state is not OperationState.COMMITTED:
             return Ending(OperationState.FAILED, self._undone(told))
         tries = self._claimed.epoch - 2  # the first worker prepared it, the second one was the first to settle it
-        again = self._worker.ports.clock.now() + _AGAIN * 2 ** max(0, min(tries, _MOST_DOUBLINGS))
+        again = self._worker.ports.shared_now() + _AGAIN * 2 ** max(0, min(tries, _MOST_DOUBLINGS))
         self._hold.tell({"step": "waiting", "why": told["message"]})
         return Ending(OperationState.COMMITTED, stands.outcome, again)
 

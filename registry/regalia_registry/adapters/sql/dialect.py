@@ -58,6 +58,11 @@ class Dialect(Protocol):
         """The statements that open each transaction; writers queue in them, so that none reads what another changes."""
         ...
 
+    @property
+    def clock(self) -> str | None:
+        """The statement that tells the time of the database's host; None where that is this host."""
+        ...
+
     def make_engine(self, url: URL) -> Engine:
         """Make an engine; nothing is connected yet.
 

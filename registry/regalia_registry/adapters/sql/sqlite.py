@@ -25,6 +25,8 @@ class SqliteDialect:
         Begin.MIGRATE: _WRITE,
     }
 
+    clock = None
+
     def make_engine(self, url: URL) -> Engine:
         """Make an engine of durable, strict connections."""
         engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=30, hide_parameters=True)

@@ -12,6 +12,7 @@ from regalia_registry.adapters.sql.audit import SqlAudit
 from regalia_registry.adapters.sql.blobs import SqlBlobs
 from regalia_registry.adapters.sql.bundles import SqlBundles, SqlHolds
 from regalia_registry.adapters.sql.channels import SqlChannels
+from regalia_registry.adapters.sql.clock import DatabaseClock
 from regalia_registry.adapters.sql.dialect import Begin
 from regalia_registry.adapters.sql.engine import Database, open_database, transaction
 from regalia_registry.adapters.sql.operations import SqlOperations, SqlTargets
@@ -19,6 +20,7 @@ from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
 from regalia_registry.adapters.sql.provenance import SqlProvenance
 from regalia_registry.adapters.sql.trust import SqlRoots
 from regalia_registry.domain.access import Actor
+from regalia_registry.ports.system import Clock
 
 
 class SqlTransaction:
@@ -79,6 +81,11 @@ class SqlStore:
     def version(self) -> int:
         """Give a number that differs once anything was committed."""
         return self._changes.version()
+
+    def clock(self, own: Clock) -> Clock:
+        """Give the clock that all who open this database have in common; this host's own where it is on no other."""
+        question = self._database.dialect.clock
+        return own if question is None else DatabaseClock(self._database, question, own)
 
     def close(self) -> None:
         """Let go of connections."""

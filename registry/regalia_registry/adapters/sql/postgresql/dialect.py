@@ -45,6 +45,8 @@ class PostgresqlDialect:
         ),
     }
 
+    clock = "SELECT clock_timestamp()"
+
     def make_engine(self, url: URL) -> Engine:
         """Make an engine of connections that open no transaction of their own.
 
