@@ -87,12 +87,13 @@ def check_worker(ports: Ports, *, beat: int | None) -> Found:
     if silent_s is not None and silent_s > _SILENT_S:
         return Found(State.DEGRADED, f"the worker gave no sign for {silent_s:.0f} s: see the registry's log")
     try:
+        shared = ports.shared_now()
         with ports.store.read() as tx:
             opened = tx.operations.list_open()
     except UnavailableError as error:
         return Found(State.DEGRADED, error.message)
     queued = [one.created_at for one in opened if one.state is OperationState.QUEUED]
-    is_at_work = any(one.lease_until is not None and one.lease_until > now for one in opened)
+    is_at_work = any(one.lease_until is not None and one.lease_until > shared for one in opened)
     waited_s = max(((now - since).total_seconds() for since in queued), default=0.0)
     if waited_s > _SILENT_S and not is_at_work:
         return Found(

@@ -38,8 +38,9 @@ class Bucket:
     def __init__(self, address: Address) -> None:
         """Open no connection yet."""
         self.name = address.bucket
-        self._client = _client(address, address.endpoint)
-        self._signer = self._client if address.public is None else _client(address, address.public)
+        session = boto3.session.Session()  # one for both: what it knows of S3 takes 13 MB
+        self._client = _client(session, address, address.endpoint)
+        self._signer = self._client if address.public is None else _client(session, address, address.public)
         self._checksum = address.checksum
         self._made = {"ContentType": _BINARY}
         if address.encryption is not None:
@@ -125,7 +126,7 @@ class Bucket:
         return {"ContentMD5": b64encode(md5(body, usedforsecurity=False).digest()).decode("ascii")}
 
 
-def _client(address: Address, endpoint: str | None):  # type: ignore[no-untyped-def] # boto3 has no types
+def _client(session: boto3.session.Session, address: Address, endpoint: str | None):  # type: ignore[no-untyped-def] # boto3 has no types
     config = Config(
         signature_version="s3v4",
         connect_timeout=3,
@@ -137,4 +138,4 @@ def _client(address: Address, endpoint: str | None):  # type: ignore[no-untyped-
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.session.Session().client("s3", region_name=address.region, endpoint_url=endpoint, config=config)
+    return session.client("s3", region_name=address.region, endpoint_url=endpoint, config=config)
