@@ -1,39 +1,20 @@
 """Replicas and workers on hosts of their own: nothing but the database and the blob store is shared."""
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.asking import get
 from tests.support.registries import Home
-from tests.support.replicas import replicas
+from tests.support.replicas import claimed, replicas, working
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Home, Home]]:
     with replicas(tmp_path) as made:
         yield made
-
-
-@contextmanager
-def working(other: Home, folder: Path) -> Iterator[Path]:
-    """Run a worker as on a host of its own: with an empty data folder, and a replica's settings; gives its log."""
-    (folder / "data").mkdir(parents=True)
-    host = Home(folder, other.port, more={**other.more, "REGALIA_DATA": str(folder / "data")})
-    worker = host.work("worker.log")
-    try:
-        yield folder / "worker.log"
-    finally:
-        worker.terminate()
-        assert worker.wait(timeout=30) == 0
-
-
-def claimed(log: Path) -> list[str]:
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [str(line["operation"]) for line in lines if line["event"] == "operation claimed"]
 
 
 def test_what_one_replica_was_told_the_other_tells_in_the_same_bytes(pair: tuple[Home, Home]) -> None:
