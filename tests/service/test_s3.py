@@ -148,19 +148,27 @@ def test_clients_that_do_not_reach_the_bucket_get_every_byte_and_range_through_t
         assert client_of(made).registry.blob("acme", Digest.of(LARGE), size_bytes=len(LARGE)) == LARGE
 
 
-def test_a_blob_or_a_manifest_is_read_only_through_a_namespace_that_links_it(served: Home) -> None:
-    client_of(served).registry.put_blob("acme", Digest.of(LARGE), LARGE)
-    (served.project / "prompts/greeting.yaml").write_text(PROMPT)
-    [pushed] = json.loads(served.must("push", "prompts/greeting.yaml", "--json"))
+@pytest.fixture(params=["in a folder", "in a bucket"])
+def stored(request: pytest.FixtureRequest, tmp_path: Path, seaweed: Seaweed, prefix: str) -> Iterator[Home]:
+    kept = seaweed.environment | {"REGALIA_SERVER_BLOBS": seaweed.url(prefix, redirect=seaweed.endpoint)}
+    settings = kept if request.param == "in a bucket" else {}
+    with staged(tmp_path, "--no-worker", snapshots=False, settings=settings) as made:
+        yield made
+
+
+def test_a_blob_or_a_manifest_is_read_only_through_a_namespace_that_links_it(stored: Home) -> None:
+    client_of(stored).registry.put_blob("acme", Digest.of(LARGE), LARGE)
+    (stored.project / "prompts/greeting.yaml").write_text(PROMPT)
+    [pushed] = json.loads(stored.must("push", "prompts/greeting.yaml", "--json"))
     made = ("token", "create", "--name", "other", "--right", "read", "--namespace", "other", "--json")
-    other = json.loads(served.must(*made))["token"]
+    other = json.loads(stored.must(*made))["token"]
     paths = [
         f"/v1/namespaces/{namespace}/{what}"
         for namespace in ("acme", "other")
         for what in (f"blobs/{Digest.of(LARGE)}", f"manifests/{pushed['digest']}")
     ]
 
-    answers = [ask(served, method, path, other) for path in paths for method in ("GET", "HEAD")]
+    answers = [ask(stored, method, path, other) for path in paths for method in ("GET", "HEAD")]
 
     assert {one.status for one in answers} == {404, 405}  # a manifest has no HEAD
     assert {one.headers["location"] for one in answers} == {None}
