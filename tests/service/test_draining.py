@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from regalia_cli.demo.stage import FILES
+from regalia_registry.admin.listening import deafen, listen
 from tests.servers.proxy import proxied, require
 from tests.support.asking import get
 from tests.support.registries import Home, home
@@ -74,6 +76,41 @@ def test_who_stops_says_so_first_and_serves_on(draining: Home) -> None:
     assert draining.server.wait(timeout=30) == 0
     with connected(draining.port) as late, pytest.raises(ConnectionRefusedError):
         late.connect()
+
+
+def test_a_second_signal_ends_the_draining(draining: Home) -> None:
+    draining.stop()
+    draining.more |= {"REGALIA_SERVER_DRAIN_S": "120"}
+    draining.start("--no-worker", workers=2)
+    assert draining.server is not None
+
+    draining.server.terminate()
+    while readiness(draining)[0] == 200:
+        time.sleep(0.02)
+    draining.server.terminate()
+
+    assert draining.server.wait(timeout=30) == 0
+
+
+def test_who_has_connected_when_the_port_is_closed_is_answered_and_nobody_connects_any_more() -> None:
+    with listen("127.0.0.1", 0, option="--port") as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address, timeout=5) as early:
+            early.sendall(b"early")
+            deafen(listening)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            accepted, _ = listening.accept()
+            listening.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                listening.accept()
+            listening.close()
+
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5)
+            with accepted:
+                accepted.sendall(accepted.recv(5))
+            assert early.recv(5) == b"early"
 
 
 def test_what_is_in_flight_ends_whole_though_the_port_is_closed(draining: Home) -> None:

@@ -19,7 +19,7 @@ from regalia.places import data_folder
 from regalia_registry.adapters.board import make_memory
 from regalia_registry.admin.folder import make_admin_token, make_own_keys, opened
 from regalia_registry.admin.inheriting import Descriptors
-from regalia_registry.admin.listening import listen
+from regalia_registry.admin.listening import deafen, listen
 from regalia_registry.admin.supervisor import PRIVATE, Supervisor
 
 _ENDING_S = 3.0  # behind what the web processes may take: the second that they linger, and their end
@@ -88,6 +88,11 @@ def _supervise(
         processes = f"{workers} web process{'es' if workers > 1 else ''}{' and a worker' if has_worker else ''}"
         _tell(f"regalia {regalia.__version__} serves {url} from {folder} with {processes}; Ctrl-C stops it")
 
+    def on_drained() -> None:
+        if started.drain_s:
+            deafen(listening)  # before the web processes close it: see _Draining
+        listening.close()
+
     commands: list[Callable[[int], list[str]]] = [
         *(partial(web, place) for place in range(workers)),
         *([work] if has_worker else []),
@@ -97,8 +102,9 @@ def _supervise(
         commands,
         inherited,
         _tell,
-        on_stop=listening.close,  # what nobody accepts any more must be refused, and not wait for an answer
-        patience_s=started.drain_s + started.grace_s + _ENDING_S,
+        on_drained=on_drained,
+        drain_s=started.drain_s,
+        patience_s=started.grace_s + _ENDING_S,
     )
     return supervisor.run(ready=lambda: _answers(_EVERYWHERE.get(host, host), port), on_ready=on_ready)
 

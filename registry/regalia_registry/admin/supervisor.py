@@ -28,16 +28,18 @@ class Supervisor:
     """Runs a process of each command until it is told to stop.
 
     Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies. Told to
-    stop, it calls `on_stop` and tells them; what has not ended after `patience_s` seconds is killed.
+    stop, it tells them, calls `on_drained` after `drain_s` seconds, and kills what has not ended `patience_s` seconds
+    later. Told twice, it tells them again, and drains no longer.
     """
 
     commands: Sequence[Callable[[int], Sequence[str]]]
     descriptors: tuple[int, ...]
     tell: Callable[[str], None]
-    on_stop: Callable[[], None]
+    on_drained: Callable[[], None]
+    drain_s: float
     patience_s: float
     _children: list[_Child] = field(default_factory=list)
-    _stopping: bool = False
+    _asked: int = 0
 
     def run(self, *, ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
         """Start, watch and stop; returns the exit status: 0 after a signal, 1 where nothing ever got ready."""
@@ -47,7 +49,7 @@ class Supervisor:
         try:
             self._children = [self._start(command, read_end) for command in self.commands]
             is_ready = False
-            while not self._stopping:
+            while not self._asked:
                 if not is_ready and ready():
                     is_ready = True
                     on_ready()
@@ -90,16 +92,27 @@ class Supervisor:
         return all_alive
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
+        self._asked += 1
 
     def _stop_all(self) -> None:
-        self.on_stop()
+        self._tell_to_stop()
+        self._await_ended(self.drain_s)
+        self.on_drained()
+        self._await_ended(self.patience_s)
         for child in self._children:
-            child.process.terminate()
-        deadline = time.monotonic() + self.patience_s
-        for child in self._children:
-            try:
-                child.process.wait(timeout=max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if child.process.poll() is None:
                 child.process.kill()
                 child.process.wait()
+
+    def _tell_to_stop(self) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.terminate()
+
+    def _await_ended(self, most_s: float) -> None:
+        asked, until = self._asked, time.monotonic() + most_s
+        while any(child.process.poll() is None for child in self._children) and time.monotonic() < until:
+            if self._asked > max(asked, 1):
+                self._tell_to_stop()
+                return
+            time.sleep(_TICK_S)

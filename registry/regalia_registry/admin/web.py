@@ -24,6 +24,7 @@ from regalia_registry.services.sightings import Sightings
 from regalia_registry.settings import load_settings
 
 _ENDING_S = 2.0
+_DEAF_S = 0.3  # from when nobody can connect any more until the port is closed: who has connected by then is accepted
 _LINGER_S = 1.0
 _NOTE_EVERY_S = 3.0
 
@@ -33,7 +34,7 @@ log = structlog.get_logger("regalia.web")
 def main(data: Path, place: int, descriptors: Descriptors) -> None:
     """Serve, as the process of this place among those of the supervisor."""
     settings = load_settings(data=data)
-    lasting_s = settings.drain_s + _LINGER_S + settings.grace_s
+    lasting_s = settings.drain_s + _DEAF_S + _LINGER_S + settings.grace_s
     threading.Thread(target=_stop_without_supervisor, args=(descriptors.alive, lasting_s), daemon=True).start()
     configure_logs(settings)
     web = make_web(settings, Board.inherited(descriptors.counts), place)
@@ -81,6 +82,7 @@ class _Draining(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._stop_at is not None:
+            await asyncio.sleep(_DEAF_S)
             for server in self.servers:
                 server.close()
             for listening in sockets or []:
