@@ -26,7 +26,7 @@ from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, 
 from regalia_registry.segments import writing
 from regalia_registry.segments.base import Base, BaseSegment
 from regalia_registry.segments.build import Build, Built
-from regalia_registry.segments.parquet import SegmentFiles, StoredSegment
+from regalia_registry.segments.parquet import SegmentFiles, StoredSegment, row_group
 from regalia_registry.segments.spool import KeySpool, RootSpool
 from tests.support.segments import row_digest
 
@@ -225,7 +225,8 @@ def test_a_base_tells_digests_that_begin_alike_apart(
     segments = []
     if had:
         files = SegmentFiles(folder, "one", ())
-        files.write([Rows([encode_key(str(number)) for number in range(len(had))], (), [b"{}"] * len(had))], [had])
+        rows = Rows([encode_key(str(number)) for number in range(len(had))], (), [b"{}"] * len(had))
+        files.write(row_group([rows], ()), [had])
         made = files.finish()
         listed = Segment(made.keys.digest, made.rows.digest, made.count, made.count)
         segments.append(BaseSegment(listed, made.keys.path))

@@ -30,6 +30,7 @@ from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.canary import read_canary, write_canary
 from regalia_registry.segments.nearest import Watch, choose_questions, measure
+from regalia_registry.segments.parquet import row_group
 from tests.support.segments import SCHEMA, Kept
 
 METRICS = ["cosine", "l2", "dot", "l1"]
@@ -181,7 +182,8 @@ def test_neither_dead_rows_nor_those_without_a_direction_are_asked(tmp_path: Pat
 def watched(rows: Sequence[Row], schema: Schema) -> tuple[Question, ...] | None:
     watch = Watch(schema)
     for start in range(0, len(rows), 300):
-        watch.look([Rows.of(rows[start : start + 100]), Rows.of(rows[start + 100 : start + 300])])
+        parts = [Rows.of(rows[start : start + 100]), Rows.of(rows[start + 100 : start + 300])]
+        watch.look(row_group(parts, schema.vectors))
     return watch.questions()
 
 

@@ -1,6 +1,7 @@
 """What a worker is made of."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from regalia_registry.adapters.vectors.targets import InstalledTargets
@@ -19,8 +20,13 @@ _RECONCILE_S = 5.0
 _STANDBY_S = 15.0
 
 
-def make_worker(settings: Settings, stopping: threading.Event, counts: Counts | None = None) -> Worker:
-    """Build a worker on migrated storage; it counts in `counts`, if anywhere."""
+def make_worker(
+    settings: Settings,
+    stopping: threading.Event,
+    counts: Counts | None = None,
+    on_rest: Callable[[], object] = lambda: None,
+) -> Worker:
+    """Build a worker on migrated storage; it counts in `counts`, if anywhere, and tells after each operation."""
     targets = InstalledTargets(settings.data, local_port=settings.local_port)
     lease = Lease(timedelta(seconds=settings.lease_s))
     ports = make_ports(settings, counts)
@@ -29,4 +35,4 @@ def make_worker(settings: Settings, stopping: threading.Event, counts: Counts | 
         Chore("reconciling", _RECONCILE_S, reconciler.run, reconciler.close),
         Chore("standby", _STANDBY_S, Standby(ports).run),
     )
-    return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores)
+    return Worker(ports, targets, settings.data / _WORK, stopping, lease, chores=chores, on_rest=on_rest)

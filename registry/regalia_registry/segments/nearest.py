@@ -21,7 +21,6 @@ from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.canary import KEPT, Neighbour, Question, questions_a_space
 from regalia_registry.domain.snapshots.listing import Listing, Segment
 from regalia_registry.domain.snapshots.measures import MEASURES, Singles
-from regalia_registry.domain.snapshots.rows import Rows
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.segments.columns import Mask, RowGroup, alive, row_groups
 from regalia_registry.segments.vectors import column_of, vectors_of
@@ -98,16 +97,19 @@ class Watch:
         self._nearest: dict[str, _Nearest] = {}
         self._seen = dict.fromkeys((space.name for space in self._wanted), 0)
 
-    def look(self, parts: Sequence[Rows]) -> None:
-        """Take a row group."""
+    def look(self, rows: pa.Table) -> None:
+        """Take a row group, as it is stored."""
         for space, count in self._wanted.items():
             if space.metric not in MEASURES:
                 continue
-            if not self._seen[space.name]:
-                self._choose(parts, space, count)
-            for rows in parts:
-                for start in range(0, len(rows), _BLOCK_ROWS):
-                    self._compare(rows[start : start + _BLOCK_ROWS], space)
+            vectors, has = vectors_of(rows, space)
+            keys = rows["key"].filter(pa.array(has))
+            if len(keys) and not self._seen[space.name]:
+                self._choose(vectors, keys, space, count)
+            self._seen[space.name] += len(keys)
+            one = self._nearest.get(space.name)
+            if one is not None:
+                one.add(vectors, np.arange(len(keys)), _reader(keys))
 
     def questions(self) -> tuple[Question, ...] | None:
         """Give the canary; None where those who came later would have more to ask."""
@@ -117,27 +119,10 @@ class Watch:
                 return None
         return tuple(question for questions in found.values() for question in questions)
 
-    def _choose(self, parts: Sequence[Rows], space: VectorSpace, count: int) -> None:
-        hashed = [
-            (sha256(key).digest(), key, content)
-            for rows in parts
-            for key, content in zip(rows.keys, dict(rows.vectors).get(space.name) or (), strict=False)
-            if content is not None and _floats([content], space).any()
-        ]
-        lowest = heapq.nsmallest(count, hashed, key=lambda one: one[0])
+    def _choose(self, vectors: Singles, keys: pa.ChunkedArray, space: VectorSpace, count: int) -> None:
+        lowest = _lowest(keys, vectors, np.ones(len(vectors), dtype=bool), space, count)
         if lowest:
-            self._nearest[space.name] = _Nearest(
-                [Question(space.name, key, content) for _, key, content in lowest], space
-            )
-
-    def _compare(self, rows: Rows, space: VectorSpace) -> None:
-        contents = dict(rows.vectors).get(space.name) or ()
-        places = [place for place, content in enumerate(contents) if content is not None]
-        self._seen[space.name] += len(places)
-        one = self._nearest.get(space.name)
-        if one is not None and places:
-            vectors = _floats([contents[place] for place in places], space)
-            one.add(vectors, np.array(places), rows.keys.__getitem__)
+            self._nearest[space.name] = _Nearest(lowest, space)
 
 
 class _Nearest:
@@ -207,11 +192,6 @@ class _Nearest:
             self._limits[number] = min(best[-1].distance, question.reach)
 
 
-def _floats(contents: Iterable[bytes | None], space: VectorSpace) -> Singles:
-    """Turn the bytes of vectors into a block."""
-    return np.frombuffer(b"".join(filter(None, contents)), "<f4").reshape(-1, space.dims)
-
-
 def _about(metric: str, vectors: Floats, lengths: Floats, asked: Floats, asked_lengths: Floats) -> Floats:
     """Measure a block from all questions, a row of distances each, about as exactly as `_Nearest` allows for."""
     products: Floats = asked @ vectors.T
@@ -271,10 +251,14 @@ def _spread(listing: Listing, tombstones: bytes, rows: Fetch) -> Iterator[tuple[
 
 def _candidates(group: RowGroup, lives: Mask, space: VectorSpace, count: int) -> list[Question]:
     """Give the live rows whose keys hash lowest, of those whose vector has a direction."""
-    keys = group.keys().to_pylist()
     vectors, has = vectors_of(group.read(column_of(space)), space)
-    usable = np.flatnonzero(lives[has] & np.isfinite(vectors).all(axis=1) & vectors.any(axis=1))
-    places = np.flatnonzero(has)[usable]
-    hashed = [(sha256(keys[place]).digest(), keys[place], row) for place, row in zip(places, usable, strict=True)]
-    chosen = heapq.nsmallest(count, hashed, key=lambda one: one[0])
-    return [Question(space.name, key, vectors[row].tobytes()) for _, key, row in chosen]
+    usable = lives[has] & np.isfinite(vectors).all(axis=1)
+    return _lowest(group.keys().filter(pa.array(has)), vectors, usable, space, count)
+
+
+def _lowest(keys: pa.ChunkedArray, vectors: Singles, usable: Mask, space: VectorSpace, count: int) -> list[Question]:
+    """Give the rows whose keys hash lowest, of those that are usable and whose vector has a direction."""
+    known = keys.to_pylist()
+    rows = np.flatnonzero(usable & vectors.any(axis=1)).tolist()
+    chosen = heapq.nsmallest(count, ((sha256(known[row]).digest(), row) for row in rows))
+    return [Question(space.name, known[row], vectors[row].tobytes()) for _, row in chosen]

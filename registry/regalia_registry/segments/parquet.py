@@ -72,27 +72,35 @@ class StoredSegment:
     count: int
 
 
+def row_group(parts: Sequence[Rows], spaces: Sequence[VectorSpace]) -> pa.Table:
+    """Make a row group, which holds nothing of the rows that it was made of.
+
+    Raises:
+        DocumentError: A vector has another size than its space.
+    """
+    keys = pa.array([key for rows in parts for key in rows.keys], pa.binary())
+    vectors = [_vectors(parts, space) for space in spaces]
+    properties = pa.array([text for rows in parts for text in rows.properties], pa.binary()).cast(pa.string())
+    return pa.table([keys, *vectors, properties], schema=_rows_schema(spaces))
+
+
 class SegmentFiles:
     """The two files of one segment, while they are written."""
 
     def __init__(self, folder: Path, stem: str, spaces: Sequence[VectorSpace]) -> None:
         """Open both."""
-        self._spaces = tuple(spaces)
-        self._schema = _rows_schema(spaces)
         self._paths = folder / f"{stem}.keys.parquet", folder / f"{stem}.rows.parquet"
         split = [f"{_VECTOR}{space.name}.list.element" for space in spaces]
-        self._keys, self._rows = _writer(self._paths[0], _KEYS, []), _writer(self._paths[1], self._schema, split)
+        self._keys = _writer(self._paths[0], _KEYS, [])
+        self._rows = _writer(self._paths[1], _rows_schema(spaces), split)
         self._count = 0
 
-    def write(self, parts: Sequence[Rows], digests: Sequence[Sequence[bytes]]) -> None:
-        """Write one row group."""
-        keys = pa.array([key for rows in parts for key in rows.keys], pa.binary())
+    def write(self, group: pa.Table, digests: Sequence[Sequence[bytes]]) -> None:
+        """Write a row group, and the digests of its rows."""
         hashes = pa.array(list(chain.from_iterable(digests)), _DIGEST.type)
-        self._keys.write_table(pa.table([keys, hashes], schema=_KEYS))
-        vectors = [_vectors(parts, space) for space in self._spaces]
-        properties = pa.array([text for rows in parts for text in rows.properties], pa.binary()).cast(pa.string())
-        self._rows.write_table(pa.table([keys, *vectors, properties], schema=self._schema))
-        self._count += len(keys)
+        self._keys.write_table(pa.table([group["key"], hashes], schema=_KEYS))
+        self._rows.write_table(group)
+        self._count += len(group)
 
     def finish(self) -> StoredSegment:
         """Complete both, and hash them."""

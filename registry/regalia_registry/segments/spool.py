@@ -12,7 +12,7 @@ from regalia_registry.domain.snapshots.root import BUCKETS, bucket_digest, conte
 
 _HASH = 32
 _ENTRY = 2 * _HASH
-_SPILL_BYTES = 8 * 1024 * 1024
+_SPILL_BYTES = 4 * 1024 * 1024
 _LENGTH = struct.Struct(">H")
 
 
@@ -64,8 +64,8 @@ class RootSpool:
         return sha256(entries[order, _HASH:].tobytes()).digest()
 
     def _spill(self) -> None:
-        entries = np.frombuffer(bytes(self._waiting), np.uint8).reshape(-1, _ENTRY)
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, bytearray()
+        entries = np.frombuffer(waiting, np.uint8).reshape(-1, _ENTRY)
         numbers = entries[:, 0]
         entries = entries[np.argsort(numbers, kind="stable")]
         ends = np.cumsum(np.bincount(numbers, minlength=BUCKETS)).tolist()

@@ -6,11 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.domain.snapshots.rows import Rows
-from regalia_registry.segments.parquet import SegmentFiles, StoredSegment
+from regalia_registry.segments.parquet import SegmentFiles, StoredSegment, row_group
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 
@@ -20,7 +21,7 @@ _LARGER = 4
 _MAX_WAITING = 1  # row groups: one is written, one waits, one is filled
 
 Store = Callable[[StoredSegment], None]
-Look = Callable[[Sequence[Rows]], None]
+Look = Callable[[pa.Table], None]
 Part = tuple[Rows, Sequence[bytes]]
 
 
@@ -99,16 +100,20 @@ class _Files:
         self._open: SegmentFiles | None = None
         self._number = 0
 
-    def write(self, parts: Sequence[Part], *, is_last: bool) -> StoredSegment | None:
-        """Write a row group; gives the segment that it completes, whose files are on their way into the store."""
+    def write(self, parts: list[Part], *, is_last: bool) -> StoredSegment | None:
+        """Write a row group; gives the segment that it completes, whose files are on their way into the store.
+
+        `parts` is emptied: rows as Python has them are let go of before they are encoded.
+        """
         if parts:
             if self._open is None:
                 self._open = SegmentFiles(self._folder, f"{self._number:06}", self._spaces)
-            rows = [rows for rows, _ in parts]
+            group, digests = row_group([rows for rows, _ in parts], self._spaces), [digests for _, digests in parts]
+            parts.clear()
             if self._look is not None:
                 self.await_looked()
-                self._looked = self._looking.submit(self._look, rows)
-            self._open.write(rows, [digests for _, digests in parts])
+                self._looked = self._looking.submit(self._look, group)
+            self._open.write(group, digests)
         if not is_last or self._open is None:
             return None
         made = self._open.finish()

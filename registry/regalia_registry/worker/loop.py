@@ -108,6 +108,7 @@ class Worker:
     lease: Lease = field(default_factory=Lease)
     patience: Patience = field(default_factory=Patience)
     chores: tuple[Chore, ...] = ()
+    on_rest: Callable[[], object] = lambda: None
 
     def run(self) -> None:
         """Take operations, three at once; what is at work when it must stop is left for the next worker at once."""
@@ -167,7 +168,9 @@ class Worker:
             except UnavailableError as error:
                 log.warning("the catalog does not answer", error=error.message)
                 is_done = False
-            if not is_done:
+            if is_done:
+                self.on_rest()
+            else:
                 self._rest(seen)
 
     def _rest(self, seen: int | None) -> None:
