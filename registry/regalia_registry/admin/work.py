@@ -46,8 +46,8 @@ def _set_allocator() -> Callable[[], None]:
     """Have one allocator keep what a snapshot frees by the thousand for its next block; gives what returns it all.
 
     Blocks of some megabytes that go back to the system at once are cleared by it anew: a quarter of a snapshot's CPU.
-    Whole row groups do go back, since they would leave holes of 50 MB; a store for each thread, and pyarrow's own, would
-    keep as much.
+    Whole row groups do go back, since they would leave holes of 50 MB; a store for each thread would keep as much, and
+    so would pyarrow's own.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its second thread spins: six times the CPU, and no time won
