@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 
 from regalia.core.errors import ConfigurationError
 from regalia_cli.demo.stage import free_port
-from regalia_registry.adapters.sql.migrate import examine, upgrade
+from regalia_registry.adapters.sql.migrate import check, examine, upgrade
 from tests.servers.postgres import Catalogs, plain
 
 
@@ -42,6 +42,17 @@ def test_a_migrated_sqlite_suits(tmp_path: Path) -> None:
     upgrade(url)
 
     assert states(url) == {"database": "ok", "version": "ok", "tables": "ok"}
+
+
+def test_a_look_makes_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    url = f"sqlite:///{path}"
+
+    assert states(url) == {"database": "failed"}
+    assert "reg admin migrate" in told(url, "database")
+    with pytest.raises(ConfigurationError, match="there is no"):
+        check(url)
+    assert not path.exists()
 
 
 def test_a_server_that_nobody_reaches_is_a_finding() -> None:

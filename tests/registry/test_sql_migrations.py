@@ -160,7 +160,10 @@ def test_a_migration_waits_for_no_table_that_is_in_use(catalogs: Catalogs) -> No
     database.engine.dispose()
 
 
-def test_a_database_that_was_never_migrated_is_refused(url: str) -> None:
+def test_a_database_that_was_never_migrated_is_refused(url: str, database: Database) -> None:
+    with transaction(database, Begin.READ):  # it is there
+        pass
+
     with pytest.raises(ConfigurationError, match=r'has the schema "nothing", expected "\d{4}"'):
         check(url)
 

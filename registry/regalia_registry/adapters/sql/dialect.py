@@ -71,6 +71,14 @@ class Dialect(Protocol):
         """
         ...
 
+    def require_there(self, url: URL) -> None:
+        """Refuse a database that a mere look would make.
+
+        Raises:
+            UnavailableError: It is not there.
+        """
+        ...
+
     def is_refused_write(self, error: DBAPIError) -> bool:
         """Say whether a statement was refused because its transaction may only read."""
         ...

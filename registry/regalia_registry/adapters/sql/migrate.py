@@ -49,6 +49,7 @@ def check(url: str) -> None:
     """
     config = _configured()
     with _opened(url) as database, _told("opened"):
+        database.dialect.require_there(database.engine.url)
         current = _require_suitable(database)
     _require_current(current, config)
 
@@ -62,6 +63,7 @@ def examine(url: str) -> Sequence[Finding]:
     with _opened(url) as database:
         address = database.engine.url.difference_update_query(_SECRETS).render_as_string()  # without its password
         try:
+            database.dialect.require_there(database.engine.url)
             with transaction(database, Begin.READ) as connection:
                 found = [Finding("database", address), *database.dialect.examine(connection)]
                 if any(one.is_fatal for one in found):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
@@ -32,6 +33,14 @@ class SqliteDialect:
         engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=30, hide_parameters=True)
         event.listen(engine, "connect", _prepare)
         return engine
+
+    def require_there(self, url: URL) -> None:
+        """Look for the file."""
+        if url.database and not Path(url.database).exists():
+            raise UnavailableError(
+                f'there is no "{url.database}"',
+                hint="reg serve makes it when it starts, and so does: reg admin migrate",
+            )
 
     def is_refused_write(self, error: DBAPIError) -> bool:
         """Say whether `query_only` refused it."""

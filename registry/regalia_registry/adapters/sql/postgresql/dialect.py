@@ -68,6 +68,9 @@ class PostgresqlDialect:
             hide_parameters=True,
         )
 
+    def require_there(self, url: URL) -> None:
+        """Do nothing: no look makes a database there."""
+
     def is_refused_write(self, error: DBAPIError) -> bool:
         """Say whether the transaction was READ ONLY."""
         return state_of(error.orig) == "25006"
