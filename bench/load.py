@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,16 @@ class Load:
     requests: int
 
 
-def run(port: int, request: bytes, *, connections: int = 16, seconds: float = 5.0) -> Load:
-    """Send one request over and over on each connection; every answer must be 200."""
-    return asyncio.run(_run(port, request, connections, seconds))
+def run(port: int, request: bytes, *, connections: int = 16, seconds: float = 5.0, others: Sequence[int] = ()) -> Load:
+    """Send one request over and over on each connection, to this port and others by turns; each answer must be 200."""
+    return asyncio.run(_run((port, *others), request, connections, seconds))
 
 
-async def _run(port: int, request: bytes, connections: int, seconds: float) -> Load:
+async def _run(ports: Sequence[int], request: bytes, connections: int, seconds: float) -> Load:
     ends_at = time.perf_counter() + seconds
     started = time.perf_counter()
-    found = await asyncio.gather(*(_loop(port, request, ends_at) for _ in range(connections)))
+    turns = islice(cycle(ports), connections)
+    found = await asyncio.gather(*(_loop(port, request, ends_at) for port in turns))
     spent_s = time.perf_counter() - started
     times = sorted(one for times in found for one in times)
     return Load(len(times) / spent_s, times[len(times) // 2] * 1e3, times[int(len(times) * 0.99)] * 1e3, len(times))

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.processes import family, fresh_ms
 
 ENVIRONMENT = Path(".bench/mlflow")
+_PACKAGES = ("mlflow", "psycopg[binary]")
 _START_S = 120.0
 _SETUP = """
 import mlflow
@@ -86,18 +87,18 @@ class Peer:
 
 
 @contextmanager
-def running(folder: Path, port: int) -> Iterator[Peer]:
-    """Install MLflow where it is missing, start it with two workers on SQLite, and stop it."""
+def running(folder: Path, port: int, database: str = "") -> Iterator[Peer]:
+    """Install MLflow where it is missing, start it with two workers on a database, else on SQLite, and stop it."""
     if not (ENVIRONMENT / "bin" / "mlflow").exists():
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-        subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "--quiet", "mlflow"], check=True)
+        subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "--quiet", *_PACKAGES], check=True)
     uri = f"http://127.0.0.1:{port}"
     quiet = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri, "DO_NOT_TRACK": "1", "HOME": str(folder)}
     environment = {**os.environ, **quiet}
     command = [str((ENVIRONMENT / "bin" / "mlflow").absolute()), "server", "--port", str(port), "--workers", "2"]
     with (folder / "mlflow.log").open("wb") as log:
         server = subprocess.Popen(
-            [*command, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"],
+            [*command, "--backend-store-uri", database or f"sqlite:///{folder}/mlflow.db"],
             cwd=folder,
             env=environment,
             stdout=log,

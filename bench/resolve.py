@@ -13,7 +13,7 @@ def rows(ours: Home, theirs: mlflow.Peer) -> list[Row]:
     """Measure both with the same closed loop of 16 connections."""
     assert ours.server is not None
     mine, mine_us = _loaded(ours.port, request(ours), ours.server.pid)
-    peers, peers_us = _loaded(theirs.port, load.request_of(_THEIR_PATH, theirs.port), theirs.pid)
+    peers, peers_us = _loaded(theirs.port, their_request(theirs), theirs.pid)
     ratio = mine.per_s / peers.per_s
     what = "resolve, requests a second, 16 connections, 2 workers"
     return [
@@ -40,6 +40,11 @@ def rows(ours: Home, theirs: mlflow.Peer) -> list[Row]:
 def request(ours: Home) -> bytes:
     """Write the request of an agent."""
     return load.request_of(_PATH, ours.port, ours.token)
+
+
+def their_request(theirs: mlflow.Peer) -> bytes:
+    """Write the request of an agent of MLflow."""
+    return load.request_of(_THEIR_PATH, theirs.port)
 
 
 def _loaded(port: int, request: bytes, pid: int) -> tuple[load.Load, float]:

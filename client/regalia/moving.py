@@ -28,6 +28,7 @@ from regalia.snapshotting import Tell, finish
 from regalia.wire.answers import Moved, OperationEntry, PointerEntry
 from regalia.wire.resolution import encode
 
+_TRIES = 5  # of one plan, which was refused, and each time with the words of the time before
 _LAPTOP_LIFE = timedelta(days=3652)  # ten years, where one person's machine holds the root
 _TEAM_LIFE = timedelta(days=90)
 _FALLBACKS = 3
@@ -191,16 +192,17 @@ def execute(client: Client, plan: MovePlan, signer: SigningKey, *, unplaced: boo
 
     Raises:
         PointerMovedError: Somebody else moved the channel; nothing was done.
+        PointerVoidError: This plan was refused many times.
         BundleHeldError: The bundle was put on hold meanwhile.
         ConflictError: A collection is not what was prepared any more.
     """
-    try:
-        return _send(client, plan, signer, unplaced=unplaced)
-    except (
-        PointerVoidError
-    ):  # the same words were signed and refused earlier in this second; what was wrong may be gone
-        anew = replace(plan, pointer=replace(plan.pointer, sequence=plan.pointer.sequence + 1))
-        return _send(client, anew, signer, unplaced=unplaced)
+    tried = plan
+    for _ in range(_TRIES):
+        try:
+            return _send(client, tried, signer, unplaced=unplaced)
+        except PointerVoidError:  # these very words were refused before, and what was wrong then may be gone
+            tried = replace(tried, pointer=replace(tried.pointer, sequence=tried.pointer.sequence + 1))
+    return _send(client, tried, signer, unplaced=unplaced)
 
 
 def _send(client: Client, plan: MovePlan, signer: SigningKey, *, unplaced: bool) -> Moved:

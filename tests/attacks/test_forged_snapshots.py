@@ -100,7 +100,7 @@ class Forge:
         stored = store_version(self.ports, ArtifactName("evil", Kind.SNAPSHOT, "kb"), config, tuple(layers))
         caller = publisher("evil")
         with self.ports.store.write(caller.actor) as tx:
-            add_version(self.ports, caller, tx, stored)
+            add_version(self.ports, caller, tx, stored, now=self.ports.shared_now())
 
     def outcome(self, wish: Wish, namespace: str = "evil") -> dict[str, object]:
         caller = publisher(namespace)

@@ -358,5 +358,23 @@ def test_the_clock_goes_on_while_its_database_is_away(catalogs: Catalogs) -> Non
         after = told.now()
 
         assert after - before == timedelta(minutes=1)
-        with pytest.raises(RegaliaError):
+        with pytest.raises(UnavailableError):
             asks_first.now()
+
+
+@pytest.mark.parametrize("passed", [timedelta(seconds=11), timedelta(seconds=1)], ids=["a while", "a sleep"])
+def test_the_clock_asks_again_after_a_while_and_after_a_sleep(store: SqlStore, passed: timedelta) -> None:
+    own, slept = MemoryClock(), MemoryClock()
+    slept.now = lambda: datetime(2026, 1, 1, 8, tzinfo=UTC)  # type: ignore[method-assign] # its other clock stood still
+    asked: list[str] = []
+    event.listen(store._database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    clock = store.clock(own)
+    clock.now()
+    clock.now()
+    own.turn(passed)
+    if passed < timedelta(seconds=10):
+        clock._own = slept  # type: ignore[attr-defined] # eight hours went by, and the monotonic clock did not see them
+
+    clock.now()
+
+    assert sum("clock_timestamp" in one for one in asked) == 2

@@ -1,4 +1,4 @@
-"""Two versions side by side: while the next one is rolled out, the tables are its, and this one goes on."""
+"""While the next version is rolled out the tables are its, and this one goes on beside it."""
 
 import os
 import signal
@@ -41,17 +41,17 @@ def pair(tmp_path: Path, url: str) -> Iterator[tuple[Home, Home]]:
 
 
 @contextmanager
-def resolving(pair: tuple[Home, Home]) -> Iterator[Counter[int]]:
-    """Resolve without pause through both; gives how often each status came."""
-    found, is_over = Counter[int](), threading.Event()
+def resolving(pair: tuple[Home, Home]) -> Iterator[dict[int, Counter[int]]]:
+    """Resolve without pause through both; gives how often each status came from each port, 0 where nobody answered."""
+    found, is_over = {made.port: Counter[int]() for made in pair}, threading.Event()
 
     def ask() -> None:
         while not is_over.wait(0.01):
             for made in pair:
                 try:
-                    found[get(made.port, _RESOLVE, pair[0].token)[0]] += 1
-                except OSError:  # a process that is killed answers nobody
-                    found[0] += 1
+                    found[made.port][get(made.port, _RESOLVE, pair[0].token)[0]] += 1
+                except OSError:
+                    found[made.port][0] += 1
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -91,9 +91,14 @@ def test_this_version_goes_on_beside_the_next_one_and_a_process_that_dies_comes_
             time.sleep(0.1)
         released(one, "1.4.0")
         one.must("gc", "--dry-run")
+        late = one.reg("worker")
         bundle = Client(environment=one.environment, folder=one.project).refresh(PROD)
 
         assert (bundle.version, bundle.warnings) == ("1.4.0", ())
         assert len(claimed(log)) == 1
-    assert set(found) <= {200, 0}
-    assert found[200] > 100
+        assert (late.returncode, "run that one" in late.stderr) == (1, True)
+    cut = {port: statuses for port, statuses in found.items() if set(statuses) - {200}}
+    assert set(cut) <= {one.port}  # whose process was killed
+    assert set(found[one.port]) <= {200, 0}
+    assert found[one.port][0] < 20
+    assert min(statuses[200] for statuses in found.values()) > 100

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from regalia import fleet, moving
 from regalia.core import times
 from regalia.core.errors import RegaliaError
+from regalia.core.references import BundleReference
+from regalia.wire.answers import PointerEntry
 from regalia_cli import output, progress
 from regalia_cli.state import State
 
@@ -28,22 +30,22 @@ def show(found: fleet.Fleet | None) -> None:
         output.tell(f"  agents: {len(found.following)} following{pinned}")
 
 
-def wait(state: State, plan: moving.MovePlan, found: fleet.Fleet, timeout_s: float) -> Mapping[str, object]:
+def wait(
+    state: State, channel: BundleReference, moved: PointerEntry, found: fleet.Fleet, timeout_s: float
+) -> Mapping[str, object]:
     """Wait until all that followed have arrived, and say how many did; gives it as JSON shows it."""
-    began, pointer = time.monotonic(), (plan.pointer.epoch, plan.pointer.sequence)
+    began, pointer = time.monotonic(), (moved.epoch, moved.sequence)
     with progress.counted() as tell:
         arrival = fleet.wait_for(
             state.client,
-            plan.channel,
+            channel,
             found,
             pointer=pointer,
             timeout_s=timeout_s,
             tell=lambda now: tell(f"fleet: {len(now.arrived)} of {len(found.following)}"),
         )
     spent_s = time.monotonic() - began
-    output.tell(
-        f"  {told(arrival, plan.pointer.sequence)}" + (f", {spent_s:.0f} s after it" if found.following else "")
-    )
+    output.tell(f"  {told(arrival, moved.sequence)}" + (f", {spent_s:.0f} s after it" if found.following else ""))
     return {
         "arrived": len(arrival.arrived),
         "behind": [one.instance for one in arrival.behind],

@@ -120,7 +120,7 @@ def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> M
             show_settled(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
         if ways.wait_s is not None and awaited is not None:
-            arrived = arriving.wait(state, plan, awaited, ways.wait_s)
+            arrived = arriving.wait(state, plan.channel, moved.pointer, awaited, ways.wait_s)
     except RegaliaError as error:  # the channel has moved: that is the answer
         output.tell(f"  moved; how far the rest is, is not known: {error.message}")
     told: Mapping[str, object] = {"sequence": moved.pointer.sequence, "deployment": moved.deployment}

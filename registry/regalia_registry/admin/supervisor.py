@@ -13,6 +13,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _HEALTHY_S = 30.0
 _TICK_S = 0.1
+REPEAT_S = 1.0  # signals that are nearer than this are one: systemd tells a supervisor and its processes at once
 
 
 @dataclass(slots=True)
@@ -96,9 +97,9 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         self._tell_to_stop()
-        self._await_ended(self.drain_s)
+        self._await_drained()
         self.on_drained()
-        self._await_ended(self.patience_s)
+        self._await_ended(time.monotonic() + self.patience_s)
         for child in self._children:
             if child.process.poll() is None:
                 child.process.kill()
@@ -109,10 +110,16 @@ class Supervisor:
             if child.process.poll() is None:
                 child.process.terminate()
 
-    def _await_ended(self, most_s: float) -> None:
-        asked, until = self._asked, time.monotonic() + most_s
-        while any(child.process.poll() is None for child in self._children) and time.monotonic() < until:
-            if self._asked > max(asked, 1):
-                self._tell_to_stop()
+    def _await_drained(self) -> None:
+        """Wait for as long as they drain, or for a second signal, which is passed on."""
+        began = time.monotonic()
+        self._await_ended(began + self.drain_s, unless=lambda: self._asked > 1)
+        if self._asked > 1 and time.monotonic() < began + self.drain_s:
+            self._await_ended(began + REPEAT_S)
+            self._tell_to_stop()
+
+    def _await_ended(self, until: float, *, unless: Callable[[], bool] = lambda: False) -> None:
+        while any(child.process.poll() is None for child in self._children):
+            if time.monotonic() >= until or unless():
                 return
             time.sleep(_TICK_S)

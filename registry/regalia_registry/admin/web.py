@@ -18,6 +18,7 @@ from regalia_registry.adapters.board import Board
 from regalia_registry.admin.exposing import expose
 from regalia_registry.admin.inheriting import Descriptors
 from regalia_registry.admin.logs import configure_logs
+from regalia_registry.admin.supervisor import REPEAT_S
 from regalia_registry.bootstrap.web import make_web
 from regalia_registry.http.front import Front
 from regalia_registry.services.sightings import Sightings
@@ -60,7 +61,7 @@ def main(data: Path, place: int, descriptors: Descriptors) -> None:
 
 
 class _Draining(uvicorn.Server):
-    """Told to stop, it says so first, and serves on for some seconds; told twice, it stops at once."""
+    """Told to stop, it says so first, and serves on for some seconds; told again a while later, it stops at once."""
 
     def __init__(self, config: uvicorn.Config, app: Front, *, drain_s: float) -> None:
         super().__init__(config)
@@ -69,10 +70,11 @@ class _Draining(uvicorn.Server):
         self._stop_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if self._drain_s and self._stop_at is None:
             self._app.stop()
-            self._stop_at = time.monotonic() + self._drain_s
-        else:
+            self._stop_at = now + self._drain_s
+        elif self._stop_at is None or now >= self._stop_at - self._drain_s + REPEAT_S * 0.9:
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:

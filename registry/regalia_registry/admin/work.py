@@ -1,4 +1,4 @@
-"""One worker process: `reg worker`, or beside the web processes of `reg serve`."""
+"""What a worker process is, and the one beside the web processes of `reg serve`."""
 
 import ctypes
 import os

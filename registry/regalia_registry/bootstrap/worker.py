@@ -26,7 +26,7 @@ def make_worker(
     counts: Counts | None = None,
     on_rest: Callable[[], object] = lambda: None,
 ) -> Worker:
-    """Build a worker on migrated storage; it counts in `counts`, if anywhere, and tells after each operation."""
+    """Build a worker on migrated storage; it counts in `counts`, if anywhere, and tells when it rests."""
     targets = InstalledTargets(settings.data, local_port=settings.local_port)
     lease = Lease(timedelta(seconds=settings.lease_s))
     ports = make_ports(settings, counts)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from regalia.core.errors import MisdirectedError, RegaliaError, TooLargeError
 from regalia_registry.http.errors import STATUS, Answer, Headers, failure, problem_of
 from regalia_registry.http.health import Health
+from regalia_registry.http.looking import SharedLook
 from regalia_registry.http.meter import Meter
 from regalia_registry.http.resolve import answer, is_resolve, path_of
 from regalia_registry.services.resolve import Resolver
@@ -43,6 +44,7 @@ class Front:
         """Keep what it asks."""
         self._routes = routes
         self._resolver = resolver
+        self._look = SharedLook(resolver.look)
         self.sightings = sightings
         self._meter = meter
         self._health = health
@@ -72,7 +74,7 @@ class Front:
             return
         if is_resolve(scope):
             began = time.perf_counter()
-            answered = answer(scope, self._resolver, self.sightings, request_id=request_id)
+            answered = answer(scope, self._resolver, self.sightings, look=self._look.take, request_id=request_id)
             self._meter.resolved(answered[0], time.perf_counter() - began)
             await self._send(send, answered, request_id)
             if answered[0] >= 400:

@@ -4,7 +4,7 @@ The documented route calls the same function, so both answer the same bytes.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
@@ -25,6 +25,8 @@ _MAX_ROOT = 2**53
 _MAX_QUERY = 1024
 _MAX_KEPT = 4096
 
+Look = Callable[[], int]
+
 
 def is_resolve(scope: Scope) -> bool:
     """Say whether a request is for this path."""
@@ -37,11 +39,14 @@ def path_of(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root) else path
 
 
-def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: str) -> Answer:
-    """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception."""
+def answer(scope: Scope, view: Resolver, sightings: Sightings, *, look: Look, request_id: str) -> Answer:
+    """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception.
+
+    `look` says whether anything was committed, as of the request or later.
+    """
     headers = dict(scope["headers"])
     try:
-        question, body, is_kept = _resolved(scope, view, bearer_of(headers.get(b"authorization")))
+        question, body, is_kept = _resolved(scope, view, look, bearer_of(headers.get(b"authorization")))
     except RegaliaError as error:
         return problem_of(error, request_id=request_id)
     instance = headers.get(_INSTANCE)
@@ -60,10 +65,10 @@ def answer(scope: Scope, view: Resolver, sightings: Sightings, *, request_id: st
     return 200, [(b"content-type", b"application/json"), (b"content-length", length), *common], content
 
 
-def _resolved(scope: Scope, view: Resolver, token: str | None) -> tuple[Question, Body, bool]:
+def _resolved(scope: Scope, view: Resolver, look: Look, token: str | None) -> tuple[Question, Body, bool]:
     """Give the question, its answer, and whether that is one from before, since the store can't be read."""
     try:
-        seen = view.look()
+        seen = look()
         actor = view.actor(token, seen=seen)
         question = _question(path_of(scope), scope["query_string"])
         return question, view.resolve(actor, question, seen=seen), False

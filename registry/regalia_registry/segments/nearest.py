@@ -158,7 +158,7 @@ class _Nearest:
 
         Gives too what a distance that is near each question's limit may be off by.
         """
-        metric, off = self.space.metric, _FLOAT32 * self.space.dims
+        metric, off = self.space.metric, 2 * _FLOAT32 * (self.space.dims + 4)
         if metric == "l1":
             return _about_l1(block, self._singles), self._limits * off
         lengths = _lengths(block)

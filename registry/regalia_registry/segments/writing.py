@@ -18,7 +18,7 @@ SEGMENT_BYTES = 64 * 1024 * 1024
 _GROUP_BYTES = 12 * 1024 * 1024
 _MANY_SEGMENTS = 1000  # from here on they are larger, so that a manifest stays within its cap
 _LARGER = 4
-_MAX_WAITING = 1  # row groups: one is written, one waits, one is filled
+_MAX_WAITING = 1  # row groups: one is looked at, one is written, one is filled
 
 Store = Callable[[StoredSegment], None]
 Look = Callable[[pa.Table], None]

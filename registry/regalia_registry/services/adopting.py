@@ -65,7 +65,7 @@ def adopt_collection(ports: Ports, actor: Actor, operation: Operation, bench: Be
         begun,
         state=CollectionState.READY,
         table=table if isinstance(table, str) else None,
-        verified_at=ports.clock.now(),
+        verified_at=ports.shared_now(),
     )
     return _offered(ports, operation, bench, wish, member, adopted)
 

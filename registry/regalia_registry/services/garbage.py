@@ -30,7 +30,7 @@ def collect(ports: Ports, caller: Caller, *, wish: GarbageWish) -> OperationEntr
         namespace=EVERYWHERE,
         subject=GARBAGE,
         request=wish.written(),
-        created_at=ports.clock.now(),
+        created_at=ports.shared_now(),
         created_by=caller.actor.id,
         channel=None if wish.is_plan else GARBAGE,
     )
@@ -47,7 +47,7 @@ def collect_daily(ports: Ports) -> None:
     with ports.store.read() as tx:
         recent = tx.operations.list(EVERYWHERE, after=None, limit=_LOOKED_AT)
     begun = [one for one in recent if one.kind is OperationKind.GC and not GarbageWish.parse(one.request).is_plan]
-    if begun and ports.clock.now() - begun[0].created_at < _DAILY:
+    if begun and ports.shared_now() - begun[0].created_at < _DAILY:
         return
     try:
         collect(ports, Caller(SYSTEM, ""), wish=GarbageWish())

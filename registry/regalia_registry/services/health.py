@@ -94,7 +94,7 @@ def check_worker(ports: Ports, *, beat: int | None) -> Found:
         return Found(State.DEGRADED, error.message)
     queued = [one.created_at for one in opened if one.state is OperationState.QUEUED]
     is_at_work = any(one.lease_until is not None and one.lease_until > shared for one in opened)
-    waited_s = max(((now - since).total_seconds() for since in queued), default=0.0)
+    waited_s = max(((shared - since).total_seconds() for since in queued), default=0.0)
     if waited_s > _SILENT_S and not is_at_work:
         return Found(
             State.DEGRADED, f"{len(queued)} operations wait, one for {waited_s:.0f} s: is a reg worker running?"

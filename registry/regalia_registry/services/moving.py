@@ -57,7 +57,7 @@ def _start(
         namespace=wish.application.namespace,
         subject=wish.subject,
         request=request,
-        created_at=ports.clock.now(),
+        created_at=ports.shared_now(),
         created_by=caller.actor.id,
         channel=None if wish.is_plan or wish.move is None else wish.subject,
     )

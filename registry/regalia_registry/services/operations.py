@@ -61,7 +61,7 @@ def start(ports: Ports, caller: Caller, *, namespace: str, wish: Wish) -> Operat
         namespace=namespace,
         subject=f"{'target' if isinstance(wish, LookWish | SearchWish | RetireWish) else 'snapshot'}/{wish.name}",
         request=wish.written(),
-        created_at=ports.clock.now(),
+        created_at=ports.shared_now(),
         created_by=caller.actor.id,
     )
     with ports.store.write(caller.actor) as tx:

@@ -6,7 +6,7 @@ Nothing that agents read changes here: the channel moves once its signed pointer
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from regalia.core import times
@@ -202,10 +202,11 @@ class _Preparing:
                     raise
                 continue
             seconds = max(1, round(self.ports.clock.monotonic() - began))
-            return self.journal.change(collection, partial(self._made, building.table, standing, seconds))
+            made = partial(self._made, building.table, standing, seconds, self.ports.shared_now())
+            return self.journal.change(collection, made)
 
     def _made(
-        self, table: str | None, standing: Standing, seconds: int, _: Transaction, there: Collection
+        self, table: str | None, standing: Standing, seconds: int, now: datetime, _: Transaction, there: Collection
     ) -> Collection:
         """Give a collection as it is once it is proved."""
         return replace(
@@ -215,7 +216,7 @@ class _Preparing:
             sealed=standing.sealed,
             marker=standing.marker,
             seconds=seconds,
-            verified_at=self.ports.clock.now(),
+            verified_at=now,
         )
 
     def _is_intact(self, collection: Collection) -> bool:

@@ -30,9 +30,10 @@ def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequ
     Those that it has are kept for a day, until the manifest that links them is there.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
+    until = ports.shared_now() + KEPT_FOR
     with ports.store.note() as tx:
         known = tx.blobs.find_sizes(namespace, digests=digests)
-        tx.blobs.claim(digests=known, until=ports.clock.now() + KEPT_FOR)
+        tx.blobs.claim(digests=known, until=until)
     return MissingBlobs(tuple(str(digest) for digest in digests if digest not in known))
 
 
@@ -114,8 +115,9 @@ def _add(ports: Ports, caller: Caller, artifact: ArtifactVersion) -> Pushed:
         known = tx.artifacts.find_by_digest(artifact.artifact.namespace, digest=artifact.digest)
     if known is not None:
         return _pushed(known, created=False)
+    now = ports.shared_now()
     with ports.store.write(caller.actor) as tx:
-        created = add_version(ports, caller, tx, artifact)
+        created = add_version(ports, caller, tx, artifact, now=now)
     return _pushed(artifact, created=created)
 
 

@@ -51,7 +51,7 @@ class Standby:
             namespace=wish.application.namespace,
             subject=wish.subject,
             request=wish.written(),
-            created_at=self.ports.clock.now(),
+            created_at=self.ports.shared_now(),
             created_by=SYSTEM.id,
         )
         with self.ports.store.write(SYSTEM) as tx:

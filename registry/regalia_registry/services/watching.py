@@ -41,14 +41,14 @@ def watch(ports: Ports) -> Watched:
     Raises:
         UnavailableError: It does not answer.
     """
-    now = ports.clock.now()
+    now, shared = ports.clock.now(), ports.shared_now()
     with ports.store.read() as tx:
         operations, pointers = tx.operations.list_open(), _pointers(tx)
         root_left_s = None if tx.roots.newest() is None else _seconds(now, current_root(tx).root.expires)
     ages = sorted(_seconds(one.stored_at, now) for one in pointers)
     return Watched(
         open=dict(Counter((one.kind, one.state) for one in operations)),
-        oldest_s=_oldest(operations, now),
+        oldest_s=_oldest(operations, shared),
         channels=len(pointers),
         pointer_newest_s=ages[0] if ages else None,
         pointer_oldest_s=ages[-1] if ages else None,

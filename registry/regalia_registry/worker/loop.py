@@ -161,6 +161,7 @@ class Worker:
 
     def _take(self, kinds: Collection[OperationKind]) -> None:
         """Take one operation of these kinds after another."""
+        has_worked = False
         while not self.stopping.is_set():
             seen = self._look()
             try:
@@ -169,9 +170,12 @@ class Worker:
                 log.warning("the catalog does not answer", error=error.message)
                 is_done = False
             if is_done:
+                has_worked = True
+                continue
+            if has_worked:
                 self.on_rest()
-            else:
-                self._rest(seen)
+            has_worked = False
+            self._rest(seen)
 
     def _rest(self, seen: int | None) -> None:
         """Wait until something was committed, which may be what is to be done, or for a while."""
@@ -215,7 +219,7 @@ class Worker:
         if ending.state.is_over:
             counts.add(FIXED.cell(OPERATIONS_ENDED, kind, str(ending.state)))
         if ending.state is OperationState.PREPARED:
-            waited = self.ports.clock.now() - claimed.created_at
+            waited = self.ports.shared_now() - claimed.created_at
             observe(counts, MOVE_SECONDS, kind, PREPARE, spent_s=waited.total_seconds())
 
 

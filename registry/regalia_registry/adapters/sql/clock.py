@@ -9,14 +9,21 @@ from regalia_registry.adapters.sql.dialect import Begin
 from regalia_registry.adapters.sql.engine import Database, transaction
 from regalia_registry.ports.system import Clock
 
-_KNOWN_S = 10.0
+_KNOWN_S, _SLEPT_S = 10.0, 1.0
 
 
 class _Told(NamedTuple):
-    """What the database told, and when that was by the monotonic clock of this host."""
+    """What the database told, and when that was by both clocks of this host."""
 
     time: datetime
+    at: datetime
     at_s: float
+
+    def is_old(self, own: Clock) -> bool:
+        """Say whether to ask again; a machine that slept shows it by one of its clocks alone."""
+        passed_s = own.monotonic() - self.at_s
+        slept_s = (own.now() - self.at).total_seconds() - passed_s
+        return passed_s > _KNOWN_S or abs(slept_s) > _SLEPT_S
 
 
 class DatabaseClock:
@@ -38,7 +45,7 @@ class DatabaseClock:
         told = self._told
         if told is None:
             told = self._asked()
-        elif self.monotonic() - told.at_s > _KNOWN_S:
+        elif told.is_old(self._own):
             with suppress(UnavailableError):  # what it told before is right for hours
                 told = self._asked()
         return told.time + timedelta(seconds=self.monotonic() - told.at_s)
@@ -52,5 +59,5 @@ class DatabaseClock:
             before_s = self.monotonic()
             answered = connection.exec_driver_sql(self._question).scalar_one()
             after_s = self.monotonic()
-        self._told = told = _Told(answered.astimezone(UTC), (before_s + after_s) / 2)
+        self._told = told = _Told(answered.astimezone(UTC), self._own.now(), (before_s + after_s) / 2)
         return told

@@ -105,7 +105,8 @@ def resolve_bundle(
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a bundle by version or digest: like a channel's, without pointer and freshness."""
-    status, headers, body = answer(request.scope, resolver, sightings, request_id=request.state.request_id)
+    request_id = request.state.request_id
+    status, headers, body = answer(request.scope, resolver, sightings, look=resolver.look, request_id=request_id)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 

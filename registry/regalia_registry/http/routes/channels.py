@@ -141,7 +141,8 @@ def resolve_channel(
     have: Annotated[str | None, Query(description="the bundle that the client has")] = None,  # noqa: ARG001 # as above
 ) -> Response:
     """Resolve a channel: everything that an agent verifies and starts from, in one answer."""
-    status, headers, body = answer(request.scope, resolver, sightings, request_id=request.state.request_id)
+    request_id = request.state.request_id
+    status, headers, body = answer(request.scope, resolver, sightings, look=resolver.look, request_id=request_id)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 

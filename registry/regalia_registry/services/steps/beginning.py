@@ -36,5 +36,5 @@ def begin_collection(
         schema_digest=schema,
         rows=member.rows,
         operation=operation.id,
-        made_at=ports.clock.now(),
+        made_at=ports.shared_now(),
     )

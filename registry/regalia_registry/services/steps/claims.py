@@ -1,7 +1,7 @@
 """Keeping blobs from being removed: before they are stored, and until a manifest that is stored links them."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from regalia.core.digest import Digest
 from regalia.core.errors import NotFoundError, UnavailableError
@@ -19,8 +19,9 @@ def claim_blobs(ports: Ports, digests: Collection[Digest]) -> None:
     Raises:
         UnavailableError: One is being removed: what is stored there now would go with it.
     """
+    until = ports.shared_now() + KEPT_FOR
     with ports.store.note() as tx:
-        removed = tx.blobs.claim(digests=digests, until=ports.clock.now() + KEPT_FOR)
+        removed = tx.blobs.claim(digests=digests, until=until)
     if removed:
         raise UnavailableError(
             f"the blob {min(removed).short} is being removed, and can be stored again then",
@@ -28,7 +29,7 @@ def claim_blobs(ports: Ports, digests: Collection[Digest]) -> None:
         )
 
 
-def keep_linked(ports: Ports, tx: Transaction, artifact: ArtifactVersion) -> None:
+def keep_linked(tx: Transaction, artifact: ArtifactVersion, *, now: datetime) -> None:
     """Keep what a version links, in the transaction that adds it: whoever removes blobs may not have seen it yet.
 
     Raises:
@@ -41,4 +42,4 @@ def keep_linked(ports: Ports, tx: Transaction, artifact: ArtifactVersion) -> Non
             f"{len(gone)} blobs of the manifest were removed since they were sent: {min(gone).short}",
             hint="send them again, and the manifest within a day: reg push",
         )
-    tx.blobs.claim(digests=linked, until=ports.clock.now() + KEPT_FOR)
+    tx.blobs.claim(digests=linked, until=now + KEPT_FOR)

@@ -31,7 +31,7 @@ def layers_of(ports: Ports, collection: Collection) -> tuple[int, int]:
 
 def judge(ports: Ports, collection: Collection, uses: Uses, *, is_asked: bool = False) -> Decision:
     """Decide on a collection; one that could not be made again stays."""
-    decision = decide(collection, uses, ports.retention, now=ports.clock.now(), is_asked=is_asked)
+    decision = decide(collection, uses, ports.retention, now=ports.shared_now(), is_asked=is_asked)
     if decision.fate is Fate.RETIRE and collection.state is CollectionState.READY:
         _, gone = layers_of(ports, collection)
         if gone:
@@ -53,6 +53,7 @@ def retire(
     Whoever binds one demands that it is ready, in a transaction too: of the two, the later one loses.
     """
     decided: dict[str, Decision] = {}
+    now = ports.shared_now()
     with ports.store.write(caller.actor) as tx:
         bench.fence(tx)
         uses = uses_of(tx, seen, bundles=ports.retention.bundles)
@@ -60,7 +61,7 @@ def retire(
             there = tx.collections.get(one)
             if there.state is CollectionState.DROPPED:
                 continue
-            decided[one] = decide(there, uses, ports.retention, now=ports.clock.now(), is_asked=is_asked)
+            decided[one] = decide(there, uses, ports.retention, now=now, is_asked=is_asked)
             if decided[one].fate is Fate.RETIRE:
                 _retire(tx, there)
                 record(ports, caller, tx, Event("collection.retiring", f"target/{there.target}/{there.name}"))

@@ -119,11 +119,12 @@ def add_next(
     Raises:
         UnavailableError: Another was added since the newest was looked for: the next attempt follows that one.
     """
+    now = ports.shared_now()
     try:
         with ports.store.write(caller.actor) as tx:
             bench.fence(tx)
             there = tx.artifacts.find_by_fingerprint(stored.artifact, fingerprint=stored.fingerprint) or stored
-            created = add_version(ports, caller, tx, there)
+            created = add_version(ports, caller, tx, there, now=now)
             if created:
                 tx.provenance.add(stored.artifact.namespace, stored.digest, provenance)
             return there, created

@@ -102,7 +102,7 @@ class MoveJournal:
         is_first = slot not in self.failed
         self.failed[slot] = self.made.pop(slot)
         self.bench.keep(self._written())
-        now = self.ports.clock.now()
+        now = self.ports.shared_now()
         self.change(collection, lambda _, one: replace(one, state=CollectionState.RETIRING, unbound_at=now))
         return is_first
 

@@ -47,7 +47,7 @@ class Sweep:
     def run(self, *, is_plan: bool) -> Swept:
         """Remove what nothing links, and what an operation before this one took and left; or count it."""
         swept = Swept() if is_plan else self._finish_others()
-        began = self.ports.clock.now()
+        began = self.ports.shared_now()
         with self.ports.store.read() as tx:
             linked = _linked(tx)
         walk = (one for one in self.ports.blobs.list() if one not in linked)
