@@ -673,3 +673,19 @@ def test_a_class_is_spelled_without_what_its_modules_are_told() -> None:
     assert told["moduleConfig"] == {"text2vec-openai": "left out"}
     assert told["elsewhere"] == [{"url": "left out"}]
     assert (told["description"], told["replicationConfig"]) == (found["description"], {"factor": 1})
+
+
+def test_what_a_killed_check_left_is_no_collection_and_goes_with_the_next_check(
+    provider: WeaviateProvider, rest: httpx.Client
+) -> None:
+    make(rest)
+    left = {"Regalia_probe_0123456789abcdef": "regalia: probe", "Regalia_probe_fedcba9876543210": ""}
+    for name, told in left.items():
+        rest.post("/v1/schema", json={"class": name, "description": told, "vectorizer": "none"}).raise_for_status()
+    rest.post("/v1/aliases", json={"alias": f"{next(iter(left))}_alias", "class": next(iter(left))}).raise_for_status()
+
+    listed = [one.name for one in provider.list()]
+    provider.check()
+
+    assert listed == ["Kb"]
+    assert [one["class"] for one in rest.get("/v1/schema").json()["classes"]] == ["Kb"]

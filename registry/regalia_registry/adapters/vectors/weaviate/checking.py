@@ -1,8 +1,10 @@
 """Looking at a server before somebody relies on it: its version, what its key may do, what it does by itself."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import token_hex
+from typing import Any
 
 from weaviate.proto.v1 import batch_pb2
 
@@ -13,6 +15,7 @@ from regalia_registry.ports.vectors import Checked, EngineRight
 
 _OLDEST, _ADVISED = (1, 32, 5), (1, 37, 14)
 _PROBE, _TOLD = "Regalia_probe_", "regalia: probe"
+_PROBE_NAME = re.compile(rf"{_PROBE}[0-9a-f]{{16}}\Z")
 
 
 def check(connection: Connection) -> Checked:
@@ -76,10 +79,16 @@ def _probe(connection: Connection) -> Iterator[str]:
         connection.send("DELETE", f"/v1/schema/{name}")
 
 
+def is_probe(found: dict[str, Any]) -> bool:
+    """Say whether a class is what a check tried something with, and no collection of anybody."""
+    is_ours = found.get("description") == _TOLD or not found.get("properties")  # the server's own has no description
+    return is_ours and _PROBE_NAME.match(str(found["class"])) is not None
+
+
 def _remove_left(connection: Connection) -> None:
-    """Remove the probes of a check that was killed."""
+    """Remove the probes of a check that was killed, or whose server was."""
     for one in (connection.get("/v1/schema") or {}).get("classes") or []:
-        if str(one["class"]).startswith(_PROBE) and one.get("description") == _TOLD:
+        if is_probe(one):
             connection.send("DELETE", f"/v1/aliases/{one['class']}_alias")
             connection.send("DELETE", f"/v1/schema/{one['class']}")
 

@@ -112,8 +112,9 @@ class WeaviateProvider:
 
     def list(self) -> Sequence[CollectionEntry]:
         """List classes by name; rows are counted where there are not too many classes."""
-        found = (self._connection.get("/v1/schema") or {}).get("classes") or []
-        names = sorted((str(one["class"]), mark_of(one)) for one in found if not has_tenants(one))
+        there = (self._connection.get("/v1/schema") or {}).get("classes") or []
+        found = [one for one in there if not (has_tenants(one) or checking.is_probe(one))]
+        names = sorted((str(one["class"]), mark_of(one)) for one in found)
         is_counted = len(names) <= _COUNTED
         return [CollectionEntry(name, self._rows(name) if is_counted else None, mark) for name, mark in names]
 
