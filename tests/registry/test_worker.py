@@ -239,6 +239,19 @@ def test_an_error_of_a_worker_that_was_taken_over_is_not_the_operations(room: Ro
     assert room.done(SNAPSHOT).state is OperationState.RUNNING
 
 
+def test_a_worker_that_has_worked_says_so_once_it_rests(room: Room) -> None:
+    rested: list[OperationState] = []
+    asked = [room.ask(SNAPSHOT), room.ask(SNAPSHOT)]
+
+    def rest() -> None:
+        rested.extend(room.operation(one).state for one in asked)
+        room.stopping.set()
+
+    replace(room.worker, on_rest=rest).run()
+
+    assert rested == [OperationState.DONE] * 2
+
+
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)], ids=["ahead", "behind"])
 def test_workers_whose_clocks_differ_go_by_the_catalogs(room: Room, tmp_path: Path, ahead: timedelta) -> None:
     room.fill(range(30))

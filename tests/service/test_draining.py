@@ -78,17 +78,49 @@ def test_who_stops_says_so_first_and_serves_on(draining: Home) -> None:
         late.connect()
 
 
-def test_a_second_signal_ends_the_draining(draining: Home) -> None:
+@pytest.mark.parametrize("pause_s", [0.2, 2])
+def test_a_second_signal_ends_the_draining(draining: Home, pause_s: float) -> None:
     draining.stop()
     draining.more |= {"REGALIA_SERVER_DRAIN_S": "120"}
     draining.start("--no-worker", workers=2)
     assert draining.server is not None
 
     draining.server.terminate()
-    while readiness(draining)[0] == 200:
-        time.sleep(0.02)
+    time.sleep(pause_s)
     draining.server.terminate()
 
+    assert draining.server.wait(timeout=30) == 0
+
+
+def test_a_second_signal_cuts_nothing_that_is_in_flight(draining: Home) -> None:
+    draining.stop()
+    draining.more |= {"REGALIA_SERVER_DRAIN_S": "0"}
+    draining.start("--no-worker", workers=2)
+    assert draining.server is not None
+    content = os.urandom(200_000)
+
+    with uploading(draining, content, digest=hashlib.sha256(content).hexdigest()) as upload:
+        draining.server.terminate()
+        while draining.answers():
+            time.sleep(0.05)
+        draining.server.terminate()
+        time.sleep(0.5)
+        upload.send(content[100_000:])
+        status = upload.getresponse().status
+
+    assert (status, draining.server.wait(timeout=30)) == (201, 0)
+
+
+def test_a_process_that_is_told_with_its_supervisor_drains_all_the_same(draining: Home) -> None:
+    assert draining.server is not None
+    began = time.monotonic()
+
+    for pid in (*draining.web_processes(), draining.server.pid):  # as systemd does
+        os.kill(pid, signal.SIGTERM)
+    while draining.answers():
+        time.sleep(0.05)
+
+    assert time.monotonic() - began > DRAIN_S - 0.5
     assert draining.server.wait(timeout=30) == 0
 
 

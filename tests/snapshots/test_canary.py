@@ -27,7 +27,8 @@ from regalia_registry.domain.snapshots.distances import distance
 from regalia_registry.domain.snapshots.listing import Listing
 from regalia_registry.domain.snapshots.rows import Row, Rows, encode_key
 from regalia_registry.domain.snapshots.schema import Schema
-from regalia_registry.segments.build import Built
+from regalia_registry.segments import writing
+from regalia_registry.segments.build import Build, Built
 from regalia_registry.segments.canary import read_canary, write_canary
 from regalia_registry.segments.nearest import Watch, choose_questions, measure
 from regalia_registry.segments.parquet import row_group
@@ -333,3 +334,22 @@ def test_a_layer_of_many_row_groups_and_one_that_is_no_parquet_are_refused(tmp_p
     for one in (path, other):
         with pytest.raises(DocumentError):
             read_canary(one, SCHEMA)
+
+
+@pytest.mark.parametrize("rows", [3, 300])
+def test_a_canary_that_fails_ends_the_build_with_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    def fail(_: pa.Table) -> None:
+        raise DocumentError("no canary can be made of this")
+
+    def built() -> None:
+        with Build(tmp_path, SCHEMA, None, Kept(tmp_path).store, fail) as build:
+            for number in range(rows):
+                build.add([placed(number)])
+            build.finish()
+
+    monkeypatch.setattr(writing, "_GROUP_BYTES", 200)
+
+    with pytest.raises(DocumentError, match="no canary"):
+        built()
