@@ -74,7 +74,7 @@ class _Draining(uvicorn.Server):
         if self._drain_s and self._stop_at is None:
             self._app.stop()
             self._stop_at = now + self._drain_s
-        elif self._stop_at is None or now >= self._stop_at - self._drain_s + REPEAT_S * 0.9:
+        elif self._stop_at is None or now >= self._stop_at - self._drain_s + REPEAT_S / 2:  # else it is the same one
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
