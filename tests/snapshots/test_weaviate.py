@@ -6,7 +6,7 @@ import random
 import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -689,3 +689,45 @@ def test_what_a_killed_check_left_is_no_collection_and_goes_with_the_next_check(
 
     assert listed == ["Kb"]
     assert [one["class"] for one in rest.get("/v1/schema").json()["classes"]] == ["Kb"]
+
+
+@contextmanager
+def starting() -> Iterator[str]:
+    """Answer as Weaviate does while it starts, which takes a minute after many kills: without its classes."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = {"/v1/meta": b'{"version": "1.39.0"}', "/v1/schema": b'{"classes": []}'}
+            is_ready = self.path.endswith("/ready")
+            self.send_response(503 if is_ready else 200 if self.path in known else 404)
+            self.end_headers()
+            self.wfile.write(known.get(self.path, b""))
+
+        do_DELETE = do_GET  # noqa: N815 # named by the library
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+LOOKS: dict[str, Callable[[WeaviateProvider], object]] = {
+    "list": lambda provider: provider.list(),
+    "describe": lambda provider: provider.describe("Kb"),
+    "drop": lambda provider: provider.drop("Kb_a1b2c3d4", mark="test"),
+    "seal": lambda provider: provider.seals.seal("Kb_a1b2c3d4", mark="test"),
+    "alias": lambda provider: provider.aliases.get("Docs"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nobody_takes_a_class_for_gone_while_its_server_starts(look: str) -> None:
+    with starting() as url:
+        provider = open_weaviate(url, holder=HOLDER)
+
+        with pytest.raises(UnavailableError, match="not ready"):
+            LOOKS[look](provider)
+        provider.close()

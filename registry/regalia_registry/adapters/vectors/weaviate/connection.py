@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -163,10 +163,27 @@ class Connection:
         """Get a document; None where there is none.
 
         Raises:
-            UnavailableError: Nothing answers.
+            UnavailableError: Nothing answers, or what does is starting.
             AccessError: It does not let us in.
         """
-        return self._asked("GET", path, None)
+        found = self._asked("GET", path, None)
+        if found is None:
+            self.require_ready()
+        return found
+
+    def require_ready(self) -> None:
+        """Let nobody conclude from a server that is starting: it answers before it knows all of its classes.
+
+        Raises:
+            UnavailableError: It is not ready, or nothing answers.
+        """
+        try:
+            with suppress(AccessError):  # a proxy keeps that to itself
+                self._asked("GET", "/v1/.well-known/ready", None)
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"Weaviate is not ready: {error.message}", hint="it may be starting: ask again in a moment"
+            ) from error
 
     def send(self, method: str, path: str, body: object = None) -> Any | None:
         """Change something; None where the server says that it is not there.

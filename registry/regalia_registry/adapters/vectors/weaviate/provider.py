@@ -112,6 +112,7 @@ class WeaviateProvider:
 
     def list(self) -> Sequence[CollectionEntry]:
         """List classes by name; rows are counted where there are not too many classes."""
+        self._connection.require_ready()
         there = (self._connection.get("/v1/schema") or {}).get("classes") or []
         found = [one for one in there if not (has_tenants(one) or checking.is_probe(one))]
         names = sorted((str(one["class"]), mark_of(one)) for one in found)
