@@ -363,5 +363,5 @@ def test_a_worker_needs_a_folder_that_was_served(tmp_path: Path) -> None:
 
     assert [one.returncode for one in (absent, empty, short)] == [1, 1, 1]
     assert "reg serve makes one at its first start" in absent.stderr
-    assert "reg serve migrates it at its start" in empty.stderr
+    assert "reg serve makes it when it starts" in empty.stderr
     assert 'the setting "lease_s" is wrong: input should be greater than or equal to 4' in short.stderr
