@@ -1,8 +1,10 @@
 """The transport against real sockets: what it sends, what it refuses, when it tries again."""
 
+import gc
 import io
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -253,3 +255,19 @@ def test_a_file_is_sent_from_its_start_again_where_the_registry_is_busy() -> Non
     assert response.status == 200
     assert server.heard[1].startswith(b"rowsPUT /x")  # what came behind the first head, and the second
     assert body.tell() == 4
+
+
+def test_transports_in_a_cycle_close_their_connections_and_nobody_is_warned() -> None:
+    with speaking(said()) as server:
+        for _ in range(20):
+            sender = transport(server.url)
+            sender.send(Request("GET", "/x"))
+            cycle: list[object] = [sender]
+            cycle.append(cycle)  # as the traceback of an error makes one
+        del sender, cycle
+
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            gc.collect()
+
+    assert [one for one in told if issubclass(one.category, ResourceWarning)] == []

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from urllib.parse import urljoin, urlsplit
 
@@ -43,16 +44,21 @@ class Way:
     client_certificate: tuple[str, str | None] | None = None
 
 
-class _Connections(dict[Origin, http.client.HTTPConnection]):
+class _Connections:
     """Open connections by origin, closed when their thread or the transport ends."""
 
-    def close(self) -> None:
-        for connection in self.values():
-            connection.close()
-        self.clear()
+    def __init__(self) -> None:
+        self.open: dict[Origin, http.client.HTTPConnection] = {}
+        weakref.finalize(self, _close, self.open)  # in a cycle a __del__ may come after that of the sockets, which warn
 
-    def __del__(self) -> None:
-        self.close()
+    def close(self) -> None:
+        _close(self.open)
+
+
+def _close(connections: dict[Origin, http.client.HTTPConnection]) -> None:
+    for connection in connections.values():
+        connection.close()
+    connections.clear()
 
 
 class _Kept(threading.local):
@@ -193,12 +199,12 @@ class HttpTransport:
         if self._kept.process != os.getpid():
             self._kept.connections = _Connections()  # our copies close; the parent's stay open
             self._kept.process = os.getpid()
-        found = self._kept.connections.get(origin)
+        found = self._kept.connections.open.get(origin)
         if found is not None and found.sock is not None and not _is_stale(found.sock):
             return found, True
         if found is not None:
             found.close()
-        made = self._kept.connections[origin] = self._open(origin)
+        made = self._kept.connections.open[origin] = self._open(origin)
         return made, False
 
     def _open(self, origin: Origin) -> http.client.HTTPConnection:
@@ -215,7 +221,7 @@ class HttpTransport:
         return connection
 
     def _drop(self, origin: Origin) -> None:
-        connection = self._kept.connections.pop(origin, None)
+        connection = self._kept.connections.open.pop(origin, None)
         if connection is not None:
             connection.close()
 
