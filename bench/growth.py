@@ -134,7 +134,7 @@ def _fill(folder: Path, database: str, size: _Size) -> None:
         for table, found in _tables(size, kept):
             columns = _COLUMNS[table]
             places = ", ".join("?" * len(columns))
-            file.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", found)  # noqa: S608 # ours
+            file.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", found)  # noqa: S608 # names of this file
 
 
 _KEPT = "SELECT envelope, bundle, (SELECT manifest FROM artifact LIMIT 1) FROM pointer"

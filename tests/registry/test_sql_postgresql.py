@@ -362,18 +362,31 @@ def test_the_clock_goes_on_while_its_database_is_away(catalogs: Catalogs) -> Non
             asks_first.now()
 
 
-@pytest.mark.parametrize("passed", [timedelta(seconds=11), timedelta(seconds=1)], ids=["a while", "a sleep"])
-def test_the_clock_asks_again_after_a_while_and_after_a_sleep(store: SqlStore, passed: timedelta) -> None:
-    own, slept = MemoryClock(), MemoryClock()
-    slept.now = lambda: datetime(2026, 1, 1, 8, tzinfo=UTC)  # type: ignore[method-assign] # its other clock stood still
+class Own:
+    """A host's two clocks, of which a sleep moves but one."""
+
+    def __init__(self) -> None:
+        self.time, self.seconds = datetime(2026, 1, 1, tzinfo=UTC), 0.0
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize(("passed", "seen"), [(11, 11.0), (28_800, 1.0)], ids=["a while", "a sleep"])
+def test_the_clock_asks_again_after_a_while_and_after_a_sleep(
+    store: SqlStore, database: Database, passed: int, seen: float
+) -> None:
     asked: list[str] = []
-    event.listen(store._database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    event.listen(database.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    own = Own()
     clock = store.clock(own)
     clock.now()
     clock.now()
-    own.turn(passed)
-    if passed < timedelta(seconds=10):
-        clock._own = slept  # type: ignore[attr-defined] # eight hours went by, and the monotonic clock did not see them
+    own.time += timedelta(seconds=passed)
+    own.seconds += seen
 
     clock.now()
 

@@ -33,7 +33,7 @@ from regalia_registry.services.steps.snapshots import CANARY, OpenedSnapshot, Se
 TOLD = "dev.regalia.snapshot.canary"
 
 _FEW_ROWS = 50_000  # so many are compared anew in a second
-_ASKING_S = 1.0  # an engine without an index reads all rows for each question
+_ASKING_S = 2.0  # an engine without an index reads all rows for each question
 _NOISE = 0.05  # what 640 answers may differ by between two good indexes
 _UNREADABLE = (DocumentError, DigestError, NotFoundError)  # pushed by hand, damaged, gone
 _LEAST = 0.9  # where the source's own is not known
