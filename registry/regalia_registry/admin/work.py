@@ -17,7 +17,7 @@ from regalia_registry.bootstrap.worker import make_worker
 from regalia_registry.ports.counting import Counts
 from regalia_registry.settings import Settings, load_settings
 
-_MALLOC = {-1: 32 * 1024 * 1024, -3: 8 * 1024 * 1024, -8: 1}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
+_MALLOC = {-1: 16 * 1024 * 1024, -3: 8 * 1024 * 1024, -8: 1}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _NICE = 10  # beside web processes: what agents wait for comes first, and what takes long has the rest
 
 
