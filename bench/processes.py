@@ -10,10 +10,23 @@ from statistics import median
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def children(pid: int, *, running: str = "") -> list[int]:
+    """List what a process has started and what still runs, of them those whose command holds these words."""
+    words = _read(pid, f"task/{pid}/children").split()
+    return [int(word) for word in words if running in _read(int(word), "cmdline")]
+
+
 def family(pid: int) -> list[int]:
     """List a process and all that descend from it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in family(int(child)))]
+    return [pid, *(one for child in children(pid) for one in family(child))]
+
+
+def _read(pid: int, name: str) -> str:
+    """Read what Linux says of a process: nothing of one that ended, which it may at any moment."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def cpu_s(pids: Sequence[int]) -> float:

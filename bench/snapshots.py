@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from bench import load, resolve
 from bench.passages import Passages
-from bench.processes import cpu_s, family, peak_rss_mb
+from bench.processes import cpu_s, peak_rss_mb
 from bench.table import Row
 from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
@@ -102,7 +102,7 @@ def _snapshot(ours: Home) -> tuple[float, float, float, float]:
 def _asked(ours: Home, *words: str) -> tuple[float, float, float, float]:
     """Take a snapshot through `reg`; gives seconds, the worker's, the megabytes that are new, the worker's peak."""
     blobs = ours.folder / ".local/share/regalia/blobs/sha256"
-    worker = _worker(ours)
+    worker = ours.workers()[0]
     before, before_s = size_mb(blobs), cpu_s([worker])
     began = time.perf_counter()
     ours.must("snapshot", *words, "--json")
@@ -215,11 +215,6 @@ def phases_of(ours: Home) -> dict[str, float]:
         took = datetime.fromisoformat(following["time"]) - datetime.fromisoformat(one["time"])
         phases[one["body"]["step"]] = phases.get(one["body"]["step"], 0.0) + took.total_seconds()
     return phases
-
-
-def _worker(ours: Home) -> int:
-    assert ours.server is not None
-    return next(pid for pid in family(ours.server.pid) if "admin.work" in Path(f"/proc/{pid}/cmdline").read_text())
 
 
 def size_mb(folder: Path) -> float:

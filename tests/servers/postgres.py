@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from bench.processes import family
 from regalia_registry.adapters.sql.migrate import upgrade
 from regalia_registry.adapters.sql.tables import Artifact
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
@@ -35,9 +36,7 @@ def running(folder: Path, *, port: int = 0) -> Iterator[EmbeddedPostgres]:
 
 def processes(server: EmbeddedPostgres) -> list[int]:
     """Give the postmaster and all that it started."""
-    first = int(_pid_file(server).read_text().split()[0])
-    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-    return [first, *map(int, children)]
+    return family(int(_pid_file(server).read_text().split()[0]))
 
 
 def restart_at_once(server: EmbeddedPostgres) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.processes import family
 from regalia_cli.demo.stage import FILES
 from regalia_registry.admin.listening import deafen, listen
 from tests.servers.proxy import proxied, require
@@ -115,7 +116,7 @@ def test_a_process_that_is_told_with_its_supervisor_drains_all_the_same(draining
     assert draining.server is not None
     began = time.monotonic()
 
-    for pid in (*draining.web_processes(), draining.server.pid):  # as systemd does
+    for pid in reversed(family(draining.server.pid)):  # as systemd does
         os.kill(pid, signal.SIGTERM)
     while draining.answers():
         time.sleep(0.05)

@@ -59,7 +59,7 @@ def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
         worker.start()
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.05, 0.5))
-            for victim in made.web_processes():
+            for victim in (*made.web_processes(), *made.workers()):
                 os.kill(victim, signal.SIGKILL)
             made.kill()
             made.start(workers=2)

@@ -54,13 +54,6 @@ def status(made: Home, path: str, token: str | None = None) -> int:
     return get(made.port, path, token or made.token)[0]
 
 
-def web_processes(made: Home) -> list[int]:
-    assert made.server is not None
-    children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children").read_text().split()
-    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-    return [child for child, command in commands.items() if b"regalia_registry.admin.web" in command]
-
-
 def test_every_resolve_of_every_process_is_counted_by_its_outcome(watched: Home) -> None:
     before = series(scrape(watched))
 
@@ -112,10 +105,10 @@ def test_a_process_that_is_killed_takes_no_count_with_it(watched: Home) -> None:
     for _ in range(20):
         status(watched, CHANNEL)
     before = value(watched, "regalia_resolves_total", outcome="answered")
-    [first, *_] = web_processes(watched)
+    [first, *_] = watched.web_processes()
 
     os.kill(first, signal.SIGKILL)
-    while first in web_processes(watched) or len(web_processes(watched)) < 2:
+    while first in watched.web_processes() or len(watched.web_processes()) < 2:
         time.sleep(0.05)
     asked = [status(watched, CHANNEL) for _ in range(20)]
 

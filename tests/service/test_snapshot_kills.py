@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ import httpx
 import psycopg
 import pytest
 
+from bench.processes import family
 from regalia import operations
 from regalia.client import Client
 from regalia.wire.answers import OperationEntry, OperationProgress
@@ -80,13 +82,10 @@ class Pgvector:
     def kill(self) -> None:
         file = self._server.folder / "cluster" / "postmaster.pid"
         postmaster = int(file.read_text().splitlines()[0]) if file.exists() else 0
-        children = Path(f"/proc/{postmaster}/task/{postmaster}/children")
-        if postmaster and children.exists():
-            for pid in (postmaster, *map(int, children.read_text().split())):
-                try:
+        if postmaster:
+            for pid in family(postmaster):
+                with suppress(ProcessLookupError):  # a backend that ended by itself
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:  # a backend that ended by itself
-                    continue
 
     def collections(self) -> list[str]:
         self._server.start()
@@ -336,17 +335,12 @@ def test_a_worker_that_is_stopped_while_it_indexes_leaves_its_operation_to_the_n
 
 
 def test_a_killed_worker_of_reg_serve_is_started_again(tmp_path: Path) -> None:
-    def workers() -> set[int]:
-        assert made.server is not None
-        children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children").read_text().split()
-        return {int(pid) for pid in children if "admin.work" in Path(f"/proc/{pid}/cmdline").read_text()}
-
     with home(tmp_path) as made:
         made.start()
-        [killed] = workers()
+        [killed] = made.workers()
         os.kill(killed, signal.SIGKILL)
         deadline = time.monotonic() + _PATIENCE_S
-        while not workers() - {killed}:
+        while not set(made.workers()) - {killed}:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 

@@ -47,12 +47,6 @@ def fill(made: Home, statements: str) -> None:
         connection.execute(statements.encode())
 
 
-def pids_of(made: Home, module: str) -> list[int]:
-    assert made.server is not None
-    children = Path(f"/proc/{made.server.pid}/task/{made.server.pid}/children").read_text().split()
-    return [int(pid) for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text()]
-
-
 TABLE = """
 CREATE TABLE kb (id bigint PRIMARY KEY, body text NOT NULL, embedding vector(4));
 INSERT INTO kb SELECT n, 'passage ' || n, ARRAY[n, 1, 0, -n]::vector FROM generate_series(1, 5000) n;
@@ -65,7 +59,7 @@ def snapshot(made: Home, *more: str) -> dict[str, object]:
 
 
 def test_what_agents_wait_for_comes_before_what_takes_long(served: Home) -> None:
-    [worker], [web, *_] = pids_of(served, "admin.work"), pids_of(served, "admin.web")
+    [worker], [web, *_] = served.workers(), served.web_processes()
 
     assert os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, web)
 
@@ -115,7 +109,7 @@ def test_a_worker_that_is_killed_is_followed_by_another_that_finishes(served: Ho
     deadline = time.monotonic() + 20
     while not json.loads(served.must("operation", "show", asked, "--json"))["events"] and time.monotonic() < deadline:
         time.sleep(0.05)
-    [worker] = pids_of(served, "admin.work")
+    [worker] = served.workers()
     os.kill(worker, signal.SIGTERM)
 
     watched = served.reg("operation", "watch", asked)
@@ -199,7 +193,7 @@ def test_a_load_whose_worker_is_stopped_goes_on_in_the_same_collection(served: H
         steps += [str(event.body["step"]) for event in progress.events]
         if "loading" in steps:
             break
-    os.kill(pids_of(served, "admin.work")[0], signal.SIGTERM)
+    os.kill(served.workers()[0], signal.SIGTERM)
 
     watched = served.reg("operation", "watch", asked.id)
 

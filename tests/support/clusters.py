@@ -118,7 +118,7 @@ class Cluster:
                 host.look_after()
 
     def _kill_web(self, chance: random.Random) -> None:
-        with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it ended meanwhile, or none has started yet
+        with suppress(ProcessLookupError, IndexError):  # it ended meanwhile, or none has started yet
             os.kill(chance.choice(chance.choice(self.replicas).web_processes()), signal.SIGKILL)
 
     def _kill_bucket(self, _: random.Random) -> None:
@@ -126,13 +126,12 @@ class Cluster:
         self.stores.bucket.start()
 
     def _pause(self, chance: random.Random) -> None:
-        with suppress(FileNotFoundError):  # it ended meanwhile
-            processes = family(self.hosts[chance.randrange(2)].process.pid)
-            for number in (signal.SIGSTOP, signal.SIGCONT):
-                for process in processes:
-                    with suppress(ProcessLookupError):
-                        os.kill(process, number)
-                time.sleep(PAUSED_S if number == signal.SIGSTOP else 0)
+        processes = family(self.hosts[chance.randrange(2)].process.pid)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in processes:
+                with suppress(ProcessLookupError):  # it ended meanwhile
+                    os.kill(process, number)
+            time.sleep(PAUSED_S if number == signal.SIGSTOP else 0)
 
 
 @contextmanager
@@ -160,6 +159,4 @@ def _served(made: Home) -> "subprocess.Popen[bytes]":
 
 
 def _is_serving(made: Home) -> bool:
-    with suppress(FileNotFoundError):  # it ended meanwhile
-        return len(made.web_processes()) == _WORKERS and made.answers()
-    return False
+    return len(made.web_processes()) == _WORKERS and made.answers()

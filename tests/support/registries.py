@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.processes import children
 from regalia_cli.demo.stage import free_port, is_serving
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
@@ -80,10 +81,16 @@ class Home:
         return self.server
 
     def web_processes(self) -> list[int]:
-        """Give what its supervisor has started."""
+        """Give those that answer requests and run."""
+        return self._started("regalia_registry.admin.web")
+
+    def workers(self) -> list[int]:
+        """Give those that carry out operations and run."""
+        return self._started("regalia_registry.admin.work")
+
+    def _started(self, module: str) -> list[int]:
         assert self.server is not None
-        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
-        return [int(word) for word in children.read_text().split()]
+        return children(self.server.pid, running=module)
 
     def work(self, log: str) -> subprocess.Popen[bytes]:
         """Start a worker of its own; whoever does ends it."""
