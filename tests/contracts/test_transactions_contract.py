@@ -1,5 +1,6 @@
 """What every store's transactions keep: a change and its record go together, whole, one after the other."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -25,6 +26,7 @@ from tests.support.records import (
 
 WRITERS = 4
 CHANGES = 40
+_LONG_ENOUGH_S = 0.1  # for a transaction that does not wait
 
 
 def hold_as(store: Store, recorded: Entry, *, failing: bool = False) -> None:
@@ -36,8 +38,8 @@ def hold_as(store: Store, recorded: Entry, *, failing: bool = False) -> None:
             raise KeyError
 
 
-def note_and_fail(store: Store) -> None:
-    with store.note() as tx:
+def note_and_fail(store: Store, *, is_silent: bool) -> None:
+    with store.note(is_silent=is_silent) as tx:
         tx.blobs.link("acme", sizes={digest("blob"): 4})
         raise KeyError
 
@@ -89,16 +91,18 @@ def test_an_exception_rolls_a_change_back_with_its_entry(store: Store) -> None:
         assert (tx.holds.list(APPLICATION), tx.audit.list(after=None, limit=10)) == ([], [])
 
 
-def test_an_exception_rolls_a_note_back(store: Store) -> None:
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_an_exception_rolls_a_note_back(store: Store, *, is_silent: bool) -> None:
     with pytest.raises(KeyError):
-        note_and_fail(store)
+        note_and_fail(store, is_silent=is_silent)
 
     with store.read() as tx:
         assert tx.blobs.find_sizes("acme", digests=[digest("blob")]) == {}
 
 
-def test_a_note_needs_no_audit_entry(store: Store) -> None:
-    with store.note() as tx:
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_note_needs_no_audit_entry(store: Store, *, is_silent: bool) -> None:
+    with store.note(is_silent=is_silent) as tx:
         tx.blobs.link("acme", sizes={digest("blob"): 4})
 
     with store.read() as tx:
@@ -193,6 +197,44 @@ def test_a_lost_move_takes_its_whole_transaction_with_it(store: Store) -> None:
         hold_and_move(store, pointer(3, previous=first), expected=first)
 
     assert not is_held(store, "2.3.1")
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, *, is_silent: bool) -> None:
+    seen: list[bool] = []
+
+    def note() -> None:
+        with store.note(is_silent=is_silent) as tx:
+            seen.append(tx.holds.find(APPLICATION, hold("2.3.1").bundle) is not None)
+
+    with ThreadPoolExecutor(1) as pool:
+        with changing(store) as tx:
+            tx.holds.add(hold("2.3.1"))
+            waiting = pool.submit(note)
+            time.sleep(_LONG_ENOUGH_S)
+            assert seen == []
+        waiting.result()
+
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_writer_waits_for_a_note_and_sees_what_it_noted(store: Store, *, is_silent: bool) -> None:
+    seen: list[bool] = []
+
+    def change() -> None:
+        with changing(store) as tx:
+            seen.append(digest("blob") in tx.blobs.find_sizes("acme", digests=[digest("blob")]))
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.note(is_silent=is_silent) as tx:
+            tx.blobs.link("acme", sizes={digest("blob"): 4})
+            waiting = pool.submit(change)
+            time.sleep(_LONG_ENOUGH_S)
+            assert seen == []
+        waiting.result()
+
+    assert seen == [True]
 
 
 def test_four_writers_lose_none_of_each_others_changes(store: Store) -> None:

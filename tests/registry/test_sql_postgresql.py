@@ -33,7 +33,7 @@ from tests.servers import odd_postgres, postgres
 from tests.servers.odd_postgres import Odd
 from tests.servers.postgres import TABLES, Catalogs, plain
 from tests.support.disks import small_disk
-from tests.support.records import ACTOR, APPLICATION, artifact, changing, entry, hold
+from tests.support.records import ACTOR, APPLICATION, artifact, changing, digest, entry, hold
 from tests.support.statements import move_and_read_everything, read_everything
 
 SECRET = "opensesame"
@@ -84,6 +84,22 @@ def cut(catalogs: Catalogs, url: str) -> None:
     with psycopg.connect(catalogs.superuser_url) as connection:
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         connection.execute(query, [name_of(url)])
+
+
+def test_what_is_noted_silently_drops_nothing_that_is_kept_in_memory(store: SqlStore) -> None:
+    with store.note(is_silent=True):
+        pass  # the first of a registry makes the row at which writers queue
+    before = store.version()
+
+    with store.note(is_silent=True) as tx:
+        tx.blobs.link("acme", sizes={digest("blob"): 4})
+
+    with store.read() as tx:
+        assert tx.blobs.find_sizes("acme", digests=[digest("blob")]) == {digest("blob"): 4}
+    assert store.version() == before
+    with store.note():
+        pass
+    assert store.version() != before
 
 
 def test_connections_that_were_cut_while_they_were_idle_are_not_noticed(

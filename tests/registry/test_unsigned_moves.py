@@ -274,8 +274,8 @@ class Watching(MemoryStore):
         self.threads: list[str] = []
 
     @contextmanager
-    def note(self) -> Iterator[MemoryTransaction]:
-        with super().note() as tx:
+    def note(self, *, is_silent: bool = False) -> Iterator[MemoryTransaction]:
+        with super().note(is_silent=is_silent) as tx:
             yield tx
             waiting = [one for one in tx.operations.list("acme", after=None, limit=9) if one.state == "prepared"]
             if waiting:

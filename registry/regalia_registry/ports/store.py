@@ -121,8 +121,11 @@ class Store(Protocol):
         """
         ...
 
-    def note(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction for what is no change: which blobs a namespace sent, which agents were seen."""
+    def note(self, *, is_silent: bool = False) -> AbstractContextManager[Transaction]:
+        """Open a transaction for what is no change: which blobs a namespace sent, which agents were seen.
+
+        A silent one need not change `version()`: what is answered from memory, and who waits, depend on none of it.
+        """
         ...
 
     def version(self) -> int:

@@ -30,10 +30,13 @@ def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequ
     Those that it has are kept for a day, until the manifest that links them is there.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
-    until = ports.shared_now() + KEPT_FOR
-    with ports.store.note() as tx:
+    with ports.store.read() as tx:
         known = tx.blobs.find_sizes(namespace, digests=digests)
-        tx.blobs.claim(digests=known, until=until)
+    if known:
+        until = ports.shared_now() + KEPT_FOR
+        with ports.store.note(is_silent=True) as tx:
+            known = tx.blobs.find_sizes(namespace, digests=digests)  # one may have been removed since
+            tx.blobs.claim(digests=known, until=until)
     return MissingBlobs(tuple(str(digest) for digest in digests if digest not in known))
 
 
@@ -46,12 +49,11 @@ def put_blob(
         UnavailableError: The blob is being removed; in a moment it can be sent.
     """
     caller.actor.require(Right.PUBLISH, on=namespace)
-    claim_blobs(ports, [digest])
+    known = claim_blobs(ports, namespace, [digest])
     ports.blobs.put(digest=digest, source=source, size_bytes=size_bytes)
-    with ports.store.read() as tx:
-        if digest in tx.blobs.find_sizes(namespace, digests=[digest]):
-            return False
-    with ports.store.note() as tx:
+    if digest in known:
+        return False
+    with ports.store.note(is_silent=True) as tx:
         tx.blobs.link(namespace, sizes={digest: size_bytes})
     return True
 
@@ -111,10 +113,6 @@ def get_manifest(ports: Ports, caller: Caller, *, namespace: str, digest: Digest
 
 
 def _add(ports: Ports, caller: Caller, artifact: ArtifactVersion) -> Pushed:
-    with ports.store.read() as tx:  # the common "unchanged" of a race needs no writer
-        known = tx.artifacts.find_by_digest(artifact.artifact.namespace, digest=artifact.digest)
-    if known is not None:
-        return _pushed(known, created=False)
     now = ports.shared_now()
     with ports.store.write(caller.actor) as tx:
         created = add_version(ports, caller, tx, artifact, now=now)

@@ -47,7 +47,7 @@ class Sightings:
         is_time = self._ports.clock.monotonic() >= self._forget_at
         if not seen and not is_time:
             return 0
-        with self._ports.store.note() as tx:
+        with self._ports.store.note(is_silent=True) as tx:
             tx.agents.note(seen)
             if is_time:
                 tx.agents.forget(before=self._ports.clock.now() - REMEMBERED)

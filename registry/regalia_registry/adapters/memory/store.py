@@ -67,13 +67,13 @@ class MemoryStore:
                 raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
 
     @contextmanager
-    def note(self) -> Iterator[MemoryTransaction]:
+    def note(self, *, is_silent: bool = False) -> Iterator[MemoryTransaction]:
         """Open a transaction for what is no change."""
         with self._writer:
             changed = self._tables.copy()
             yield MemoryTransaction(changed)
             self._tables = changed
-            self._version += 1
+            self._version += not is_silent
 
     def version(self) -> int:
         """Give a number that differs once anything was committed."""

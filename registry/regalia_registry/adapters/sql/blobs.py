@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from regalia.core import times
 from regalia.core.digest import Digest
-from regalia_registry.adapters.sql.engine import insert_missing, insert_new
+from regalia_registry.adapters.sql.engine import insert_missing, insert_new, replace_older
 from regalia_registry.adapters.sql.statements import BLOB, CLAIM, batches
 
 
@@ -37,9 +37,7 @@ class SqlBlobs:
         """Keep these until then, but for those that are being removed."""
         end, removed = times.write(until), set()
         for batch in batches([digest.hex for digest in digests]):
-            self._insert(batch, end)
-            is_kept = and_(CLAIM.c.digest.in_(batch), CLAIM.c.operation.is_(None), CLAIM.c.until < end)
-            self._connection.execute(update(CLAIM).where(is_kept).values(until=end))
+            replace_older(self._connection, CLAIM, _claims(batch, end), by="until", where=CLAIM.c.operation.is_(None))
             is_removed = and_(CLAIM.c.digest.in_(batch), CLAIM.c.operation.is_not(None))
             rows = self._connection.execute(select(CLAIM.c.digest).where(is_removed))
             removed |= {Digest(row.digest) for row in rows}
@@ -58,7 +56,7 @@ class SqlBlobs:
         """Take those that nobody keeps at a time, and let no namespace see them any more."""
         end, taken = times.write(at), set()
         for batch in batches([digest.hex for digest in digests]):
-            self._insert(batch, end)
+            insert_missing(self._connection, CLAIM, _claims(batch, end))
             is_free = and_(CLAIM.c.digest.in_(batch), CLAIM.c.operation.is_(None), CLAIM.c.until <= end)
             self._connection.execute(update(CLAIM).where(is_free).values(operation=operation))
             is_ours = and_(CLAIM.c.digest.in_(batch), CLAIM.c.operation == operation)
@@ -85,6 +83,6 @@ class SqlBlobs:
         is_over = and_(CLAIM.c.operation.is_(None), CLAIM.c.until <= times.write(at))
         self._connection.execute(delete(CLAIM).where(is_over))
 
-    def _insert(self, batch: Sequence[str], until: str) -> None:
-        rows = [{"digest": digest, "until": until, "operation": None} for digest in batch]
-        insert_missing(self._connection, CLAIM, rows)
+
+def _claims(batch: Sequence[str], until: str) -> list[dict[str, str | None]]:
+    return [{"digest": digest, "until": until, "operation": None} for digest in batch]

@@ -16,6 +16,7 @@ class Begin(Enum):
 
     READ = "read"
     WRITE = "write"
+    SILENT = "silent"  # a writer whose commit need not be seen by who watches
     MIGRATE = "migrate"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -97,13 +97,21 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[
         connection.execute(statement, list(rows))
 
 
-def replace_older(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], *, by: str) -> None:
-    """Insert rows, each in place of the one of its key unless that one's `by` is later."""
+def replace_older(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    by: str,
+    where: ColumnElement[bool] | None = None,
+) -> None:
+    """Insert rows, each in place of the one of its key unless that one's `by` is later, or it is not what is asked."""
     statement = _INSERTS[connection.dialect.name](table)
     changing = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     is_older = table.c[by] <= statement.excluded[by]
+    is_replaced = is_older if where is None else and_(is_older, where)
     keys = [column.name for column in table.primary_key]
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changing, where=is_older), rows)
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changing, where=is_replaced), rows)
 
 
 def _begin(connection: Connection) -> None:

@@ -23,6 +23,7 @@ class SqliteDialect:
     begins: ClassVar[Mapping[Begin, Sequence[str]]] = {
         Begin.READ: ("PRAGMA query_only=ON", "BEGIN"),
         Begin.WRITE: _WRITE,
+        Begin.SILENT: _WRITE,
         Begin.MIGRATE: _WRITE,
     }
 

@@ -73,9 +73,9 @@ class SqlStore:
                 raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
 
     @contextmanager
-    def note(self) -> Iterator[SqlTransaction]:
+    def note(self, *, is_silent: bool = False) -> Iterator[SqlTransaction]:
         """Open a transaction for what is no change."""
-        with transaction(self._database, Begin.WRITE) as connection:
+        with transaction(self._database, Begin.SILENT if is_silent else Begin.WRITE) as connection:
             yield SqlTransaction(connection)
 
     def version(self) -> int:

@@ -13,20 +13,22 @@ from regalia_registry.services.context import Ports
 KEPT_FOR = timedelta(hours=24)
 
 
-def claim_blobs(ports: Ports, digests: Collection[Digest]) -> None:
-    """Keep blobs for a day, those that are about to be stored among them.
+def claim_blobs(ports: Ports, namespace: str, digests: Collection[Digest]) -> Collection[Digest]:
+    """Keep blobs for a day, those that are about to be stored among them; gives those that the namespace sees already.
 
     Raises:
         UnavailableError: One is being removed: what is stored there now would go with it.
     """
     until = ports.shared_now() + KEPT_FOR
-    with ports.store.note() as tx:
+    with ports.store.note(is_silent=True) as tx:
         removed = tx.blobs.claim(digests=digests, until=until)
+        known = tx.blobs.find_sizes(namespace, digests=digests)
     if removed:
         raise UnavailableError(
             f"the blob {min(removed).short} is being removed, and can be stored again then",
             hint="try again in a moment",
         )
+    return known.keys()
 
 
 def keep_linked(tx: Transaction, artifact: ArtifactVersion, *, now: datetime) -> None:

@@ -63,14 +63,14 @@ class Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
-        claim_blobs(self._ports, [digest])
+        claim_blobs(self._ports, self._namespace, [digest])
         self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
         self._link(digest, len(body))
         return body
 
     def file(self, file: StoredFile) -> None:
         """Store a file that nobody writes to any more; it stays where it is."""
-        claim_blobs(self._ports, [file.digest])
+        claim_blobs(self._ports, self._namespace, [file.digest])
         blobs = self._ports.blobs
         if isinstance(blobs, Linking):
             blobs.link(digest=file.digest, path=file.path, size_bytes=file.size_bytes)
@@ -87,7 +87,7 @@ class Keeper:
 
     def _link(self, digest: Digest, size_bytes: int) -> None:
         self._sizes[digest] = size_bytes
-        with self._ports.store.note() as tx:
+        with self._ports.store.note(is_silent=True) as tx:
             tx.blobs.link(self._namespace, sizes={digest: size_bytes})
 
 

@@ -23,8 +23,10 @@ _CONNECT = {
 }
 _LOOKING = {"connect_timeout": "2", "autocommit": True}
 _PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL statement_timeout = '30s'"
+_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATIENCE}; SET LOCAL lock_timeout = '10s'"
 # Whoever writes replaces this row first. That keeps the next writer waiting until the end, whatever it came to, and
-# shows the new mark at the moment of the commit. A mark is random: one of a lost commit never comes again.
+# shows the new mark at the moment of the commit. A mark is random: one of a lost commit never comes again. Whoever
+# writes silently locks the row and leaves it as it is.
 _MARK = "hashtextextended(gen_random_uuid()::text, 0)"
 _QUEUE = (
     f"INSERT INTO last_change (id, mark) VALUES (1, {_MARK}) "  # noqa: S608 # two constants of ours
@@ -38,7 +40,8 @@ class PostgresqlDialect:
 
     begins: ClassVar[Mapping[Begin, Sequence[str]]] = {
         Begin.READ: (f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATIENCE}",),
-        Begin.WRITE: (f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATIENCE}; SET LOCAL lock_timeout = '10s'; {_QUEUE}",),
+        Begin.WRITE: (f"{_WRITING}; {_QUEUE}",),
+        Begin.SILENT: (f"{_WRITING}; {_QUEUE} WHERE false",),
         Begin.MIGRATE: (
             f"BEGIN; SET LOCAL lock_timeout = '10min'; SELECT pg_advisory_xact_lock({_MIGRATORS}); "
             "SET LOCAL lock_timeout = '2s'",  # a table that is in use is not kept from everybody for longer
