@@ -48,8 +48,8 @@ class MovePlan:
     """A verified move before it is signed. `current` and `target` are verified bundles; `pointer` is what is signed.
 
     `replaces_lost` says that the channel's pointer was signed by a key that has left the trust root. `operation` is the
-    one that prepared the collections which the pointer places; `places_now` are those that the channel serves. `shown`
-    are the targets that a person was shown for its slots, None where nobody was.
+    one that prepared the collections which the pointer places; `standing` is the pointer that the channel has now.
+    `shown` are the targets that a person was shown for its slots, None where nobody was.
     """
 
     channel: BundleReference
@@ -62,8 +62,13 @@ class MovePlan:
     is_unchanged: bool
     replaces_lost: bool
     operation: str | None = None
-    places_now: tuple[Place, ...] = ()
+    standing: ChannelPointer | None = None
     shown: Shown | None = None
+
+    @property
+    def places_now(self) -> tuple[Place, ...]:
+        """The collections that the channel serves."""
+        return () if self.standing is None else self.standing.collections
 
     @property
     def is_as_released(self) -> bool:
@@ -299,7 +304,7 @@ def _plan(
         is_unchanged=is_unchanged,
         replaces_lost=proposed.is_lost,
         operation=operation,
-        places_now=() if proposed.pointer is None else proposed.pointer.pointer.collections,
+        standing=None if proposed.pointer is None else proposed.pointer.pointer,
     )
 
 

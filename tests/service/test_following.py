@@ -89,6 +89,24 @@ def test_an_agent_that_has_gone_is_waited_for_no_longer_than_asked_and_named(ser
     assert "1 not seen since" in told.stderr
 
 
+def test_who_asks_again_for_what_the_channel_names_waits_for_the_fleet_all_the_same(served: Home) -> None:
+    following = follow(served)
+    until(lambda: len(agents(served)) == 1)
+    moved = json.loads(served.must("restore", PROD, "--to", "previous", "--reason", "INC-42", "--yes", "--json"))
+
+    again = ("restore", PROD, "--to", "1.0.0", "--reason", "INC-42", "--yes", "--json")
+    told = served.reg(*again, "--wait=60")
+    planned = json.loads(served.must(*again, "--dry-run", "--wait=60"))
+
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["state"], found["sequence"]) == ("unchanged", moved["sequence"])
+    assert found["fleet"] == {"arrived": 1, "behind": [], "unseen": []}
+    assert (planned["state"], planned["sequence"], "fleet" in planned) == ("unchanged", moved["sequence"], False)
+    assert following.current().version == "1.0.0"
+    following.close()
+
+
 def test_an_agent_in_another_process_sees_the_move(served: Home) -> None:
     command = [sys.executable, "-c", AGENT]
     with subprocess.Popen(

@@ -7,7 +7,6 @@ from regalia import fleet, moving
 from regalia.core import times
 from regalia.core.errors import RegaliaError
 from regalia.core.references import BundleReference
-from regalia.wire.answers import PointerEntry
 from regalia_cli import output, progress
 from regalia_cli.state import State
 
@@ -31,10 +30,10 @@ def show(found: fleet.Fleet | None) -> None:
 
 
 def wait(
-    state: State, channel: BundleReference, moved: PointerEntry, found: fleet.Fleet, timeout_s: float
+    state: State, channel: BundleReference, pointer: tuple[int, int], found: fleet.Fleet, timeout_s: float
 ) -> Mapping[str, object]:
-    """Wait until all that followed have arrived, and say how many did; gives it as JSON shows it."""
-    began, pointer = time.monotonic(), (moved.epoch, moved.sequence)
+    """Wait until all that followed have arrived at an epoch and sequence, and say how many did, as JSON shows it."""
+    began = time.monotonic()
     with progress.counted() as tell:
         arrival = fleet.wait_for(
             state.client,
@@ -45,7 +44,7 @@ def wait(
             tell=lambda now: tell(f"fleet: {len(now.arrived)} of {len(found.following)}"),
         )
     spent_s = time.monotonic() - began
-    output.tell(f"  {told(arrival, moved.sequence)}" + (f", {spent_s:.0f} s after it" if found.following else ""))
+    output.tell(f"  {told(arrival, pointer[1])}" + (f", {spent_s:.0f} s after it" if found.following else ""))
     return {
         "arrived": len(arrival.arrived),
         "behind": [one.instance for one in arrival.behind],

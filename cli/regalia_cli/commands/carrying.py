@@ -10,6 +10,7 @@ from click.exceptions import Exit
 
 from regalia import moving, operations
 from regalia.core.errors import RegaliaError
+from regalia.core.statements import ChannelPointer
 from regalia.core.values import replace
 from regalia.showing import require_covered, shown_of
 from regalia.wire.answers import OperationEntry
@@ -82,9 +83,9 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     """Let the collections be made, sign and send the pointer, and say what became of it.
 
     Raises:
-        Exit: It has moved, and not all that were waited for are known to have followed.
+        Exit: It names the bundle, and not all that were waited for are known to have followed.
     """
-    began, word = time.monotonic(), "unchanged"
+    began, word, is_kept = time.monotonic(), "unchanged", plan.is_unchanged
     more: Mapping[str, object] = {"deployment": None}
     if plan.needs_worker and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
@@ -92,16 +93,29 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
     for place in plan.pointer.collections:
         output.tell(f"  {place.slot}: {place.target}:{place.collection}")
     if plan.is_as_released:
+        is_kept = True
         operations.cancel(state.client, plan.channel.application.namespace, str(plan.operation))
         output.tell("  its collections are what was released: nothing was written to them")
-    elif not plan.is_unchanged and ways.dry_run:
-        word = "would be moved"
-    elif not plan.is_unchanged:
+    if not is_kept and ways.dry_run:
+        word, more = "would be moved", {**more, "sequence": plan.pointer.sequence}
+    elif not is_kept:
         word, more = "moved", _move(state, plan, ways, began=began)
+    elif plan.standing is not None:
+        more = {**more, "sequence": plan.standing.sequence, **_await(state, plan, plan.standing, ways)}
     _answer(plan, ways, word, more)
     if "fleet" in more and not arriving.is_whole(more["fleet"]):
-        output.tell(f"  moved, and not all have followed in time: reg agents {plan.channel} tells when they have")
+        output.tell(f"  {word}, and not all have followed in time: reg agents {plan.channel} tells when they have")
         raise Exit(NOT_ALL_FOLLOWED)
+
+
+def _await(state: State, plan: moving.MovePlan, standing: ChannelPointer, ways: Ways) -> Mapping[str, object]:
+    """Wait for the agents of a channel that names the bundle already, as a pipeline that is run again asks."""
+    if ways.wait_s is None or ways.dry_run:
+        return {}
+    awaited, pointer = arriving.seen(state, plan), (standing.epoch, standing.sequence)
+    if awaited is None:
+        return {"fleet": None}
+    return {"fleet": arriving.wait(state, plan.channel, pointer, awaited, ways.wait_s)}
 
 
 def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> Mapping[str, object]:
@@ -120,7 +134,8 @@ def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> M
             show_settled(moving.settled(state.client, plan, tell))
         output.tell(f"  done in {time.monotonic() - began:.1f} s")
         if ways.wait_s is not None and awaited is not None:
-            arrived = arriving.wait(state, plan.channel, moved.pointer, awaited, ways.wait_s)
+            pointer = moved.pointer.epoch, moved.pointer.sequence
+            arrived = arriving.wait(state, plan.channel, pointer, awaited, ways.wait_s)
     except RegaliaError as error:  # the channel has moved: that is the answer
         output.tell(f"  moved; how far the rest is, is not known: {error.message}")
     told: Mapping[str, object] = {"sequence": moved.pointer.sequence, "deployment": moved.deployment}
@@ -130,7 +145,7 @@ def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> M
 def _answer(plan: moving.MovePlan, ways: Ways, word: str, more: Mapping[str, object]) -> None:
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
-        told = {"state": word, "sequence": plan.pointer.sequence, **more}
+        told = {"state": word, **more}
         places = {"collections": [place.written() for place in plan.pointer.collections]}
         output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
         return
