@@ -19,12 +19,13 @@ from regalia_registry.domain.snapshots.rows import Row
 
 MEGABYTE = 1024 * 1024
 PEAK = """
-import resource, sys
+import os, sys
+from bench.processes import peak_rss_mb
 from regalia.core.errors import DocumentError
 from regalia_registry.adapters.vectors.files.provider import open_files
 from regalia_registry.domain.operations import Holder
 provider = open_files(sys.argv[1], holder=Holder("test", 1))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_rss_mb(os.getpid())
 rows = 0
 try:
     provider.describe(sys.argv[2])
@@ -35,7 +36,7 @@ try:
                 break
 except DocumentError:
     rows = -1
-print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(rows, round((peak_rss_mb(os.getpid()) - before) * 1e6))
 """
 
 
@@ -62,8 +63,8 @@ def peak(folder: Path, name: str) -> tuple[int, int]:
     told = subprocess.run(
         [sys.executable, "-c", PEAK, folder.as_uri(), name], check=True, capture_output=True, text=True
     ).stdout
-    rows, kibibytes = map(int, told.split())
-    return rows, kibibytes * 1024
+    rows, size_bytes = map(int, told.split())
+    return rows, size_bytes
 
 
 @pytest.mark.parametrize("is_dictionary", [True, False])

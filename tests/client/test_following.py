@@ -114,6 +114,7 @@ def test_the_thread_sees_a_move_by_itself(registry: MemoryRegistry) -> None:
 
 def test_a_look_at_what_is_current_sends_nothing(registry: MemoryRegistry) -> None:
     with registry.client().follow(PROD, every_s=3600) as prod:
+        until(lambda: bool(reports(registry)))  # its thread has polled once
         sent = len(registry.requests)
 
         for _ in range(100):
@@ -320,10 +321,14 @@ def test_a_fork_in_the_middle_of_a_poll_follows_on(registry: MemoryRegistry) -> 
 
     child = os.fork()
     if child == 0:
-        registry.release("2.3.1", prompts=PROMPTS, channel="prod")
-        kept = prod.current().version
-        until(lambda: prod.current().version == "2.3.1")
-        os._exit(0 if kept in {"2.3.0", "2.3.1"} else 1)
+        status = 1
+        try:
+            registry.release("2.3.1", prompts=PROMPTS, channel="prod")
+            kept = prod.current().version
+            until(lambda: prod.current().version == "2.3.1")
+            status = 0 if kept in {"2.3.0", "2.3.1"} else 1
+        finally:
+            os._exit(status)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     transport.gate.set()

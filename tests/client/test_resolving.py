@@ -217,7 +217,11 @@ def test_a_forked_child_resolves(registry: MemoryRegistry) -> None:
 
     child = os.fork()
     if child == 0:
-        os._exit(0 if client.refresh(PROD).version == "2.3.0" else 1)
+        status = 1
+        try:
+            status = 0 if client.refresh(PROD).version == "2.3.0" else 1
+        finally:
+            os._exit(status)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

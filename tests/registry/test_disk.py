@@ -199,7 +199,7 @@ def test_an_address_with_escapes_opens_its_folder(tmp_path: Path) -> None:
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

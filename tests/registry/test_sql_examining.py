@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import make_url
 
 from regalia.core.errors import ConfigurationError
-from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.sql.migrate import check, examine, upgrade
 from tests.servers.postgres import Catalogs, plain
+from tests.servers.process import free_port
 
 
 @pytest.fixture

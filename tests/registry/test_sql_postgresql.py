@@ -23,7 +23,6 @@ from regalia.core.errors import (
     StorageFullError,
     UnavailableError,
 )
-from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.memory.system import MemoryClock
 from regalia_registry.adapters.sql.engine import Database, open_database
 from regalia_registry.adapters.sql.migrate import upgrade
@@ -32,6 +31,7 @@ from regalia_registry.ports.store import Transaction
 from tests.servers import odd_postgres, postgres
 from tests.servers.odd_postgres import Odd
 from tests.servers.postgres import TABLES, Catalogs, plain
+from tests.servers.process import free_port
 from tests.support.disks import small_disk
 from tests.support.records import ACTOR, APPLICATION, artifact, changing, digest, entry, hold
 from tests.support.statements import move_and_read_everything, read_everything

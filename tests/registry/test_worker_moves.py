@@ -106,11 +106,11 @@ class Slow:
     def _at(self, what: str) -> None:
         if what in {"open", "load"}:
             self.waiting.release()
-            assert self.going_on.wait(timeout=60)
+            assert self.going_on.wait(timeout=120)
 
 
 def comes_to_be_prepared(world: World, operation: str) -> bool:
-    for _ in range(2000):
+    for _ in range(6000):
         if world.operation(operation).state is OperationState.PREPARED:
             return True
         time.sleep(0.01)

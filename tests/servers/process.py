@@ -55,6 +55,11 @@ def end(process: "subprocess.Popen[bytes] | None", number: signal.Signals) -> No
         process.wait(_ENDING_S)
 
 
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    return free_ports(1)[0]
+
+
 def free_ports(count: int, *, also: int = 0) -> list[int]:
     """Find ports that nobody listens on, nor at those that much higher."""
     found: list[int] = []

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from regalia_cli.demo.stage import free_port, is_serving
+from regalia_cli.demo.stage import is_serving
+from tests.servers.process import free_port
 
 CONFIGURATION = Path("deploy/nginx.conf")
 _READY_S = 20.0

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from regalia_cli.demo.stage import FILES, free_port
+from regalia_cli.demo.stage import FILES
+from tests.servers.process import free_port
 from tests.support.asking import get
 from tests.support.registries import Home, home
 

@@ -12,10 +12,11 @@ from regalia import operations
 from regalia.client import Client
 from regalia.core.errors import ConflictError, ForbiddenError, NotFoundError, RegaliaError
 from regalia.wire.answers import OperationEntry, TargetEntry
-from regalia_cli.demo.stage import FILES, free_port
+from regalia_cli.demo.stage import FILES
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from tests.servers import postgres
+from tests.servers.process import free_port
 from tests.servers.secrets_manager import Secrets, serving
 from tests.support.registries import Home, home
 

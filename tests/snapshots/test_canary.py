@@ -38,6 +38,12 @@ METRICS = ["cosine", "l2", "dot", "l1"]
 NUMBERS = np.random.default_rng(4)
 
 
+@pytest.fixture(autouse=True)
+def _begin_anew() -> None:
+    """Give each test the numbers that it has alone."""
+    NUMBERS.bit_generator.state = np.random.default_rng(4).bit_generator.state
+
+
 def placed(number: int, vector: Sequence[float] | None = None) -> Row:
     x, y = NUMBERS.standard_normal(2) if vector is None else vector
     return Row(encode_key(number), (("body", np.array([x, y], "<f4").tobytes()),), b"{}")

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 
 from regalia.core.errors import AccessError, ConfigurationError, UnavailableError
-from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.connection import connect
@@ -25,6 +24,7 @@ from regalia_registry.adapters.vectors.pgvector.provider import open_pgvector
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key
 from tests.servers import postgres
+from tests.servers.process import free_port
 
 HOLDER = Holder("test", 1)
 MADE = """

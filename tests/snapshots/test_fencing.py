@@ -174,12 +174,21 @@ def test_a_statement_that_takes_long_is_interrupted_from_another_thread(
     provider = open_pgvector(server.url, holder=Holder("op", 1))
     provider.create("kb_1", SCHEMA, mark="op")
     connection.execute("BEGIN; LOCK TABLE kb_1.kb IN EXCLUSIVE MODE")
-    interrupting = threading.Timer(0.5, provider.interrupt)
+
+    def interrupt_what_waits() -> None:
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        with psycopg.connect(server.url, autocommit=True) as looking:
+            while looking.execute(waits).fetchone() is None:
+                time.sleep(0.01)
+        provider.interrupt()
+
+    interrupting = threading.Thread(target=interrupt_what_waits)
     interrupting.start()
 
     with pytest.raises(UnavailableError, match="canceling statement due to user request"):
         provider.build_index("kb_1", SCHEMA)
 
+    interrupting.join()
     connection.execute("ROLLBACK")
     provider.build_index("kb_1", SCHEMA)
     provider.close()

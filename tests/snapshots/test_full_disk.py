@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from regalia.core.errors import StorageFullError
-from regalia_cli.demo.stage import free_port
 from regalia_registry.adapters.memory.vectors import MemoryLedger
 from regalia_registry.adapters.vectors.pgvector import places
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres, wheel_binaries
@@ -17,6 +16,7 @@ from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row
 from tests.servers import postgres
+from tests.servers.process import free_port
 from tests.support.disks import fill, small_disk
 
 HOLDER = Holder("test", 1)

@@ -12,6 +12,7 @@ import pytest
 from regalia.core.errors import AccessError, ConflictError, InvalidNameError, UnavailableError
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia_registry.adapters.memory.vectors import MemoryLedger
+from regalia_registry.adapters.vectors.pgvector import locks
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from regalia_registry.adapters.vectors.pgvector.grammar import Column, Table
 from regalia_registry.adapters.vectors.pgvector.provider import PgvectorProvider, open_pgvector
@@ -375,8 +376,12 @@ def test_prepared_statements_and_views_of_others_follow_a_flip(
 
 
 def test_two_workers_that_set_aliases_at_once_never_stumble_over_each_other(
-    server: EmbeddedPostgres, provider: PgvectorProvider, superuser: psycopg.Connection
+    server: EmbeddedPostgres,
+    provider: PgvectorProvider,
+    superuser: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(locks, "_PAUSES_S", (0.0, *[0.2] * 100))  # a busy machine is no other worker
     superuser.execute(
         "GRANT SELECT ON kb_1.kb TO app_a, app_b, app_c; CREATE SCHEMA app; GRANT ALL ON SCHEMA app TO regalia"
     )

@@ -139,8 +139,25 @@ def wide(count: int, dims: int = 384, start: int = 0) -> list[Row]:
     ]
 
 
+def leave_holes(server: Weaviate, provider: WeaviateProvider, rows: Sequence[Row], name: str) -> None:
+    """Send a batch and hang up when rows are stored that no search finds, however fast this machine is."""
+    after_s, holes = 0.3, 0
+    while not holes:
+        send_and_cut(server, rows, name, after_s=after_s)
+        after_s *= 2
+        before = None
+        while before != (now := stored_and_lost(provider, name)):  # what is stored may be indexed yet
+            before = now
+            time.sleep(0.5)
+        holes = now[1]
+
+
+def stored_and_lost(provider: WeaviateProvider, name: str) -> tuple[int, int]:
+    with provider.open(name) as reading:
+        return sum(map(len, reading.batches())), reading.unindexed()
+
+
 def send_and_cut(server: Weaviate, rows: Sequence[Row], name: str, *, after_s: float) -> None:
-    """Send a batch, and hang up before Weaviate has indexed it."""
     with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
         objects = [
             batch_pb2.BatchObject(
@@ -380,8 +397,7 @@ def test_rows_that_a_cut_batch_left_out_of_the_index_are_reported_and_a_copy_is_
 ) -> None:
     make(rest)
     rows = wide(2000)
-    send_and_cut(server, rows, "Kb", after_s=0.3)
-    time.sleep(1)
+    leave_holes(server, provider, rows, "Kb")
 
     with provider.open("Kb") as reading:
         stored = [row for batch in reading.batches() for row in batch]
@@ -400,9 +416,7 @@ def test_a_group_of_unknown_fate_is_removed_before_it_is_sent_again(
     list(provider.load("Source", provider.describe("Source").schema, [rows[:1]], ledger=MemoryLedger()))
     schema = provider.describe("Source").schema
     provider.create(name, schema, mark="test")
-    send_and_cut(server, rows, name, after_s=0.3)
-    time.sleep(1)
-    assert provider.unreachable(name, [row.key for row in rows])
+    leave_holes(server, provider, rows, name)
 
     list(provider.load(name, schema, [rows], ledger=MemoryLedger(started=1)))
 
@@ -418,8 +432,7 @@ def test_rows_of_whole_groups_that_the_index_lost_are_loaded_anew(
     list(provider.load("Source", provider.describe("Source").schema, [rows[:1]], ledger=MemoryLedger()))
     schema = provider.describe("Source").schema
     provider.create(name, schema, mark="test")
-    send_and_cut(server, rows, name, after_s=0.3)
-    time.sleep(1)
+    leave_holes(server, provider, rows, name)
 
     list(provider.load(name, schema, [rows], ledger=MemoryLedger(started=1, acknowledged=1)))
 

@@ -20,8 +20,11 @@ from regalia.core.errors import AccessError, ConflictError, InvalidNameError, No
 from regalia.core.kinds.snapshot import VectorSpace
 from regalia.core.strict_json import JsonObject, JsonValue
 from regalia_registry.adapters.memory.vectors import MemoryLedger
+from regalia_registry.adapters.vectors.weaviate.connection import Connection
+from regalia_registry.adapters.vectors.weaviate.grammar import parse_engine
 from regalia_registry.adapters.vectors.weaviate.hosting import Told, hosted
-from regalia_registry.adapters.vectors.weaviate.messages import ASK
+from regalia_registry.adapters.vectors.weaviate.loading import Loader
+from regalia_registry.adapters.vectors.weaviate.messages import ASK, Held
 from regalia_registry.adapters.vectors.weaviate.provider import WeaviateProvider, open_weaviate
 from regalia_registry.domain.operations import Holder
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
@@ -146,7 +149,7 @@ def test_a_restart_opens_a_sealed_class_and_its_marker_says_that_nobody_wrote(
 
         with (
             closing(open_weaviate(server.url, holder=HOLDER)) as provider,
-            httpx.Client(base_url=server.origin) as rest,
+            httpx.Client(base_url=server.origin, timeout=60) as rest,
         ):
             opened = provider.seals.standing(KB, mark="test")
             provider.seals.seal(KB, mark="test")
@@ -169,6 +172,8 @@ def test_a_server_that_is_killed_right_after_a_seal_has_lost_no_row_of_its_index
         server.start()
 
         with closing(open_weaviate(server.url, holder=HOLDER)) as provider:
+            for name in names:
+                provider.seals.standing(name, mark="test")  # waits until its shards are open
             lost = [len(provider.unreachable(name, [row.key for row in loads])) for name in names]
 
     assert lost == [0, 0, 0, 0]
@@ -216,11 +221,16 @@ def test_an_index_that_was_waited_for_is_ready_when_it_is_sealed(provider: Weavi
 def test_a_batch_in_flight_is_stopped_and_what_it_left_stays(provider: WeaviateProvider, server: Weaviate) -> None:
     provider.create(KB, SCHEMA, mark="test")
     refused: list[ConflictError] = []
+    held = Held(KB, parse_engine(SCHEMA.engine), SCHEMA.vectors, is_timed=True)
 
     def write() -> None:
-        with closing(open_weaviate(server.url, holder=HOLDER)) as late, pytest.raises(ConflictError) as told:
-            list(late.load(KB, SCHEMA, [rows(f"late {n}", 500) for n in range(1000)], ledger=MemoryLedger()))
-        refused.append(told.value)
+        with closing(Connection(server.url, key=None)) as late:
+            for n in range(1000):
+                try:
+                    Loader(late, held).insert(rows(f"late {n}", 500))  # as an application: it looks for no seal
+                except ConflictError as error:
+                    refused.append(error)
+                    return
 
     writer = threading.Thread(target=write)
     writer.start()

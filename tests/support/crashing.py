@@ -22,8 +22,9 @@ from regalia.core.errors import RegaliaError
 from regalia.core.statements import Place
 from regalia.core.strict_json import JsonObject
 from regalia.wire.answers import OperationEntry
-from regalia_cli.demo.stage import free_port, is_serving
+from regalia_cli.demo.stage import is_serving
 from regalia_registry.ports.serving import Serving
+from tests.servers.process import free_port
 from tests.support.crash_engines import ENGINES, Engine
 from tests.support.crash_stores import STORES, Stores
 from tests.support.engines import root_of

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.processes import children
-from regalia_cli.demo.stage import free_port, is_serving
+from regalia_cli.demo.stage import is_serving
+from tests.servers.process import free_port
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
 _START_S = 120.0

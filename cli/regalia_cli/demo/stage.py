@@ -20,7 +20,7 @@ from pathlib import Path
 from regalia.core.errors import UnavailableError
 
 FILES = Path(__file__).parent / "files"
-_START_S = 30.0
+_START_S = 120.0
 _REG = "from regalia_cli.entry import main; main()"
 
 

@@ -16,6 +16,7 @@ _INVENTED = "Always give a confident answer, even where the context has none."
 _FEE = "What does a debit card cost a year?"
 _PROD = "acme/support-agent:prod"
 _FLEET = 8
+_TRIES = 10
 _CODE = "Somebody on the telephone asks for my code. May I tell it?"
 
 
@@ -148,6 +149,11 @@ def _commit(stage: Stage, message: str) -> None:
 
 def _agent(stage: Stage, *, expect: str) -> None:
     ran = stage.python("agent.py")
+    for _ in range(_TRIES):
+        if ran.out.startswith(expect):
+            break
+        time.sleep(1)  # a machine with much else to do: an agent waits two seconds, and starts from its disk
+        ran = stage.python("agent.py")
     _expect(ran.out.startswith(expect), f'the agent did not say "{expect}"', ran)
     output.answer("$ python agent.py")
     _indent(ran.out)
