@@ -157,6 +157,7 @@ class Cache:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would leave it to a child that was forked meanwhile
             os.close(descriptor)
 
     def _write(self, path: Path, body: bytes) -> None:

@@ -67,7 +67,9 @@ def test_the_demo_tells_its_story_and_leaves_nothing(demo: str) -> None:
     [staged] = {Path(found) for found in re.findall(r"\S+/regalia-demo-\w+", demo)}
 
     assert "2.3.0 (disk)" in demo
-    assert re.search(r"the fleet meanwhile: [\d,]{5,} queries, 0 errors, 0 mixed reads; it serves \['2\.3\.0'\]", demo)
+    meanwhile = r"the fleet meanwhile: ([\d,]+) queries, 0 errors, 0 mixed reads; it serves \['2\.3\.0'\]"
+    [queries] = re.findall(meanwhile, demo)
+    assert int(queries.replace(",", "")) > 100  # as many as this machine can
     assert "fleet: 8 of 8 on sequence" in demo
     assert re.search(r"snapshots/kb on local: kb_\w{8} is there, sealed and proved \(320 rows\)", demo)
     assert not staged.exists()

@@ -1,6 +1,7 @@
 """What an agent gets, and from where."""
 
 import asyncio
+import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from regalia import AsyncClient, Client
+from regalia.cache import Cache
 from regalia.core.errors import (
     ClockError,
     ConfigurationError,
@@ -224,6 +226,23 @@ def test_a_forked_child_resolves(registry: MemoryRegistry) -> None:
             os._exit(status)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_child_that_was_forked_while_a_record_was_replaced_keeps_nobody_waiting(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with Cache(tmp_path).locked():
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+
+    with (tmp_path / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(reading)
 
 
 async def _resolve_async(client: AsyncClient) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """A server's process: started, waited for, ended."""
 
+import os
 import random
 import signal
 import socket
@@ -11,7 +12,12 @@ from pathlib import Path
 
 _LOGGED = 2000
 _ENDING_S = 60
-_PORTS = range(11_000, 22_000)  # below those that the system gives out: one stays free while its server is away
+# Below those that the system gives out, so that one stays free while its server is away. A process of the test runner
+# has a share of its own, and gives none twice.
+_PORTS = range(11_000, 21_000)
+_SHARES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES
+_given = set[int]()
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,9 @@ def free_ports(count: int, *, also: int = 0) -> list[int]:
     """Find ports that nobody listens on, nor at those that much higher."""
     found: list[int] = []
     while len(found) < count:
-        port = random.SystemRandom().choice(_PORTS)  # whatever a test has seeded
-        if port not in found and all(map(_is_free, {port, port + also})):
+        port = random.SystemRandom().choice(_PORTS[_SHARE::_SHARES])  # whatever a test has seeded
+        if port not in _given and all(map(_is_free, {port, port + also})):
+            _given.add(port)
             found.append(port)
     return found
 

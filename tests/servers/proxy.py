@@ -14,7 +14,7 @@ from regalia_cli.demo.stage import is_serving
 from tests.servers.process import free_port
 
 CONFIGURATION = Path("deploy/nginx.conf")
-_READY_S = 20.0
+_READY_S = 60.0
 
 
 def find() -> str | None:

@@ -22,7 +22,7 @@ from tests.servers.process import Program, end, free_ports
 
 BUCKET = "regalia"
 KEY, SECRET = "regtestkey", "regtestsecret"
-_READY_S = 60.0
+_READY_S = 180.0
 _ALSO = 10_000  # each port is opened a second time, that much higher
 _PORTS = ("s3.port", "master.port", "volume.port", "filer.port", "admin.port")
 
@@ -102,7 +102,7 @@ class Seaweed:
         self.process = None
 
     def _is_ready(self) -> bool:
-        client = client_of(self)
+        client = client_of(self, read_timeout=5)  # a request at the very start may hang
         try:
             client.put_object(Bucket=BUCKET, Key="ready", Body=b"?")
             client.delete_object(Bucket=BUCKET, Key="ready")
@@ -124,13 +124,18 @@ def known(environment: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def client_of(server: Seaweed):  # type: ignore[no-untyped-def] # boto3 has no types
+def client_of(server: Seaweed, *, read_timeout: int = 60):  # type: ignore[no-untyped-def] # boto3 has no types
     """Speak to a server without us."""
     return boto3.session.Session(KEY, SECRET).client(
         "s3",
         endpoint_url=server.endpoint,
         region_name="us-east-1",
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4", retries={"total_max_attempts": 1}),
+        config=Config(
+            s3={"addressing_style": "path"},
+            signature_version="s3v4",
+            retries={"total_max_attempts": 1},
+            read_timeout=read_timeout,
+        ),
     )
 
 

@@ -97,6 +97,7 @@ def until_still(stage: Arena, late: "subprocess.Popen[bytes]") -> None:
     """Wait until a worker has stopped; in a commit of its renewal it would hold the catalog's lock (decision 0007)."""
     stat = Path(f"/proc/{late.pid}/stat")
     while stat.read_text().rpartition(")")[2].split()[0] != "T":
+        assert late.poll() is None, "it has ended"
         time.sleep(0.05)
     while stage.stores.is_locked():
         late.send_signal(signal.SIGCONT)

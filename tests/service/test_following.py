@@ -166,9 +166,14 @@ def test_an_agent_that_forks_is_two_agents(served: Home) -> None:
 
     child = os.fork()
     if child == 0:
-        prod.current()
-        os.read(reading, 1)
-        os._exit(0)
+        status = 1
+        try:
+            os.close(writing)
+            prod.current()
+            os.read(reading, 1)
+            status = 0
+        finally:
+            os._exit(status)
     until(lambda: len(agents(served)) == 2)
 
     os.write(writing, b".")

@@ -48,6 +48,18 @@ class Work:
         self.moved.append(releases.promote(self.client, version).pointer.sequence)
 
 
+def test_a_worker_whose_supervisor_is_killed_keeps_no_port(tmp_path: Path) -> None:
+    with home(tmp_path) as made:
+        made.start()
+        [worker] = made.workers()
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            made.kill()
+            made.start("--no-worker")
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
     chance = random.Random(7)  # noqa: S311 # when to kill guards nothing
     with home(tmp_path) as made:

@@ -38,7 +38,7 @@ def on_bucket(folder: Path, server: Seaweed, prefix: str, **given: str) -> Itera
             yield made
         finally:
             worker.terminate()
-            worker.wait(30)
+            worker.wait(60)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def struck(served: Cluster) -> tuple[Counter[str], list[float]]:
 
 
 def growth(memory: Sequence[float]) -> float:
-    quarter = len(memory) // 4
+    quarter = max(1, len(memory) // 4)
     return mean(memory[-quarter:]) / mean(memory[quarter : 2 * quarter])
 
 

@@ -55,10 +55,11 @@ class Reader:
 
     def run(self) -> None:
         while not self._over.wait(0.02):
+            was_there = self.is_engine_there
             try:
                 self._read()
             except (psycopg.Error, httpx.HTTPError) as error:
-                if self.is_engine_there:
+                if was_there and self.is_engine_there:
                     self.faults.append(repr(error))
             except RegaliaError as error:
                 self.faults.append(repr(error))
@@ -139,8 +140,10 @@ class Arena:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def served(self) -> tuple[str, Place]:
-        """Say what the channel names now."""
-        bundle = self.client.refresh(PROD)
+        """Say what the channel names now; a registry that is being started anew answers later."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (bundle := self.client.refresh(PROD)).provenance == "disk":
+            assert time.monotonic() < deadline
         return bundle.version, bundle.collection("kb")
 
     def write(self) -> None:

@@ -17,7 +17,7 @@ from regalia._transport.http import HttpTransport
 from regalia.bundle import Provenance
 from regalia.client import Client
 from regalia.core.dsse import Envelope
-from regalia.core.errors import RegaliaError, UnavailableError
+from regalia.core.errors import ConflictError, RegaliaError, UnavailableError
 from regalia.core.statements import ChannelPointer
 from regalia.publishing import PushedArtifact
 from regalia.wire.answers import OperationEntry
@@ -279,7 +279,11 @@ class Collector:
         self._client, self._book = client, book
 
     def act(self) -> None:
-        asked = patiently(lambda: operations.start_garbage(self._client, plan=False))
+        try:
+            asked = patiently(lambda: operations.start_garbage(self._client, plan=False))
+        except ConflictError:  # asked for by a request whose answer was cut
+            self._book.saw("collect: at work already")
+            return
         while (found := patiently(lambda: self._look(asked))).state in operations.AT_WORK:
             time.sleep(_LOOK_S)
         if found.state == "done":

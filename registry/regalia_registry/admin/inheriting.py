@@ -21,8 +21,11 @@ class Descriptors:
 
     def __str__(self) -> str:
         """Write it as an argument."""
-        numbers = (self.alive, self.counts, self.service, self.metrics)
-        return ",".join("" if number is None else str(number) for number in numbers)
+        return ",".join("" if number is None else str(number) for number in self._each())
+
+    def inherited(self) -> tuple[int, ...]:
+        """List those that there are."""
+        return tuple(number for number in self._each() if number is not None)
 
     @classmethod
     def parse(cls, text: str) -> "Descriptors":
@@ -31,3 +34,6 @@ class Descriptors:
         if alive is None or counts is None:
             raise ValueError(f'"{text}" lacks descriptors')
         return cls(alive, counts, service, metrics)
+
+    def _each(self) -> tuple[int | None, ...]:
+        return self.alive, self.counts, self.service, self.metrics

@@ -20,7 +20,7 @@ from regalia_registry.adapters.board import make_memory
 from regalia_registry.admin.folder import make_admin_token, make_own_keys, opened
 from regalia_registry.admin.inheriting import Descriptors
 from regalia_registry.admin.listening import deafen, listen
-from regalia_registry.admin.supervisor import PRIVATE, Supervisor
+from regalia_registry.admin.supervisor import PRIVATE, Command, Supervisor
 
 _ENDING_S = 3.0  # behind what the web processes may take: the second that they linger, and their end
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 # compared, not bound
@@ -76,13 +76,15 @@ def _supervise(
     counts = make_memory(folder, processes=workers + has_worker)
     telling = None if metrics is None else metrics.fileno()
 
-    def web(place: int, alive_fd: int) -> list[str]:
-        descriptors = Descriptors(alive_fd, counts, listening.fileno(), telling)
-        return [sys.executable, "-m", "regalia_registry.admin.web", str(folder), str(place), str(descriptors)]
+    def process(module: str, place: int, descriptors: Descriptors) -> Command:
+        run = [sys.executable, "-m", f"regalia_registry.admin.{module}"]
+        return Command([*run, str(folder), str(place), str(descriptors)], descriptors.inherited())
 
-    def work(alive_fd: int) -> list[str]:
-        descriptors = Descriptors(alive_fd, counts)
-        return [sys.executable, "-m", "regalia_registry.admin.work", str(folder), str(workers), str(descriptors)]
+    def web(place: int, alive_fd: int) -> Command:
+        return process("web", place, Descriptors(alive_fd, counts, listening.fileno(), telling))
+
+    def work(alive_fd: int) -> Command:
+        return process("work", workers, Descriptors(alive_fd, counts))
 
     def on_ready() -> None:
         processes = f"{workers} web process{'es' if workers > 1 else ''}{' and a worker' if has_worker else ''}"
@@ -93,14 +95,12 @@ def _supervise(
             deafen(listening)  # before the web processes close it: see _Draining
         listening.close()
 
-    commands: list[Callable[[int], list[str]]] = [
+    commands: list[Callable[[int], Command]] = [
         *(partial(web, place) for place in range(workers)),
         *([work] if has_worker else []),
     ]
-    inherited = (listening.fileno(), counts, *([] if telling is None else [telling]))
     supervisor = Supervisor(
         commands,
-        inherited,
         _tell,
         on_drained=on_drained,
         drain_s=started.drain_s,

@@ -16,6 +16,14 @@ _TICK_S = 0.1
 REPEAT_S = 1.0  # signals that are nearer than this are one: systemd tells a supervisor and its processes at once
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a process runs, and which descriptors it inherits: no port that it does not serve."""
+
+    arguments: Sequence[str]
+    inherits: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class _Child:
     process: subprocess.Popen[bytes]
@@ -28,13 +36,12 @@ class _Child:
 class Supervisor:
     """Runs a process of each command until it is told to stop.
 
-    Each process inherits `descriptors`; the last is the read end of a pipe that closes when this process dies. Told to
-    stop, it tells them, calls `on_drained` after `drain_s` seconds, and kills what has not ended `patience_s` seconds
-    later. Told twice, it tells them again, and drains no longer.
+    A command is made of the read end of a pipe that closes when this process dies. Told to stop, it tells them, calls
+    `on_drained` after `drain_s` seconds, and kills what has not ended `patience_s` seconds later. Told twice, it tells
+    them again, and drains no longer.
     """
 
-    commands: Sequence[Callable[[int], Sequence[str]]]
-    descriptors: tuple[int, ...]
+    commands: Sequence[Callable[[int], Command]]
     tell: Callable[[str], None]
     on_drained: Callable[[], None]
     drain_s: float
@@ -64,10 +71,11 @@ class Supervisor:
             os.close(read_end)
             os.close(write_end)
 
-    def _start(self, command: Callable[[int], Sequence[str]], alive_fd: int) -> _Child:
+    def _start(self, command: Callable[[int], Command], alive_fd: int) -> _Child:
+        made = command(alive_fd)
         process = subprocess.Popen(  # noqa: S603 # our own command
-            command(alive_fd),
-            pass_fds=(*self.descriptors, alive_fd),
+            made.arguments,
+            pass_fds=made.inherits,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process, which then lets the others drain
             umask=PRIVATE,
