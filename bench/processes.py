@@ -12,8 +12,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def children(pid: int, *, running: str = "") -> list[int]:
     """List what a process has started and what still runs, of them those whose command holds these words."""
-    words = _read(pid, f"task/{pid}/children").split()
-    return [int(word) for word in words if running in _read(int(word), "cmdline")]
+    commands = {int(word): _read(int(word), "cmdline") for word in _read(pid, f"task/{pid}/children").split()}
+    return [child for child, command in commands.items() if command and running in command]
 
 
 def family(pid: int) -> list[int]:

@@ -155,9 +155,11 @@ class Cache:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:  # closing would leave it to a child that another thread has forked meanwhile
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would leave it to a child that was forked meanwhile
             os.close(descriptor)
 
     def _write(self, path: Path, body: bytes) -> None:

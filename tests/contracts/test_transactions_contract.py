@@ -202,6 +202,8 @@ def test_a_lost_move_takes_its_whole_transaction_with_it(store: Store) -> None:
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, *, is_silent: bool) -> None:
     seen: list[bool] = []
+    with store.note():
+        pass  # there is a row to queue at
 
     def note() -> None:
         with store.note(is_silent=is_silent) as tx:
@@ -221,6 +223,8 @@ def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, *, is_si
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_a_writer_waits_for_a_note_and_sees_what_it_noted(store: Store, *, is_silent: bool) -> None:
     seen: list[bool] = []
+    with store.note():
+        pass  # there is a row to queue at
 
     def change() -> None:
         with changing(store) as tx:

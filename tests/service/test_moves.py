@@ -117,6 +117,16 @@ def test_what_was_prepared_before_is_promoted_without_making_anything(served: Ho
     assert len(collections(served)) == 1
 
 
+def test_a_promotion_that_is_asked_for_again_tells_what_stands(served: Home) -> None:
+    served.must("channel", "set", PROD, "--snapshot", "kb=local")
+    moved = json.loads(served.must("promote", "1.0.0", "--to", "prod", "--json"))
+
+    again = json.loads(served.must("promote", "1.0.0", "--to", "prod", "--json"))
+
+    assert moved["collections"] == [place(served).written()]
+    assert again == {**moved, "state": "unchanged", "deployment": None, "changes": []}
+
+
 def test_a_collection_that_somebody_opened_is_never_taken_as_it_is(served: Home) -> None:
     served.must("channel", "set", PROD, "--snapshot", "kb=local")
     served.must("promote", "1.0.0", "--to", "prod")

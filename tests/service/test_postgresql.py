@@ -160,12 +160,18 @@ def test_a_server_that_hangs_keeps_no_web_process_from_answering(
         processes = postgres.processes(server)
         try:
             send(processes, signal.SIGSTOP)
-            answered = [(ask(made, CHANNELS)[0], ask(made)[0], get(made.port, "/healthz")[0]) for _ in range(5)]
+            answered, alive_s = [], []
+            for _ in range(5):
+                found = ask(made, CHANNELS)[0], ask(made)[0]
+                began = time.monotonic()
+                answered.append((*found, get(made.port, "/healthz")[0]))
+                alive_s.append(time.monotonic() - began)
         finally:
             send(processes, signal.SIGCONT)
         until(lambda: ask(made)[0] == 200)
 
         assert answered == [(503, 200, 200)] * 5  # what was answered before is kept
+        assert min(alive_s) < 1.5
         assert lasting(ask(made)) == before
 
 

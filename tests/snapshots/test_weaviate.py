@@ -140,9 +140,10 @@ def wide(count: int, dims: int = 384, start: int = 0) -> list[Row]:
 
 
 def leave_holes(server: Weaviate, provider: WeaviateProvider, rows: Sequence[Row], name: str) -> None:
-    """Send a batch and hang up when rows are stored that no search finds, however fast this machine is."""
-    after_s, holes = 0.3, 0
+    """Send a batch and hang up when rows are stored that no search finds, however slow this machine is."""
+    after_s, holes, deadline = 0.3, 0, time.monotonic() + 180
     while not holes:
+        assert time.monotonic() < deadline
         send_and_cut(server, rows, name, after_s=after_s)
         after_s *= 2
         before = None

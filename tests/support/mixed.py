@@ -282,8 +282,8 @@ class Collector:
         try:
             asked = patiently(lambda: operations.start_garbage(self._client, plan=False))
         except ConflictError:  # asked for by a request whose answer was cut
-            self._book.saw("collect: at work already")
-            return
+            open_ones = patiently(lambda: list(operations.list_operations(self._client, "*")))
+            asked = next(one for one in open_ones if one.kind == "gc")
         while (found := patiently(lambda: self._look(asked))).state in operations.AT_WORK:
             time.sleep(_LOOK_S)
         if found.state == "done":

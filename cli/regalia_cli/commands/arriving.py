@@ -44,7 +44,7 @@ def wait(
             tell=lambda now: tell(f"fleet: {len(now.arrived)} of {len(found.following)}"),
         )
     spent_s = time.monotonic() - began
-    output.tell(f"  {told(arrival, pointer[1])}" + (f", {spent_s:.0f} s after it" if found.following else ""))
+    output.tell(f"  {told(arrival, pointer[1])}" + (f", after {spent_s:.0f} s" if found.following else ""))
     return {
         "arrived": len(arrival.arrived),
         "behind": [one.instance for one in arrival.behind],

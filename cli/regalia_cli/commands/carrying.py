@@ -23,6 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 NOT_ALL_FOLLOWED = 3  # the exit status: 1 would say that nothing has moved
 
 _WAIT_S = 60
+_NOTHING: Mapping[str, object] = {"deployment": None}  # what an answer says of a move that was not made
 
 
 @dataclass(frozen=True)
@@ -86,36 +87,41 @@ def carry_out(state: State, plan: moving.MovePlan, ways: Ways) -> None:
         Exit: It names the bundle, and not all that were waited for are known to have followed.
     """
     began, word, is_kept = time.monotonic(), "unchanged", plan.is_unchanged
-    more: Mapping[str, object] = {"deployment": None}
+    more = _NOTHING
     if plan.needs_worker and not (ways.unplaced or ways.dry_run):
         with progress.shown() as tell:
             plan = moving.prepare(state.client, plan, tell, supersede=ways.supersede, seal_first=ways.seal_first)
-    for place in plan.pointer.collections:
+    named = plan.pointer
+    for place in named.collections:
         output.tell(f"  {place.slot}: {place.target}:{place.collection}")
     if plan.is_as_released:
         is_kept = True
         operations.cancel(state.client, plan.channel.application.namespace, str(plan.operation))
         output.tell("  its collections are what was released: nothing was written to them")
     if not is_kept and ways.dry_run:
-        word, more = "would be moved", {**more, "sequence": plan.pointer.sequence}
+        word = "would be moved"
     elif not is_kept:
         word, more = "moved", _move(state, plan, ways, began=began)
     elif plan.standing is not None:
-        more = {**more, "sequence": plan.standing.sequence, **_await(state, plan, plan.standing, ways)}
-    _answer(plan, ways, word, more)
+        named, more = plan.standing, _stay(state, plan, plan.standing, ways)
+    _answer(plan, ways, word, named, more)
     if "fleet" in more and not arriving.is_whole(more["fleet"]):
         output.tell(f"  {word}, and not all have followed in time: reg agents {plan.channel} tells when they have")
         raise Exit(NOT_ALL_FOLLOWED)
 
 
-def _await(state: State, plan: moving.MovePlan, standing: ChannelPointer, ways: Ways) -> Mapping[str, object]:
+def _stay(state: State, plan: moving.MovePlan, standing: ChannelPointer, ways: Ways) -> Mapping[str, object]:
     """Wait for the agents of a channel that names the bundle already, as a pipeline that is run again asks."""
     if ways.wait_s is None or ways.dry_run:
-        return {}
-    awaited, pointer = arriving.seen(state, plan), (standing.epoch, standing.sequence)
-    if awaited is None:
-        return {"fleet": None}
-    return {"fleet": arriving.wait(state, plan.channel, pointer, awaited, ways.wait_s)}
+        return _NOTHING
+    awaited, arrived = arriving.seen(state, plan), None
+    try:
+        if awaited is not None:
+            pointer = standing.epoch, standing.sequence
+            arrived = arriving.wait(state, plan.channel, pointer, awaited, ways.wait_s)
+    except RegaliaError as error:
+        output.tell(f"  unchanged; who has followed is not known: {error.message}")
+    return {**_NOTHING, "fleet": arrived}
 
 
 def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> Mapping[str, object]:
@@ -142,11 +148,13 @@ def _move(state: State, plan: moving.MovePlan, ways: Ways, *, began: float) -> M
     return told if ways.wait_s is None else {**told, "fleet": arrived}
 
 
-def _answer(plan: moving.MovePlan, ways: Ways, word: str, more: Mapping[str, object]) -> None:
+def _answer(
+    plan: moving.MovePlan, ways: Ways, word: str, named: ChannelPointer, more: Mapping[str, object]
+) -> None:  # `named` is what the channel has then
     if ways.as_json:
         answered = {"channel": str(plan.channel), "version": plan.target.version, "digest": plan.target.digest}
-        told = {"state": word, **more}
-        places = {"collections": [place.written() for place in plan.pointer.collections]}
+        told = {"state": word, "sequence": named.sequence, **more}
+        places = {"collections": [place.written() for place in named.collections]}
         output.answer_json({**answered, **told, **places, "changes": output.changes_as_rows(plan.changes)})
         return
     output.answer(f"{plan.channel} names {plan.target.version}  {word}  {plan.target.digest[:19]}")

@@ -150,9 +150,9 @@ def _commit(stage: Stage, message: str) -> None:
 def _agent(stage: Stage, *, expect: str) -> None:
     ran = stage.python("agent.py")
     for _ in range(_TRIES):
-        if ran.out.startswith(expect):
+        if "(disk)" in expect or "(disk)" not in ran.out:
             break
-        time.sleep(1)  # a machine with much else to do: an agent waits two seconds, and starts from its disk
+        time.sleep(1)  # an agent waits for two seconds, and a machine with much else to do may take longer
         ran = stage.python("agent.py")
     _expect(ran.out.startswith(expect), f'the agent did not say "{expect}"', ran)
     output.answer("$ python agent.py")

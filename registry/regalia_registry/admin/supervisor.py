@@ -36,7 +36,7 @@ class _Child:
 class Supervisor:
     """Runs a process of each command until it is told to stop.
 
-    A command is made of the read end of a pipe that closes when this process dies. Told to stop, it tells them, calls
+    A command is given the read end of a pipe that closes when this process dies. Told to stop, it tells them, calls
     `on_drained` after `drain_s` seconds, and kills what has not ended `patience_s` seconds later. Told twice, it tells
     them again, and drains no longer.
     """

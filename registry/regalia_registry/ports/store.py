@@ -122,14 +122,14 @@ class Store(Protocol):
         ...
 
     def note(self, *, is_silent: bool = False) -> AbstractContextManager[Transaction]:
-        """Open a transaction for what is no change: which blobs a namespace sent, which agents were seen.
+        """Open a transaction for what is no change: how far an operation came, which blobs a namespace sent.
 
         A silent one need not change `version()`: what is answered from memory, and who waits, depend on none of it.
         """
         ...
 
     def version(self) -> int:
-        """Give a number that differs once anything was committed, by any process; it costs microseconds."""
+        """Give a number that differs once anything but silent notes was committed, by any process, in microseconds."""
         ...
 
     def close(self) -> None:

@@ -108,7 +108,7 @@ class Resolver:
         self._small = SmallBlobs(ports.blobs, ports.clock)
 
     def look(self) -> int:
-        """Look, once a request, whether anything was committed anywhere.
+        """Look, once a request, whether anything that answers depend on was committed anywhere.
 
         Raises:
             UnavailableError: The store does not tell.

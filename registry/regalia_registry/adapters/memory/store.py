@@ -76,7 +76,7 @@ class MemoryStore:
             self._version += not is_silent
 
     def version(self) -> int:
-        """Give a number that differs once anything was committed."""
+        """Give a number that differs once anything but silent notes was committed."""
         return self._version
 
     def close(self) -> None:

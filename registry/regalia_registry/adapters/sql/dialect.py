@@ -36,10 +36,10 @@ class Finding:
 
 
 class Changes(Protocol):
-    """Whether anything was committed."""
+    """Whether anything but silent notes was committed."""
 
     def version(self) -> int:
-        """Give a number that differs once anything was committed, by any process.
+        """Give a number that differs once anything but silent notes was committed, by any process.
 
         Raises:
             UnavailableError: The database does not answer.

@@ -105,7 +105,7 @@ def replace_older(
     by: str,
     where: ColumnElement[bool] | None = None,
 ) -> None:
-    """Insert rows, each in place of the one of its key unless that one's `by` is later, or it is not what is asked."""
+    """Insert rows, each in place of the one of its key unless that one's `by` is later or `where` is false of it."""
     statement = _INSERTS[connection.dialect.name](table)
     changing = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     is_older = table.c[by] <= statement.excluded[by]

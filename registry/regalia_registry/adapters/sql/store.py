@@ -79,7 +79,7 @@ class SqlStore:
             yield SqlTransaction(connection)
 
     def version(self) -> int:
-        """Give a number that differs once anything was committed."""
+        """Give a number that differs once anything but silent notes was committed."""
         return self._changes.version()
 
     def clock(self, own: Clock) -> Clock:

@@ -1,7 +1,7 @@
 """Storing a snapshot's parts: its segments while they are made, its small layers, its config and manifest."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from regalia.core import oci
 from regalia.core.digest import Digest
@@ -63,21 +63,21 @@ class Keeper:
     def small(self, body: bytes) -> bytes:
         """Store some bytes; gives them back."""
         digest = Digest.of(body)
-        claim_blobs(self._ports, self._namespace, [digest])
+        known = claim_blobs(self._ports, self._namespace, [digest])
         self._ports.blobs.put(digest=digest, source=io.BytesIO(body), size_bytes=len(body))
-        self._link(digest, len(body))
+        self._link(digest, len(body), known)
         return body
 
     def file(self, file: StoredFile) -> None:
         """Store a file that nobody writes to any more; it stays where it is."""
-        claim_blobs(self._ports, self._namespace, [file.digest])
+        known = claim_blobs(self._ports, self._namespace, [file.digest])
         blobs = self._ports.blobs
         if isinstance(blobs, Linking):
             blobs.link(digest=file.digest, path=file.path, size_bytes=file.size_bytes)
         else:
             with file.path.open("rb") as source:
                 blobs.put(digest=file.digest, source=source, size_bytes=file.size_bytes)
-        self._link(file.digest, file.size_bytes)
+        self._link(file.digest, file.size_bytes, known)
 
     def _size_of(self, digest: Digest, title: str) -> int:
         size_bytes = self._sizes.get(digest) or self._ports.blobs.stat(digest=digest)
@@ -85,10 +85,11 @@ class Keeper:
             raise gone(title)
         return size_bytes
 
-    def _link(self, digest: Digest, size_bytes: int) -> None:
+    def _link(self, digest: Digest, size_bytes: int, known: Collection[Digest]) -> None:
         self._sizes[digest] = size_bytes
-        with self._ports.store.note(is_silent=True) as tx:
-            tx.blobs.link(self._namespace, sizes={digest: size_bytes})
+        if digest not in known:
+            with self._ports.store.note(is_silent=True) as tx:
+                tx.blobs.link(self._namespace, sizes={digest: size_bytes})
 
 
 def store_version(

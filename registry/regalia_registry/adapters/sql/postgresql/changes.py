@@ -1,4 +1,4 @@
-"""Whether anything was committed, by anybody: the mark that every writer replaces."""
+"""Whether anything but silent notes was committed, by anybody: the mark that every other writer replaces."""
 
 import select
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _REOPEN_S = 0.25
 
 
 class PostgresqlChanges:
-    """Whether anything was committed: one row, read on a connection of its own, in some 20 µs.
+    """Whether anything but silent notes was committed: one row, read on a connection of its own, in some 20 µs.
 
     Web processes ask in their event loop, so a look waits for a second at most, and nobody waits for a connection
     that does not come: another thread opens it meanwhile.
@@ -31,7 +31,7 @@ class PostgresqlChanges:
         self._opening: _Opening | None = None
 
     def version(self) -> int:
-        """Give a number that differs once anything was committed, by any process."""
+        """Give a number that differs once anything but silent notes was committed, by any process."""
         with self._lock:
             if self._look is not None:
                 try:

@@ -87,6 +87,6 @@ class PostgresqlDialect:
         return examine(connection)
 
     def changes(self, engine: Engine) -> PostgresqlChanges:
-        """Watch the row that every writer replaces."""
+        """Watch the row that every writer replaces, but for silent ones."""
         _, named = engine.dialect.create_connect_args(engine.url)
         return PostgresqlChanges({**_CONNECT, **named, **_LOOKING})
