@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import make_url
 
 from regalia.client import Client
 from regalia.places import ADMIN_TOKEN_HASH_FILE
@@ -22,7 +23,7 @@ from regalia_registry.adapters.sql.store import SqlStore
 from regalia_registry.adapters.vectors.pgvector.embedded import EmbeddedPostgres
 from regalia_registry.admin.prepare import prepare
 from regalia_registry.settings import load_settings
-from tests.servers import postgres
+from tests.servers import pooler, postgres
 from tests.servers.postgres import Catalogs
 from tests.servers.seaweed import Seaweed
 from tests.support import releases
@@ -106,6 +107,28 @@ def test_the_story_is_the_same_and_nothing_of_the_catalog_is_in_the_data_folder(
         assert "INC-42" in made.must("history", PROD)
         assert "snapshot/kb" in made.must("operation", "list")
         assert not (tmp_path / ".local/share/regalia/registry.db").exists()
+
+
+def test_behind_a_pooler_that_shares_its_connections_it_is_the_same_and_as_exact(
+    tmp_path: Path, settings: dict[str, str], server: EmbeddedPostgres
+) -> None:
+    with pooler.pooled(tmp_path, server) as port:
+        database = make_url(settings["REGALIA_SERVER_DATABASE"]).database
+        settings |= {"REGALIA_SERVER_DATABASE": f"postgresql+psycopg://regalia@127.0.0.1:{port}/{database}"}
+        with staged(tmp_path, settings=settings, workers=2) as made, replica(made) as other:
+            other.start("--no-worker")
+            fill(made, TABLE)
+            release(made, "1.0.0")
+            made.must("promote", "1.0.0", "--to", "prod", "--unplaced")
+            made.must("admin", "check")
+            seen = []
+            for number in range(12):  # often enough for a driver to prepare its statements
+                version = f"2.0.{number}"
+                move(client_of(made, tmp_path / "one"), version)
+                asked = client_of(other, tmp_path / "two")
+                seen.append(asked.refresh(PROD).version == version)
+
+    assert seen == [True] * 12
 
 
 def test_the_database_is_checked_and_migrated_without_being_served(tmp_path: Path, settings: dict[str, str]) -> None:

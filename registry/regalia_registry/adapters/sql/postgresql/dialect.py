@@ -21,6 +21,7 @@ _CONNECT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
+_UNPREPARED = {"prepare_threshold": None}  # a pooler gives the next transaction another session
 _LOOKING = {"connect_timeout": "2", "autocommit": True}
 _PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL statement_timeout = '30s'"
 _WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATIENCE}; SET LOCAL lock_timeout = '10s'"
@@ -63,7 +64,7 @@ class PostgresqlDialect:
         return create_engine(
             url.set(drivername="postgresql+psycopg"),
             isolation_level="AUTOCOMMIT",
-            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query},
+            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | _UNPREPARED,
             pool_size=5,
             max_overflow=10,
             pool_timeout=10,
