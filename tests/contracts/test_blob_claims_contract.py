@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from regalia.core.digest import Digest
-from regalia_registry.ports.store import Store
+from regalia_registry.ports.store import Store, Told
 from tests.support.records import NOW, digest
 
 BLOB, OTHER = sorted([digest("blob"), digest("other")])
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 def claim(store: Store, *digests: Digest, until: datetime = NOW + DAY) -> frozenset[Digest]:
-    with store.note(is_silent=True) as tx:
+    with store.note(to=Told.NOBODY) as tx:
         return tx.blobs.claim(digests=digests, until=until)
 
 

@@ -10,7 +10,7 @@ from regalia.core.errors import PointerMovedError
 from regalia_registry.domain.access import SYSTEM
 from regalia_registry.domain.entries import Entry
 from regalia_registry.domain.records import StoredPointer
-from regalia_registry.ports.store import Store
+from regalia_registry.ports.store import Store, Told
 from tests.support.records import (
     ACTOR,
     APPLICATION,
@@ -38,8 +38,8 @@ def hold_as(store: Store, recorded: Entry, *, failing: bool = False) -> None:
             raise KeyError
 
 
-def note_and_fail(store: Store, *, is_silent: bool) -> None:
-    with store.note(is_silent=is_silent) as tx:
+def note_and_fail(store: Store, to: Told) -> None:
+    with store.note(to=to) as tx:
         tx.blobs.link("acme", sizes={digest("blob"): 4})
         raise KeyError
 
@@ -48,6 +48,11 @@ def hold_and_move(store: Store, moved: StoredPointer, *, expected: StoredPointer
     with changing(store) as tx:
         tx.holds.add(hold("2.3.1"))
         tx.channels.move(moved, expected=expected.identity)
+
+
+def is_linked(store: Store) -> bool:
+    with store.read() as tx:
+        return digest("blob") in tx.blobs.find_sizes("acme", digests=[digest("blob")])
 
 
 def is_held(store: Store, version: str) -> bool:
@@ -91,18 +96,18 @@ def test_an_exception_rolls_a_change_back_with_its_entry(store: Store) -> None:
         assert (tx.holds.list(APPLICATION), tx.audit.list(after=None, limit=10)) == ([], [])
 
 
-@pytest.mark.parametrize("is_silent", [False, True])
-def test_an_exception_rolls_a_note_back(store: Store, *, is_silent: bool) -> None:
+@pytest.mark.parametrize("to", Told)
+def test_an_exception_rolls_a_note_back(store: Store, to: Told) -> None:
     with pytest.raises(KeyError):
-        note_and_fail(store, is_silent=is_silent)
+        note_and_fail(store, to)
 
     with store.read() as tx:
         assert tx.blobs.find_sizes("acme", digests=[digest("blob")]) == {}
 
 
-@pytest.mark.parametrize("is_silent", [False, True])
-def test_a_note_needs_no_audit_entry(store: Store, *, is_silent: bool) -> None:
-    with store.note(is_silent=is_silent) as tx:
+@pytest.mark.parametrize("to", Told)
+def test_a_note_needs_no_audit_entry(store: Store, to: Told) -> None:
+    with store.note(to=to) as tx:
         tx.blobs.link("acme", sizes={digest("blob"): 4})
 
     with store.read() as tx:
@@ -166,10 +171,51 @@ def test_the_version_differs_after_a_commit(store: Store) -> None:
 
 
 def test_the_version_stays_while_nothing_is_committed(store: Store) -> None:
-    before = store.version()
+    before = store.version(), store.activity()
 
     with store.read() as tx:
         tx.holds.list(APPLICATION)
+
+    assert (store.version(), store.activity()) == before
+
+
+@pytest.mark.parametrize(("to", "is_version"), [(Told.ALL, True), (Told.WORKERS, False), (Told.NOBODY, False)])
+def test_a_note_changes_the_version_where_answers_depend_on_it(store: Store, to: Told, is_version: bool) -> None:  # noqa: FBT001 # a parameter of the test
+    with store.note():
+        pass  # there is a mark
+    before = store.version()
+
+    with store.note(to=to) as tx:
+        tx.blobs.link("acme", sizes={digest("blob"): 4})
+
+    assert (store.version() != before) is is_version
+    assert is_linked(store)
+
+
+@pytest.mark.parametrize("to", [Told.ALL, Told.WORKERS])
+def test_workers_see_activity_in_what_they_are_told(store: Store, to: Told) -> None:
+    before = store.activity()
+
+    with store.note(to=to) as tx:
+        tx.blobs.link("acme", sizes={digest("blob"): 4})
+
+    assert store.activity() != before
+
+
+def test_workers_see_activity_in_a_change(store: Store) -> None:
+    before = store.activity()
+
+    with changing(store) as tx:
+        tx.holds.add(hold("2.3.1"))
+
+    assert store.activity() != before
+
+
+def test_a_note_that_is_not_kept_changes_no_version(store: Store) -> None:
+    before = store.version()
+
+    with pytest.raises(KeyError):
+        note_and_fail(store, Told.ALL)
 
     assert store.version() == before
 
@@ -199,14 +245,14 @@ def test_a_lost_move_takes_its_whole_transaction_with_it(store: Store) -> None:
     assert not is_held(store, "2.3.1")
 
 
-@pytest.mark.parametrize("is_silent", [False, True])
-def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, *, is_silent: bool) -> None:
+@pytest.mark.parametrize("to", Told)
+def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, to: Told) -> None:
     seen: list[bool] = []
     with store.note():
         pass  # there is a row to queue at
 
     def note() -> None:
-        with store.note(is_silent=is_silent) as tx:
+        with store.note(to=to) as tx:
             seen.append(tx.holds.find(APPLICATION, hold("2.3.1").bundle) is not None)
 
     with ThreadPoolExecutor(1) as pool:
@@ -220,8 +266,8 @@ def test_a_note_waits_for_a_writer_and_sees_what_it_wrote(store: Store, *, is_si
     assert seen == [True]
 
 
-@pytest.mark.parametrize("is_silent", [False, True])
-def test_a_writer_waits_for_a_note_and_sees_what_it_noted(store: Store, *, is_silent: bool) -> None:
+@pytest.mark.parametrize("to", Told)
+def test_a_writer_waits_for_a_note_and_sees_what_it_noted(store: Store, to: Told) -> None:
     seen: list[bool] = []
     with store.note():
         pass  # there is a row to queue at
@@ -231,7 +277,7 @@ def test_a_writer_waits_for_a_note_and_sees_what_it_noted(store: Store, *, is_si
             seen.append(digest("blob") in tx.blobs.find_sizes("acme", digests=[digest("blob")]))
 
     with ThreadPoolExecutor(1) as pool:
-        with store.note(is_silent=is_silent) as tx:
+        with store.note(to=to) as tx:
             tx.blobs.link("acme", sizes={digest("blob"): 4})
             waiting = pool.submit(change)
             time.sleep(_LONG_ENOUGH_S)

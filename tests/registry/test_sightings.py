@@ -15,6 +15,7 @@ from regalia_registry.adapters.memory.keys import MemoryKeys, MemoryRoot
 from regalia_registry.adapters.memory.store import MemoryStore, MemoryTransaction
 from regalia_registry.adapters.memory.system import MemoryClock, MemoryIds
 from regalia_registry.domain.agents import Agent, read_agent
+from regalia_registry.ports.store import Told
 from regalia_registry.services.context import Ports
 from regalia_registry.services.sightings import Sightings
 from tests.support.records import APPLICATION, NOW, digest
@@ -30,9 +31,9 @@ class Counting(MemoryStore):
     notes = 0
 
     @contextmanager
-    def note(self, *, is_silent: bool = False) -> Iterator[MemoryTransaction]:
+    def note(self, *, to: Told = Told.ALL) -> Iterator[MemoryTransaction]:
         self.notes += 1
-        with super().note(is_silent=is_silent) as tx:
+        with super().note(to=to) as tx:
             yield tx
 
 

@@ -16,6 +16,7 @@ from regalia.core.statements import Move
 from regalia_registry.adapters.memory.store import MemoryStore, MemoryTransaction
 from regalia_registry.domain.operations import OperationState
 from regalia_registry.domain.placing import Mode
+from regalia_registry.ports.store import Told
 from regalia_registry.services.channels import Wish, propose
 from regalia_registry.services.moves import Submission
 from regalia_registry.services.steps.binding import prepared_of
@@ -274,8 +275,8 @@ class Watching(MemoryStore):
         self.threads: list[str] = []
 
     @contextmanager
-    def note(self, *, is_silent: bool = False) -> Iterator[MemoryTransaction]:
-        with super().note(is_silent=is_silent) as tx:
+    def note(self, *, to: Told = Told.ALL) -> Iterator[MemoryTransaction]:
+        with super().note(to=to) as tx:
             yield tx
             waiting = [one for one in tx.operations.list("acme", after=None, limit=9) if one.state == "prepared"]
             if waiting:

@@ -1,6 +1,7 @@
 """The store: the catalog, its journal of changes, and who may enter; one transaction a change."""
 
 from contextlib import AbstractContextManager
+from enum import Enum
 from typing import Protocol
 
 from regalia_registry.domain.access import Actor
@@ -22,6 +23,14 @@ from regalia_registry.ports.repositories import (
     ProvenanceRepository,
     RootRepository,
 )
+
+
+class Told(Enum):
+    """Who is told of a note: more than must be forget for nothing what they keep in memory."""
+
+    ALL = "all"  # answers from memory may depend on it
+    WORKERS = "workers"  # they and who follows an operation wait for it, and no answer depends on it
+    NOBODY = "nobody"
 
 
 class Transaction(Protocol):
@@ -121,15 +130,19 @@ class Store(Protocol):
         """
         ...
 
-    def note(self, *, is_silent: bool = False) -> AbstractContextManager[Transaction]:
-        """Open a transaction for what is no change: how far an operation came, which blobs a namespace sent.
-
-        A silent one need not change `version()`: what is answered from memory, and who waits, depend on none of it.
-        """
+    def note(self, *, to: Told = Told.ALL) -> AbstractContextManager[Transaction]:
+        """Open a transaction for what is no change: how far an operation came, which blobs a namespace sent."""
         ...
 
     def version(self) -> int:
-        """Give a number that differs once anything but silent notes was committed, by any process, in microseconds."""
+        """Give a number that differs once a change, or a note to all, was committed by any process; in microseconds.
+
+        Where it stands, so does all that may be answered from memory.
+        """
+        ...
+
+    def activity(self) -> int:
+        """Give a number that differs once anything was committed that workers are told, `version()` among it."""
         ...
 
     def close(self) -> None:

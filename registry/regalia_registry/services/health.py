@@ -8,6 +8,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import RegaliaError, UnavailableError
 from regalia.core.trust import Role
 from regalia_registry.domain.operations import OperationState
+from regalia_registry.ports.store import Told
 from regalia_registry.services.context import Ports
 from regalia_registry.services.steps.trust import current_root
 
@@ -46,7 +47,7 @@ def check_database(ports: Ports) -> Found:
 def check_writing(ports: Ports) -> Found:
     """Write nothing, as a change would: where that is refused, reading goes on."""
     try:
-        with ports.store.note(is_silent=True) as tx:
+        with ports.store.note(to=Told.NOBODY) as tx:
             tx.agents.forget(before=_LONG_AGO)
     except UnavailableError as error:
         return Found(State.DEGRADED, error.message)

@@ -17,7 +17,7 @@ from regalia_registry.domain.access import Right
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.listing import MAX_LISTING, Listing
 from regalia_registry.ports.blobs import read_blob
-from regalia_registry.ports.store import Transaction
+from regalia_registry.ports.store import Told, Transaction
 from regalia_registry.services.context import Caller, Ports
 from regalia_registry.services.steps.artifacts import add_version
 from regalia_registry.services.steps.claims import KEPT_FOR, claim_blobs
@@ -34,7 +34,7 @@ def missing_blobs(ports: Ports, caller: Caller, *, namespace: str, digests: Sequ
         known = tx.blobs.find_sizes(namespace, digests=digests)
     if known:
         until = ports.shared_now() + KEPT_FOR
-        with ports.store.note(is_silent=True) as tx:
+        with ports.store.note(to=Told.NOBODY) as tx:
             known = tx.blobs.find_sizes(namespace, digests=digests)  # one may have been removed since
             tx.blobs.claim(digests=known, until=until)
     return MissingBlobs(tuple(str(digest) for digest in digests if digest not in known))
@@ -53,7 +53,7 @@ def put_blob(
     ports.blobs.put(digest=digest, source=source, size_bytes=size_bytes)
     if digest in known:
         return False
-    with ports.store.note(is_silent=True) as tx:
+    with ports.store.note(to=Told.NOBODY) as tx:
         tx.blobs.link(namespace, sizes={digest: size_bytes})
     return True
 

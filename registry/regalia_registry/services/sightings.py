@@ -5,6 +5,7 @@ from threading import Lock
 
 from regalia.core.references import BundleReference
 from regalia_registry.domain.agents import MAX_TOLD, REMEMBERED, read_agent
+from regalia_registry.ports.store import Told
 from regalia_registry.services.context import Ports
 
 _MAX_WAITING = 20_000  # some 10 MB: more agents than that between two flushes are noted at their next poll
@@ -47,7 +48,7 @@ class Sightings:
         is_time = self._ports.clock.monotonic() >= self._forget_at
         if not seen and not is_time:
             return 0
-        with self._ports.store.note(is_silent=True) as tx:
+        with self._ports.store.note(to=Told.NOBODY) as tx:
             tx.agents.note(seen)
             if is_time:
                 tx.agents.forget(before=self._ports.clock.now() - REMEMBERED)

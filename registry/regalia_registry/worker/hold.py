@@ -13,7 +13,7 @@ from regalia.core.strict_json import JsonObject
 from regalia_registry.domain.leases import Lease
 from regalia_registry.domain.operations import Operation
 from regalia_registry.domain.texts import readable
-from regalia_registry.ports.store import Transaction
+from regalia_registry.ports.store import Told, Transaction
 from regalia_registry.services.context import Ports
 
 _TELL_S = 0.5
@@ -75,7 +75,7 @@ class Hold:
         if not is_next:
             self._untold = None  # this is further
         self._told, self._last = now, body
-        with self._ports.store.note() as tx:
+        with self._ports.store.note(to=Told.WORKERS) as tx:
             self._require_wanted(tx)
             self.append(tx, body)
 
@@ -110,7 +110,7 @@ class Hold:
 
     def keep(self, journal: JsonObject) -> None:
         """Replace the operation's journal, and end it where it is no longer ours."""
-        with self._ports.store.note() as tx:
+        with self._ports.store.note(to=Told.WORKERS) as tx:
             there = self._ours(tx)
             tx.operations.update(replace(there, journal=journal), epoch=there.epoch)
 
@@ -180,7 +180,7 @@ class Hold:
 
     def _change(self, *, until: datetime) -> bool:
         """Say until when nobody else may take the operation, if it is still ours and at work."""
-        with self._ports.store.note() as tx:
+        with self._ports.store.note(to=Told.WORKERS) as tx:
             there = tx.operations.get(self._claimed.id)
             if there.epoch != self._claimed.epoch or there.state.is_over:
                 return False

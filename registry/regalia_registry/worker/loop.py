@@ -29,6 +29,7 @@ from regalia_registry.domain.series import (
 )
 from regalia_registry.domain.texts import readable
 from regalia_registry.ports.counting import Counts, observe
+from regalia_registry.ports.store import Told
 from regalia_registry.ports.vectors import Interruptible, Provider, Targets
 from regalia_registry.services.context import Bench, Paused, Ports
 from regalia_registry.services.garbage import collect_daily
@@ -137,7 +138,7 @@ class Worker:
         with self.ports.store.read() as tx:
             if not tx.operations.is_waiting(now=now, kinds=kinds):  # most looks find nothing, and take no lock
                 return False
-        with self.ports.store.note() as tx:
+        with self.ports.store.note(to=Told.WORKERS) as tx:
             claimed = tx.operations.claim(now=now, until=self.lease.until(now), kinds=kinds)
         if claimed is None:
             return False
@@ -187,13 +188,13 @@ class Worker:
     def _look(self) -> int | None:
         """Look at the store's version; None where it does not tell, which ends a rest too, as does its coming back."""
         try:
-            return self.ports.store.version()
+            return self.ports.store.activity()
         except UnavailableError:
             return None
 
     def _end(self, claimed: Operation, hold: Hold, ending: Ending) -> None:
         now = self.ports.shared_now()
-        with self.ports.store.note() as tx:
+        with self.ports.store.note(to=Told.WORKERS) as tx:
             there = tx.operations.get(claimed.id)
             told = None if ending.outcome is None else readable(ending.outcome)
             # Who cancelled it while its last step ran waits for nobody's signature: the next worker ends it now.

@@ -17,6 +17,7 @@ from regalia_registry.adapters.memory.operations import MemoryOperations, Memory
 from regalia_registry.adapters.memory.placing import MemoryCollections, MemoryPlacings
 from regalia_registry.adapters.memory.tables import Tables
 from regalia_registry.domain.access import Actor
+from regalia_registry.ports.store import Told
 
 
 class MemoryTransaction:
@@ -47,7 +48,7 @@ class MemoryStore:
         """Start empty."""
         self._tables = Tables()
         self._writer = Lock()
-        self._version = 0
+        self._version = self._activity = 0
 
     @contextmanager
     def read(self) -> Iterator[MemoryTransaction]:
@@ -67,17 +68,22 @@ class MemoryStore:
                 raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
 
     @contextmanager
-    def note(self, *, is_silent: bool = False) -> Iterator[MemoryTransaction]:
+    def note(self, *, to: Told = Told.ALL) -> Iterator[MemoryTransaction]:
         """Open a transaction for what is no change."""
         with self._writer:
             changed = self._tables.copy()
             yield MemoryTransaction(changed)
             self._tables = changed
-            self._version += not is_silent
+            self._version += to is Told.ALL
+            self._activity += to is not Told.NOBODY
 
     def version(self) -> int:
-        """Give a number that differs once anything but silent notes was committed."""
+        """Give a number that differs once anything was committed that all are told."""
         return self._version
+
+    def activity(self) -> int:
+        """Give a number that differs once anything was committed that workers are told."""
+        return self._activity
 
     def close(self) -> None:
         """Hold nothing that could be let go of."""

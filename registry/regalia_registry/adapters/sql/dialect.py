@@ -16,7 +16,8 @@ class Begin(Enum):
 
     READ = "read"
     WRITE = "write"
-    SILENT = "silent"  # a writer whose commit need not be seen by who watches
+    WORK = "work"  # a writer that changes the activity alone
+    SILENT = "silent"  # a writer that changes neither
     MIGRATE = "migrate"
 
 
@@ -36,10 +37,18 @@ class Finding:
 
 
 class Changes(Protocol):
-    """Whether anything but silent notes was committed."""
+    """Whether anything was committed."""
 
     def version(self) -> int:
-        """Give a number that differs once anything but silent notes was committed, by any process.
+        """Give a number that differs once anything but WORK and SILENT was committed, by any process.
+
+        Raises:
+            UnavailableError: The database does not answer.
+        """
+        ...
+
+    def activity(self) -> int:
+        """Give a number that differs once anything but SILENT was committed, by any process.
 
         Raises:
             UnavailableError: The database does not answer.

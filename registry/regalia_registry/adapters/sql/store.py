@@ -20,7 +20,10 @@ from regalia_registry.adapters.sql.placing import SqlCollections, SqlPlacings
 from regalia_registry.adapters.sql.provenance import SqlProvenance
 from regalia_registry.adapters.sql.trust import SqlRoots
 from regalia_registry.domain.access import Actor
+from regalia_registry.ports.store import Told
 from regalia_registry.ports.system import Clock
+
+_NOTES = {Told.ALL: Begin.WRITE, Told.WORKERS: Begin.WORK, Told.NOBODY: Begin.SILENT}
 
 
 class SqlTransaction:
@@ -73,14 +76,18 @@ class SqlStore:
                 raise RuntimeError(f"a change by {actor.id} left its transaction without an audit entry")
 
     @contextmanager
-    def note(self, *, is_silent: bool = False) -> Iterator[SqlTransaction]:
+    def note(self, *, to: Told = Told.ALL) -> Iterator[SqlTransaction]:
         """Open a transaction for what is no change."""
-        with transaction(self._database, Begin.SILENT if is_silent else Begin.WRITE) as connection:
+        with transaction(self._database, _NOTES[to]) as connection:
             yield SqlTransaction(connection)
 
     def version(self) -> int:
-        """Give a number that differs once anything but silent notes was committed."""
+        """Give a number that differs once anything was committed that all are told."""
         return self._changes.version()
+
+    def activity(self) -> int:
+        """Give a number that differs once anything was committed that workers are told."""
+        return self._changes.activity()
 
     def clock(self, own: Clock) -> Clock:
         """Give the clock that all who open this database have in common; this host's own where it is on no other."""

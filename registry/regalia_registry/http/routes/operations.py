@@ -205,14 +205,14 @@ async def follow_operation(
     """Get an operation and what happened since; waits for something to happen where it is asked to."""
     deadline = time.monotonic() + wait
     while True:
-        seen = ports.store.version()
+        seen = ports.store.activity()
         look = partial(
             operations.follow_operation, ports, caller, namespace=namespace, operation_id=operation_id[:64], after=after
         )
         found = await run_in_threadpool(look)  # a thread a look: who waits holds none
         if found.events or OperationState(found.operation.state).is_over or time.monotonic() >= deadline:
             return found
-        while ports.store.version() == seen and time.monotonic() < deadline:  # a look at it costs microseconds
+        while ports.store.activity() == seen and time.monotonic() < deadline:  # a look at it costs microseconds
             await asyncio.sleep(_GLANCE_S)
 
 

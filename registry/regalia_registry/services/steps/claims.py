@@ -7,7 +7,7 @@ from regalia.core.digest import Digest
 from regalia.core.errors import NotFoundError, UnavailableError
 from regalia.core.manifest import Manifest
 from regalia_registry.domain.records import ArtifactVersion
-from regalia_registry.ports.store import Transaction
+from regalia_registry.ports.store import Told, Transaction
 from regalia_registry.services.context import Ports
 
 KEPT_FOR = timedelta(hours=24)
@@ -20,7 +20,7 @@ def claim_blobs(ports: Ports, namespace: str, digests: Collection[Digest]) -> Co
         UnavailableError: One is being removed: what is stored there now would go with it.
     """
     until = ports.shared_now() + KEPT_FOR
-    with ports.store.note(is_silent=True) as tx:
+    with ports.store.note(to=Told.NOBODY) as tx:
         removed = tx.blobs.claim(digests=digests, until=until)
         known = tx.blobs.find_sizes(namespace, digests=digests)
     if removed:

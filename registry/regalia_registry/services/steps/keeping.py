@@ -15,6 +15,7 @@ from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion
 from regalia_registry.domain.snapshots.schema import Schema
 from regalia_registry.ports.blobs import Linking
+from regalia_registry.ports.store import Told
 from regalia_registry.segments.build import Built
 from regalia_registry.segments.parquet import StoredFile, StoredSegment
 from regalia_registry.services.context import Bench, Caller, Ports
@@ -88,7 +89,7 @@ class Keeper:
     def _link(self, digest: Digest, size_bytes: int, known: Collection[Digest]) -> None:
         self._sizes[digest] = size_bytes
         if digest not in known:
-            with self._ports.store.note(is_silent=True) as tx:
+            with self._ports.store.note(to=Told.NOBODY) as tx:
                 tx.blobs.link(self._namespace, sizes={digest: size_bytes})
 
 

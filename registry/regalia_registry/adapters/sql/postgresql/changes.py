@@ -1,4 +1,4 @@
-"""Whether anything but silent notes was committed, by anybody: the mark that every other writer replaces."""
+"""Whether anything was committed, by anybody: the marks that writers replace."""
 
 import select
 from collections.abc import Mapping
@@ -11,13 +11,14 @@ from psycopg import pq
 from regalia.core.errors import UnavailableError
 from regalia_registry.adapters.sql.postgresql.errors import LATER, SILENT, translated
 
-_QUESTION = b"SELECT mark FROM last_change WHERE id = 1"
+_VERSION = b"SELECT mark FROM last_change WHERE id = 1"
+_ACTIVITY = b"SELECT bit_xor(mark) FROM last_change"
 _LOOK_MS = 1000
 _REOPEN_S = 0.25
 
 
 class PostgresqlChanges:
-    """Whether anything but silent notes was committed: one row, read on a connection of its own, in some 20 µs.
+    """Whether anything was committed: one row, read on a connection of its own, in some 20 µs.
 
     Web processes ask in their event loop, so a look waits for a second at most, and nobody waits for a connection
     that does not come: another thread opens it meanwhile.
@@ -31,22 +32,29 @@ class PostgresqlChanges:
         self._opening: _Opening | None = None
 
     def version(self) -> int:
-        """Give a number that differs once anything but silent notes was committed, by any process."""
+        """Give a number that differs once anything was committed that all are told, by any process."""
+        return self._take(_VERSION)
+
+    def activity(self) -> int:
+        """Give a number that differs once anything was committed that workers are told, by any process."""
+        return self._take(_ACTIVITY)
+
+    def _take(self, question: bytes) -> int:
         with self._lock:
             if self._look is not None:
                 try:
-                    return self._look.take()
+                    return self._look.take(question)
                 except psycopg.Error:  # cut, or too slow: a look that was asked twice does no harm
                     self._look.close()
                     self._look = None
             look = self._reopened()
             try:
-                version = look.take()
+                found = look.take(question)
             except psycopg.Error as error:
                 look.close()
                 raise _unavailable(error) from error
             self._look = look
-            return version
+            return found
 
     def close(self) -> None:
         """Let go of the connection, and of one that is being opened."""
@@ -89,7 +97,7 @@ class _Opening(Thread):
 
 
 class _Look:
-    """The one question, asked through libpq itself: with a limit that holds when the server or the network hangs."""
+    """A question of one number, asked through libpq itself: with a limit that holds when server or network hangs."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
@@ -97,13 +105,13 @@ class _Look:
         self._poll = select.poll()
         self._poll.register(self._libpq.socket, select.POLLIN)
 
-    def take(self) -> int:
-        """Read the mark; 0 before the first change.
+    def take(self, question: bytes) -> int:
+        """Read a mark; 0 before the first change.
 
         Raises:
             psycopg.Error: It is cut, or did not answer in time; this connection is of no use any more.
         """
-        self._libpq.send_query_params(_QUESTION, None, result_format=1)
+        self._libpq.send_query_params(question, None, result_format=1)
         self._libpq.flush()
         result = self._answer()
         if result.status != pq.ExecStatus.TUPLES_OK:

@@ -26,13 +26,14 @@ _LOOKING = {"connect_timeout": "2", "autocommit": True}
 _PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL statement_timeout = '30s'"
 _WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_PATIENCE}; SET LOCAL lock_timeout = '10s'"
 # Whoever writes replaces this row first. That keeps the next writer waiting until the end, whatever it came to, and
-# shows the new mark at the moment of the commit. A mark is random: one of a lost commit never comes again. Whoever
-# writes silently locks the row and leaves it as it is.
+# shows the new mark at the moment of the commit. A mark is random: one of a lost commit never comes again. Who tells
+# workers alone locks the row and replaces the mark of another; who tells nobody locks it and leaves it as it is.
 _MARK = "hashtextextended(gen_random_uuid()::text, 0)"
-_QUEUE = (
-    f"INSERT INTO last_change (id, mark) VALUES (1, {_MARK}) "  # noqa: S608 # two constants of ours
+_REPLACED = (
+    f"INSERT INTO last_change (id, mark) VALUES ({{row}}, {_MARK}) "  # noqa: S608 # constants of ours
     "ON CONFLICT (id) DO UPDATE SET mark = excluded.mark"
 )
+_QUEUE, _ACTIVE = (_REPLACED.format(row=row) for row in (1, 2))
 _MIGRATORS = 0x72656761  # "rega": the advisory lock of whoever changes the tables
 
 
@@ -42,6 +43,7 @@ class PostgresqlDialect:
     begins: ClassVar[Mapping[Begin, Sequence[str]]] = {
         Begin.READ: (f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATIENCE}",),
         Begin.WRITE: (f"{_WRITING}; {_QUEUE}",),
+        Begin.WORK: (f"{_WRITING}; {_QUEUE} WHERE false; {_ACTIVE}",),
         Begin.SILENT: (f"{_WRITING}; {_QUEUE} WHERE false",),
         Begin.MIGRATE: (
             f"BEGIN; SET LOCAL lock_timeout = '10min'; SELECT pg_advisory_xact_lock({_MIGRATORS}); "
@@ -88,6 +90,6 @@ class PostgresqlDialect:
         return examine(connection)
 
     def changes(self, engine: Engine) -> PostgresqlChanges:
-        """Watch the row that every writer replaces, but for silent ones."""
+        """Watch the rows that writers replace."""
         _, named = engine.dialect.create_connect_args(engine.url)
         return PostgresqlChanges({**_CONNECT, **named, **_LOOKING})
