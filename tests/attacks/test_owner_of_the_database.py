@@ -45,13 +45,17 @@ def stage(served: Arena) -> Iterator[Arena]:
     assert not served.reader.faults
 
 
+# So that what was answered from memory is answered anew, as it is after the next change of anybody's.
+TOLD = "INSERT INTO last_change VALUES (1, random()) ON CONFLICT (id) DO UPDATE SET mark = excluded.mark"
+
+
 @contextmanager
 def attacked(stage: Arena, *statements: str) -> Iterator[None]:
     """Write to the catalog, and put everything back."""
     with closing(sqlite3.connect(stage.data / "registry.db", timeout=30)) as catalog:
         tables = ("channel", "pointer", "collection", "channel_placing", "operation", "bundle", "target")
         kept = {table: catalog.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608 # our own names
-        catalog.executescript(";".join(statements))
+        catalog.executescript(";".join([*statements, TOLD]))
         yield
         for table, rows in kept.items():
             if table == "operation":
@@ -59,6 +63,7 @@ def attacked(stage: Arena, *statements: str) -> Iterator[None]:
             catalog.execute(f"DELETE FROM {table}")  # noqa: S608 # our own names
             marks = ",".join("?" * len(rows[0])) if rows else ""
             catalog.executemany(f"INSERT INTO {table} VALUES ({marks})", rows) if rows else None  # noqa: S608 # our own names
+        catalog.execute(TOLD)
         catalog.commit()
 
 

@@ -33,6 +33,7 @@ from regalia_registry.domain.operations import (
 )
 from regalia_registry.domain.snapshots.rows import Row, encode_key, encode_properties
 from regalia_registry.domain.snapshots.schema import Family, KeyKind, Property, Schema
+from regalia_registry.ports.store import Told
 from regalia_registry.ports.vectors import Checked, Ledger
 from regalia_registry.services.context import Ports
 from regalia_registry.worker.hold import Ended, Hold
@@ -171,6 +172,27 @@ class Room:
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
     return Room(tmp_path)
+
+
+def test_how_an_operation_goes_is_told_to_workers_and_empties_nobodys_memory(room: Room) -> None:
+    room.fill(range(30))
+    room.done(SNAPSHOT)
+    asked = room.ask(VerifyWish("kb", "1.0.0"))
+    before, active = room.store.version(), room.store.activity()
+
+    assert room.worker.run_one()
+
+    assert room.operation(asked).state is OperationState.DONE
+    assert (room.store.version(), room.store.activity() > active + 1) == (before, True)
+
+
+def test_a_note_to_workers_changes_nothing_that_answers_depend_on(room: Room) -> None:
+    def remove_a_target() -> None:
+        with room.store.note(to=Told.WORKERS) as tx:
+            tx.targets.remove("engine")
+
+    with pytest.raises(RuntimeError, match="what answers depend on"):
+        remove_a_target()
 
 
 def once(step: str, number: int, do: Callable[[], None]) -> Callable[[str, int], None]:

@@ -25,7 +25,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = 6
 max_client_conn = 200
 """
 
@@ -44,7 +44,8 @@ def pooled(folder: Path, server: EmbeddedPostgres) -> Iterator[int]:
     port = free_port()
     settings = folder / "pgbouncer.ini"
     settings.write_text(_SETTINGS.format(sockets=conninfo_to_dict(server.url)["host"], port=port))
-    command = [require(), "-u", server.folder.owner(), str(settings)]
+    user = ["-u", server.folder.owner()] if os.geteuid() == 0 else []
+    command = [require(), *user, str(settings)]
     program = Program("PgBouncer", command, {}, folder / "pgbouncer.log")
 
     def is_ready() -> bool:

@@ -42,7 +42,7 @@ def path_of(scope: Scope) -> str:
 def answer(scope: Scope, view: Resolver, sightings: Sightings, *, look: Look, request_id: str) -> Answer:
     """Answer a resolve request, and note who asked; whatever is wrong is a problem, never an exception.
 
-    `look` says whether anything was committed, as of the request or later.
+    `look` gives the store's version, as of the request or later.
     """
     headers = dict(scope["headers"])
     try:

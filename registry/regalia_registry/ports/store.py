@@ -26,7 +26,7 @@ from regalia_registry.ports.repositories import (
 
 
 class Told(Enum):
-    """Who is told of a note: more than must be forget for nothing what they keep in memory."""
+    """Who is told of a note; whoever is told needlessly forgets for nothing what it keeps in memory."""
 
     ALL = "all"  # answers from memory may depend on it
     WORKERS = "workers"  # they and who follows an operation wait for it, and no answer depends on it

@@ -91,7 +91,7 @@ _Key = tuple[BundleReference, bool]
 
 
 class Resolver:
-    """Answers from memory while nothing was committed anywhere, which one look at the store tells.
+    """Answers from memory while nothing that answers depend on was committed anywhere, which a look at the store tells.
 
     A reference has two bodies for the current root, with the bundle and without; an older root is answered on demand.
     """

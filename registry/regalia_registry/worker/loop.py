@@ -186,7 +186,7 @@ class Worker:
                 return
 
     def _look(self) -> int | None:
-        """Look at the store's version; None where it does not tell, which ends a rest too, as does its coming back."""
+        """Look at the store's activity; None where it does not tell, which ends a rest too, as does its coming back."""
         try:
             return self.ports.store.activity()
         except UnavailableError:

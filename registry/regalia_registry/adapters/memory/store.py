@@ -73,6 +73,8 @@ class MemoryStore:
         with self._writer:
             changed = self._tables.copy()
             yield MemoryTransaction(changed)
+            if to is not Told.ALL and not changed.answers_as(self._tables):
+                raise RuntimeError(f"a note to {to.value} changed what answers depend on")
             self._tables = changed
             self._version += to is Told.ALL
             self._activity += to is not Told.NOBODY

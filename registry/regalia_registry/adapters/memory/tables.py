@@ -15,6 +15,8 @@ from regalia_registry.domain.placing import ChannelPlacings, Collection
 from regalia_registry.domain.provenance import Provenance
 from regalia_registry.domain.records import ArtifactVersion, Hold, StoredBundle, StoredPointer, StoredRoot, Token
 
+_UNASKED = frozenset({"blobs", "claims", "operations", "events", "agents"})
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -51,6 +53,11 @@ class Tables:
     def copy(self) -> Self:
         """Copy the dicts; the values are shared, since they never change."""
         return type(self)(**{one.name: dict(getattr(self, one.name)) for one in fields(self)})
+
+    def answers_as(self, other: Self) -> bool:
+        """Say whether all that a resolve depends on, and more, is the same."""
+        asked = [one.name for one in fields(self) if one.name not in _UNASKED]
+        return all(getattr(self, name) == getattr(other, name) for name in asked)
 
 
 Value = TypeVar("Value")

@@ -323,7 +323,7 @@ class Provenance(SQLModel, table=True):
 
 
 class LastChange(SQLModel, table=True):
-    """On PostgreSQL, the one row that every change replaces: writers queue at it, and readers see that it differs."""
+    """What is replaced so that who looks sees that it differs: 1 is for all; on PostgreSQL, 2 for workers alone."""
 
     __tablename__ = "last_change"
 

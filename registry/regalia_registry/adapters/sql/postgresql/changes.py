@@ -12,7 +12,7 @@ from regalia.core.errors import UnavailableError
 from regalia_registry.adapters.sql.postgresql.errors import LATER, SILENT, translated
 
 _VERSION = b"SELECT mark FROM last_change WHERE id = 1"
-_ACTIVITY = b"SELECT bit_xor(mark) FROM last_change"
+_ACTIVITY = b"SELECT bit_xor(mark) FROM last_change WHERE id IN (1, 2)"
 _LOOK_MS = 1000
 _REOPEN_S = 0.25
 
