@@ -18,6 +18,7 @@ from tests.servers.process import free_port
 
 REG = [sys.executable, "-c", "from regalia_cli.entry import main; main()"]
 _START_S = 120.0
+_LONGEST_S = 1200.0  # who waits for what never comes fails, and is told where
 _GIVEN = ("keys", "root.json", "admin-token.sha256")  # to every host alike: see deploy/README.md
 
 
@@ -57,6 +58,7 @@ class Home:
             capture_output=True,
             text=True,
             check=False,
+            timeout=_LONGEST_S,
         )
 
     def must(self, *arguments: str, given: str = "") -> str:
