@@ -59,19 +59,6 @@ def draining(tmp_path: Path) -> Iterator[Home]:
         yield made
 
 
-def await_closed(made: Home) -> None:
-    """Wait until nobody listens at the port; one that is slow to answer listens still."""
-    while True:
-        try:
-            with connected(made.port) as tried:
-                tried.connect()
-        except ConnectionRefusedError:
-            return
-        except OSError:  # nobody answers, and none refuses yet
-            pass
-        time.sleep(0.05)
-
-
 def test_who_stops_says_so_first_and_serves_on(draining: Home) -> None:
     draining.stop()
     draining.more |= {"REGALIA_SERVER_DRAIN_S": "6"}
@@ -120,7 +107,7 @@ def test_a_second_signal_cuts_nothing_that_is_in_flight(draining: Home) -> None:
 
     with uploading(draining, content, digest=hashlib.sha256(content).hexdigest()) as upload:
         draining.server.terminate()
-        await_closed(draining)
+        draining.await_closed()
         draining.server.terminate()
         time.sleep(0.5)
         upload.send(content[100_000:])
@@ -140,7 +127,7 @@ def test_a_process_that_is_told_with_its_supervisor_drains_all_the_same(draining
         os.kill(pid, signal.SIGTERM)
     time.sleep(2)
     meanwhile = get(draining.port, "/healthz")[0]
-    await_closed(draining)
+    draining.await_closed()
 
     assert meanwhile == 200
     assert time.monotonic() - began > 5.5
@@ -174,7 +161,7 @@ def test_what_is_in_flight_ends_whole_though_the_port_is_closed(draining: Home) 
 
     with uploading(draining, content, digest=hashlib.sha256(content).hexdigest()) as upload:
         draining.server.send_signal(signal.SIGTERM)
-        await_closed(draining)
+        draining.await_closed()
         upload.send(content[100_000:])
         status = upload.getresponse().status
 

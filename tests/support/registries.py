@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,13 +112,23 @@ class Home:
         if self.server is not None:
             self.server.send_signal(signal.SIGKILL)
             self.server.wait()
-            while self.answers():
-                time.sleep(0.05)
+            self.await_closed()
 
     def stop(self) -> None:
         if self.server is not None and self.server.poll() is None:
             self.server.terminate()
             self.server.wait()
+
+    def await_closed(self) -> None:
+        """Wait until nobody listens at its port: one that is slow to answer listens still, and may answer the next."""
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
+            except ConnectionRefusedError:
+                return
+            except OSError:  # nobody answers, and none refuses yet
+                pass
+            time.sleep(0.05)
 
     def answers(self) -> bool:
         return is_serving(self.url)
