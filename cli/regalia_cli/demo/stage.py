@@ -21,6 +21,7 @@ from regalia.core.errors import UnavailableError
 
 FILES = Path(__file__).parent / "files"
 _START_S = 120.0
+_SILENT = 3  # looks in a row: one may be no more than a slow answer
 _REG = "from regalia_cli.entry import main; main()"
 
 
@@ -143,8 +144,9 @@ class Stage:
             killed = self._servers.pop()
             killed.send_signal(signal.SIGKILL)
             killed.wait()
-        deadline = time.monotonic() + _START_S
-        while is_serving(self.url) and time.monotonic() < deadline:
+        deadline, silent = time.monotonic() + _START_S, 0
+        while silent < _SILENT and time.monotonic() < deadline:
+            silent = 0 if is_serving(self.url) else silent + 1
             time.sleep(0.05)
 
     def clear(self) -> None:
